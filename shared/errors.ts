@@ -1,0 +1,45 @@
+import type { PartyId } from './ids.ts';
+
+/**
+ * Every failure the service can report. Tests and callers branch on the code, never on the text; across the
+ * enclave boundary only the code (and provable culprits) goes out.
+ */
+export type ErrorCode =
+  | 'BAD_ENCODING' // bytes that are not a canonical encoding of the expected type
+  | 'BAD_INPUT' // well formed, but not acceptable: the message says what to change
+  | 'BAD_SIGNATURE'
+  | 'BAD_MANIFEST' // network manifest malformed or not the one this network agreed on
+  | 'BAD_PEER' // a peer's certificate or identity is not the one the manifest names
+  | 'TOO_LARGE'
+  | 'TOO_NOISY' // static noise bound above v_max at the decryption level
+  | 'UNKNOWN_KEY'
+  | 'UNKNOWN_PRESET'
+  | 'WRONG_KEY'
+  | 'WRONG_LEVEL'
+  | 'NOT_ENOUGH_PARTIES' // fewer than the quorum answered in time; safe to repeat
+  | 'SETUP_ABORTED' // synchronous setup failed; safe to repeat under a new key id
+  | 'SESSION_CLOSED' // message or request for a session this process must not speak in
+  | 'NOT_DECODABLE' // shares do not determine a polynomial (more than t faults or still too few)
+  | 'STORE_FAILED'
+  | 'UNAVAILABLE' // a process or link is down
+  | 'TIMEOUT'
+  | 'BUSY'
+  | 'INTERNAL';
+
+/** The one error class. `culprits` is non-empty only when a signed statement proves the fault. */
+export class KmsError extends Error {
+  readonly code: ErrorCode;
+  readonly culprits: readonly PartyId[];
+
+  constructor(code: ErrorCode, message: string, options: { culprits?: readonly PartyId[]; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'KmsError';
+    this.code = code;
+    this.culprits = options.culprits ?? [];
+  }
+}
+
+/** Code of any thrown value; what is not a KmsError is INTERNAL. */
+export function codeOf(error: unknown): ErrorCode {
+  return error instanceof KmsError ? error.code : 'INTERNAL';
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// The whole suite shares two cores: few workers, every test bounded in time.
+// biome-ignore lint/style/noDefaultExport: Vitest loads its configuration from the default export.
+export default defineConfig({
+  test: {
+    include: ['test/{unit,property,vectors,adversary,fuzz,e2e}/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
