@@ -19,7 +19,10 @@ export interface Committee {
 /** @throws {KmsError} BAD_INPUT unless 1 <= t and 3t + 1 <= n <= 64 */
 export function committee(n: number, t: number): Committee {
   if (!Number.isInteger(n) || !Number.isInteger(t) || t < 1 || n < 3 * t + 1 || n > MAX_PARTIES) {
-    throw new KmsError('BAD_INPUT', `a committee needs 1 <= t and 3t+1 <= n <= ${MAX_PARTIES}; got n=${n}, t=${t}`);
+    throw new KmsError(
+      'BAD_INPUT',
+      `a committee needs 1 <= t and 3t+1 <= n <= ${MAX_PARTIES}; got n=${n}, t=${t}`,
+    );
   }
   const parties = Array.from({ length: n }, (_, index) => partyId(index + 1, n));
   return { n, t, parties, decodingQuorum: 2 * t + 1, certificateQuorum: n - t };

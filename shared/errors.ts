@@ -31,7 +31,11 @@ export class KmsError extends Error {
   readonly code: ErrorCode;
   readonly culprits: readonly PartyId[];
 
-  constructor(code: ErrorCode, message: string, options: { culprits?: readonly PartyId[]; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { culprits?: readonly PartyId[]; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'KmsError';
     this.code = code;

@@ -5,6 +5,8 @@
 export interface Hashes {
   /** SHA-256 of the concatenation of the parts; 32 bytes. */
   sha256(...parts: readonly Uint8Array[]): Uint8Array;
+  /** SHAKE128 (FIPS 202) of the input. */
+  shake128(input: Uint8Array, sizeBytes: number): Uint8Array;
   /** HKDF-SHA-256 (RFC 5869). */
   hkdf(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, sizeBytes: number): Uint8Array;
 }

@@ -13,7 +13,9 @@ export function fromHex(text: string): Uint8Array {
   if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) {
     throw new KmsError('BAD_ENCODING', 'expected lower-case hex of whole bytes');
   }
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+  return Uint8Array.from({ length: text.length / 2 }, (_, i) =>
+    Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
+  );
 }
 
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {

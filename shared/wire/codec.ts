@@ -1,5 +1,14 @@
 import { KmsError } from '../errors.ts';
-import { digest, type Digest, type EpochId, epochId, type KeyId, keyId, type PartyId, partyId } from '../ids.ts';
+import {
+  type Digest,
+  digest,
+  type EpochId,
+  epochId,
+  type KeyId,
+  keyId,
+  type PartyId,
+  partyId,
+} from '../ids.ts';
 import { concat, fromHex, toHex } from './bytes.ts';
 
 /**
@@ -186,9 +195,11 @@ export function struct<T extends object>(fields: { readonly [K in keyof T]: Code
 }
 
 /** A discriminated union on `kind`: the variants' order of declaration is their tag. */
-export function union<T extends { readonly kind: string }>(variants: {
-  readonly [K in T['kind']]: Codec<Omit<Extract<T, { kind: K }>, 'kind'>>;
-}): Codec<T> {
+export function union<T extends { readonly kind: string }>(
+  variants: {
+    readonly [K in T['kind']]: Codec<Omit<Extract<T, { kind: K }>, 'kind'>>;
+  },
+): Codec<T> {
   const kinds = Object.keys(variants) as T['kind'][];
   const codecOf = (kind: T['kind']): Codec<object> => variants[kind] as Codec<object>;
   return {
@@ -209,7 +220,11 @@ function mapped<A, B>(inner: Codec<A>, to: (value: A) => B, back: (value: B) => 
   return { write: (out, value) => inner.write(out, back(value)), read: (from) => to(inner.read(from)) };
 }
 
-export const party: Codec<PartyId> = mapped(u8, (value) => partyId(value), (id) => id);
+export const party: Codec<PartyId> = mapped(
+  u8,
+  (value) => partyId(value),
+  (id) => id,
+);
 export const epoch: Codec<EpochId> = mapped(u32, epochId, (id) => id);
 export const key: Codec<KeyId> = mapped(fixedBytes(32), (raw) => keyId(toHex(raw)), fromHex);
 export const digest32: Codec<Digest> = mapped(fixedBytes(32), (raw) => digest(toHex(raw)), fromHex);

@@ -1,0 +1,29 @@
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { hkdf } from '@noble/hashes/hkdf.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import type { Hashes, Signer, Verifier } from './primitives.ts';
+
+/** SHA-256, HKDF and Ed25519 without any platform API: what a browser uses. Verification is of public data only. */
+export const noble: Hashes & Verifier = {
+  sha256(...parts) {
+    const hash = sha256.create();
+    for (const part of parts) hash.update(part);
+    return hash.digest();
+  },
+
+  hkdf: (ikm, salt, info, sizeBytes) => hkdf(sha256, ikm, salt, info, sizeBytes),
+
+  verify(publicKey, message, signature) {
+    try {
+      // RFC 8032 as OpenSSL applies it; ZIP 215 would accept more encodings of a point.
+      return ed25519.verify(signature, message, publicKey, { zip215: false });
+    } catch {
+      return false;
+    }
+  },
+};
+
+/** Ed25519 signer over a 32-byte secret seed, for tests and user identities. */
+export function nobleSigner(seed: Uint8Array): Signer {
+  return { publicKey: ed25519.getPublicKey(seed), sign: (message) => ed25519.sign(message, seed) };
+}
