@@ -1,15 +1,18 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import type { Hashes, Signer, Verifier } from './primitives.ts';
+import { shake128 } from '@noble/hashes/sha3.js';
+import type { Hashes, Verifier } from './primitives.ts';
 
-/** SHA-256, HKDF and Ed25519 without any platform API: what a browser uses. Verification is of public data only. */
+/** SHA-256, SHAKE128, HKDF and Ed25519 without any platform API: what a browser uses. Verification is of public data only. */
 export const noble: Hashes & Verifier = {
   sha256(...parts) {
     const hash = sha256.create();
     for (const part of parts) hash.update(part);
     return hash.digest();
   },
+
+  shake128: (input, sizeBytes) => shake128(input, { dkLen: sizeBytes }),
 
   hkdf: (ikm, salt, info, sizeBytes) => hkdf(sha256, ikm, salt, info, sizeBytes),
 
@@ -22,8 +25,3 @@ export const noble: Hashes & Verifier = {
     }
   },
 };
-
-/** Ed25519 signer over a 32-byte secret seed, for tests and user identities. */
-export function nobleSigner(seed: Uint8Array): Signer {
-  return { publicKey: ed25519.getPublicKey(seed), sign: (message) => ed25519.sign(message, seed) };
-}

@@ -47,14 +47,16 @@ export async function seal(
   if (publicKey.length !== USER_PUBLIC_KEY_BYTES) {
     throw new KmsError('BAD_INPUT', `a user's public key has ${USER_PUBLIC_KEY_BYTES} bytes`);
   }
+  const ekm = detached(rng(ENCAPSULATION_SEED_BYTES));
   try {
     const recipientPublicKey = await kem.importKey('raw', detached(publicKey), true);
-    const ekm = detached(rng(ENCAPSULATION_SEED_BYTES));
     const sender = await suite.createSenderContext({ recipientPublicKey, info: detached(info), ekm });
     const sealed = await sender.seal(detached(plaintext), detached(aad));
     return concat(new Uint8Array(sender.enc), new Uint8Array(sealed));
   } catch (cause) {
-    throw new KmsError('BAD_INPUT', 'cannot encrypt to this public key: it is not a valid X-Wing key', { cause });
+    throw new KmsError('BAD_INPUT', 'cannot encrypt to this public key: it is not a valid X-Wing key', {
+      cause,
+    });
   }
 }
 
