@@ -7,27 +7,37 @@ export function counterBlocks(base: Uint8Array, blockCount: number): Uint8Array 
   return out;
 }
 
-/** Fills out (a multiple of 16 bytes) with base, base + 1, ... @throws {KmsError} BAD_INPUT on other sizes */
+/**
+ * Fills out (a multiple of 16 bytes) with base, base + 1, ... The base may derive from a secret: carries without branches.
+ * @throws {KmsError} BAD_INPUT on other sizes
+ */
 export function writeCounterBlocks(base: Uint8Array, out: Uint8Array): void {
   if (base.length !== 16 || out.length % 16 !== 0)
     throw new KmsError('BAD_INPUT', 'counter blocks are 16 bytes');
   const start = new DataView(base.buffer, base.byteOffset, 16);
-  const w0 = start.getInt32(0, true);
-  const w1 = start.getInt32(4, true);
-  const w2 = start.getInt32(8, true);
-  const w3 = start.getInt32(12, true);
-  const view = new DataView(out.buffer, out.byteOffset, out.length);
-  for (let j = 0, at = 0; at < out.length; j++, at += 16) {
-    // Carries without branches: the base may derive from a secret.
+  const aligned = out.byteOffset % 4 === 0;
+  const words = aligned
+    ? new Int32Array(out.buffer, out.byteOffset, out.length / 4)
+    : new Int32Array(out.length / 4);
+  count(
+    words,
+    [0, 4, 8, 12].map((at) => start.getInt32(at, true)),
+  );
+  if (!aligned) out.set(new Uint8Array(words.buffer));
+}
+
+function count(words: Int32Array, base: readonly number[]): void {
+  const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = base;
+  for (let j = 0, at = 0; at < words.length; j++, at += 4) {
     const x0 = (w0 + j) | 0;
     const c0 = ((w0 & j) | ((w0 | j) & ~x0)) >>> 31;
     const x1 = (w1 + c0) | 0;
     const c1 = (w1 & ~x1) >>> 31;
     const x2 = (w2 + c1) | 0;
     const c2 = (w2 & ~x2) >>> 31;
-    view.setInt32(at, x0, true);
-    view.setInt32(at + 4, x1, true);
-    view.setInt32(at + 8, x2, true);
-    view.setInt32(at + 12, (w3 + c2) | 0, true);
+    words[at] = x0;
+    words[at + 1] = x1;
+    words[at + 2] = x2;
+    words[at + 3] = (w3 + c2) | 0;
   }
 }

@@ -1,6 +1,17 @@
 import { KmsError } from '../errors.ts';
 import type { Kernel } from './kernel/kernel.ts';
+import { inverse, mod } from './modular.ts';
+import { shoupPair } from './modulus.ts';
 import type { Residues, Ring } from './ring.ts';
+
+/** Bound on |numerator| of the weights (PrssWeights keeps it). */
+const NUMERATOR_LIMIT = 1n << 40n;
+/** Numerators enter the wide accumulators in two parts of this many bits, so that 32-bit limbs times parts fit 64. */
+const PART_BITS = 20n;
+/** Adds that cannot overflow: C(13,4), all seeds of the largest committee. */
+const MAX_ADDS = 715;
+/** Streams buffered before one pass over the accumulators. */
+const BATCH = 8;
 
 /** Shape of a flood sum. */
 export interface WideShape {
@@ -8,56 +19,194 @@ export interface WideShape {
   readonly count: number;
   /** u32 limbs per coefficient in the stream, 1..6. */
   readonly limbs: number;
-  /** Significant bits of each r: the top limb is masked to bits - 32*(limbs-1) of its bits. Default 32*limbs. */
+  /** Significant bits of each u: the top limb is masked to bits - 32*(limbs-1) of its bits. Default 32*limbs. */
   readonly bits?: number;
+}
+
+interface WideMemory {
+  readonly acc: number;
+  readonly numerators: number;
+  readonly streams: number;
 }
 
 /**
  * sum_A f_A(i) * (u_A - B) over the seeds A of one party (protocols.md sections 2 and 5): floods.
- * The sum is accumulated exactly over the integers, once for all primes. Secret; no secret-dependent branch or index.
- * Not constructed for more than 715 adds. Dispose (or finish) zeroes the accumulators.
+ * Accumulated exactly over the integers, once for all primes. The streams are secret, numerators and offset public; no
+ * secret-dependent branch or index. Disposing (or finishing) zeroes and frees the kernel memory held since construction.
+ * @throws {KmsError} BAD_INPUT on a shape or an operand outside its domain, SESSION_CLOSED after finish or dispose
  */
 export class WideSum {
   /** Bytes one `add` takes: 4 * limbs * count. */
   readonly sizeBytes: number;
+  readonly #kernel: Kernel;
+  readonly #count: number;
+  readonly #limbs: number;
+  readonly #mask: number;
+  /** Accumulators, numerators of the buffered streams, those streams; undefined once disposed. */
+  #memory: WideMemory | undefined;
+  #buffered = 0;
+  #adds = 0;
+  #numeratorSum = 0n;
 
-  constructor(_kernel: Kernel, shape: WideShape) {
-    this.sizeBytes = 4 * shape.limbs * shape.count;
+  constructor(kernel: Kernel, shape: WideShape) {
+    const { count, limbs } = shape;
+    const topBits = (shape.bits ?? 32 * limbs) - 32 * (limbs - 1);
+    if (!Number.isInteger(count) || count < 4 || count % 4 !== 0) {
+      throw new KmsError('BAD_INPUT', `a wide sum has a multiple of 4 coefficients, not ${count}`);
+    }
+    if (!Number.isInteger(limbs) || limbs < 1 || limbs > 6 || !Number.isInteger(topBits)) {
+      throw new KmsError('BAD_INPUT', `a wide sum has 1..6 limbs, not ${limbs}`);
+    }
+    if (topBits < 1 || topBits > 32)
+      throw new KmsError('BAD_INPUT', `${limbs} limbs cannot hold ${shape.bits} bits`);
+    this.sizeBytes = 4 * limbs * count;
+    this.#kernel = kernel;
+    this.#count = count;
+    this.#limbs = limbs;
+    this.#mask = topBits === 32 ? -1 : 2 ** topBits - 1;
+    const acc = kernel.allocate((4 + BATCH) * this.sizeBytes + 8 * BATCH);
+    const numerators = acc + 4 * this.sizeBytes;
+    this.#memory = { acc, numerators, streams: numerators + 8 * BATCH };
   }
 
   /**
    * Adds numerator * u. The stream holds u in groups of 4 coefficients: limb 0 of coefficients 4g..4g+3, then limb 1
-   * of the same four, and so on, u32 little endian. It is copied before add returns.
+   * of the same four, and so on, u32 little endian. It is copied before add returns. At most 715 times.
    * @param numerator denominator * f_A(i), |numerator| < 2^40 (PrssWeights)
    */
-  add(_stream: Uint8Array, _numerator: bigint): void {
-    throw new KmsError('INTERNAL', 'arithmetic not linked yet');
+  add(stream: Uint8Array, numerator: bigint): void {
+    const { streams, numerators } = this.#open();
+    if (stream.length !== this.sizeBytes) throw new KmsError('BAD_INPUT', `expected ${this.sizeBytes} bytes`);
+    checkAdd(numerator, ++this.#adds);
+    this.#kernel.bytes.set(stream, streams + this.#buffered * this.sizeBytes);
+    const low = numerator & ((1n << PART_BITS) - 1n);
+    this.#kernel.words[numerators / 8 + this.#buffered] =
+      low | (BigInt.asUintN(32, numerator >> PART_BITS) << 32n);
+    this.#numeratorSum += numerator;
+    if (++this.#buffered === BATCH) this.#flush();
   }
 
   /**
    * (sum numerator * (u - offset)) / denominator modulo every prime of the ring: k*count residues, prime-major.
-   * The sum is empty and disposed afterwards.
+   * The sum is disposed afterwards.
    */
-  finish(_ring: Ring, _denominator: bigint, _offset: bigint): Residues {
-    throw new KmsError('INTERNAL', 'arithmetic not linked yet');
+  finish(ring: Ring, denominator: bigint, offset: bigint): Residues {
+    const { acc } = this.#open();
+    this.#flush();
+    const row = 8 * this.#count;
+    const constants = 8 + 32 * this.#limbs;
+    const result = new BigUint64Array(this.#count * ring.primes.length);
+    this.#kernel.scratch(row + constants, (at) => {
+      ring.moduli.forEach(({ q, record }, j) => {
+        this.#kernel.write(at + row, this.#constants(q, denominator, offset));
+        this.#kernel.calls.wideFinish(at, acc, this.#count / 4, this.#limbs, at + row, record);
+        result.set(this.#kernel.words.subarray(at / 8, (at + row) / 8), j * this.#count);
+      });
+    });
+    this[Symbol.dispose]();
+    return result;
   }
 
-  [Symbol.dispose](): void {}
+  [Symbol.dispose](): void {
+    if (this.#memory === undefined) return;
+    const { acc, streams } = this.#memory;
+    this.#kernel.release(acc, streams - acc + Math.min(this.#adds, BATCH) * this.sizeBytes);
+    this.#memory = undefined;
+  }
+
+  /** See wideFinish in kernel/assembly/sum.ts: what makes up for the biases, then weights of limbs and parts. */
+  #constants(q: bigint, denominator: bigint, offset: bigint): BigUint64Array {
+    const scale = inverse(denominator, q);
+    let start = -offset * this.#numeratorSum;
+    const pairs: bigint[] = [];
+    for (let limb = 0n; limb < this.#limbs; limb++) {
+      const low = 1n << (32n * limb);
+      const high = low << PART_BITS;
+      pairs.push(...shoupPair(mod(low * scale, q), q), ...shoupPair(mod(high * scale, q), q));
+      start += (this.#numeratorSum << 31n) * low - ((low + high) << 62n);
+    }
+    return BigUint64Array.from([mod(mod(start, q) * scale, q), ...pairs]);
+  }
+
+  #flush(): void {
+    const { acc, streams, numerators } = this.#open();
+    this.#kernel.calls.wideAdd(
+      acc,
+      streams,
+      this.sizeBytes,
+      this.#buffered,
+      numerators,
+      this.#count / 4,
+      this.#limbs,
+      this.#mask,
+    );
+    this.#buffered = 0;
+  }
+
+  #open(): WideMemory {
+    if (this.#memory === undefined) throw new KmsError('SESSION_CLOSED', 'this sum is finished');
+    return this.#memory;
+  }
 }
 
-/** sum_A f_A(i) * r_A for small r (ternary secrets, centred binomial errors): exact in signed 64 bits. Secret. */
+/**
+ * sum_A f_A(i) * r_A for small r (ternary secrets, centred binomial errors), exact in signed 64 bits. The values are
+ * secret, numerators public; no secret-dependent branch or index. Errors and disposal as for WideSum.
+ */
 export class SmallSum {
-  constructor(_kernel: Kernel, _count: number) {}
+  readonly #kernel: Kernel;
+  readonly #count: number;
+  /** Accumulators, then one operand. */
+  #acc: number | undefined;
+  #adds = 0;
 
-  /** @param values count integers, |value| <= 127 @param numerator |numerator| < 2^40 */
-  add(_values: Int8Array, _numerator: bigint): void {
-    throw new KmsError('INTERNAL', 'arithmetic not linked yet');
+  constructor(kernel: Kernel, count: number) {
+    if (!Number.isInteger(count) || count < 1)
+      throw new KmsError('BAD_INPUT', `${count} is no number of values`);
+    this.#kernel = kernel;
+    this.#count = count;
+    this.#acc = kernel.allocate(9 * count);
+  }
+
+  /** Adds numerator * values. At most 715 times. @param values count integers @param numerator |numerator| < 2^40 */
+  add(values: Int8Array, numerator: bigint): void {
+    const acc = this.#open();
+    if (values.length !== this.#count) throw new KmsError('BAD_INPUT', `expected ${this.#count} values`);
+    checkAdd(numerator, ++this.#adds);
+    const at = acc + 8 * this.#count;
+    this.#kernel.bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.length), at);
+    this.#kernel.calls.smallAdd(acc, at, numerator, this.#count);
   }
 
   /** (sum numerator * value) / denominator modulo every prime: k*count residues; coefficient form when count = N. */
-  finish(_ring: Ring, _denominator: bigint): Residues {
-    throw new KmsError('INTERNAL', 'arithmetic not linked yet');
+  finish(ring: Ring, denominator: bigint): Residues {
+    const acc = this.#open();
+    const row = 8 * this.#count;
+    const result = new BigUint64Array(this.#count * ring.primes.length);
+    this.#kernel.scratch(row + 16, (at) => {
+      ring.moduli.forEach(({ q, record }, j) => {
+        this.#kernel.write(at + row, BigUint64Array.from(shoupPair(inverse(denominator, q), q)));
+        this.#kernel.calls.smallFinish(at, acc, at + row, this.#count, record);
+        result.set(this.#kernel.words.subarray(at / 8, (at + row) / 8), j * this.#count);
+      });
+    });
+    this[Symbol.dispose]();
+    return result;
   }
 
-  [Symbol.dispose](): void {}
+  [Symbol.dispose](): void {
+    if (this.#acc !== undefined) this.#kernel.release(this.#acc);
+    this.#acc = undefined;
+  }
+
+  #open(): number {
+    if (this.#acc === undefined) throw new KmsError('SESSION_CLOSED', 'this sum is finished');
+    return this.#acc;
+  }
+}
+
+function checkAdd(numerator: bigint, adds: number): void {
+  if (numerator <= -NUMERATOR_LIMIT || numerator >= NUMERATOR_LIMIT || adds > MAX_ADDS) {
+    throw new KmsError('BAD_INPUT', `a sum takes ${MAX_ADDS} numerators below 2^40`);
+  }
 }

@@ -35,10 +35,10 @@ export class Kernel {
     return this.#heap.allocate(sizeBytes);
   }
 
-  /** Zeroes and frees what `allocate` returned. */
-  release(at: number): void {
+  /** Zeroes and frees what `allocate` returned. @param usedBytes how much of it was ever written; default all */
+  release(at: number, usedBytes = Number.POSITIVE_INFINITY): void {
     const size = this.#heap.release(at);
-    this.bytes.fill(0, at, at + size);
+    this.bytes.fill(0, at, at + Math.min(size, usedBytes));
   }
 
   /** Runs f on zeroed scratch memory and zeroes it again. */
