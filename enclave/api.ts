@@ -1,0 +1,60 @@
+import type { Digest, EpochId, KeyId, PartyId } from '../shared/ids.ts';
+
+/** What a node says about itself. Before it has joined: phase, identity, and nothing else that means anything. */
+export interface NodeDescription {
+  /** Ed25519 public key, 32 bytes. */
+  readonly identity: Uint8Array;
+  /** Undefined before the node has joined. */
+  readonly network: { readonly id: Digest; readonly party: PartyId; readonly epoch: EpochId } | undefined;
+  readonly connectedPeers: readonly PartyId[];
+  readonly keyIds: readonly KeyId[];
+  readonly phase: string;
+}
+
+export type GaloisChoice = 'none' | 'sum' | 'all';
+
+export interface KeyRequest {
+  /** 32 bytes */
+  readonly requestId: Uint8Array;
+  /** Not yet known to be a preset's name; at most 64 characters. */
+  readonly preset: string;
+  readonly galois: GaloisChoice;
+}
+
+export type KeyProgress =
+  | { readonly kind: 'progress'; readonly phase: string; readonly done: number; readonly total: number }
+  | { readonly kind: 'finished'; readonly keyId: KeyId };
+
+export interface DecryptionRequest {
+  /** 32 bytes */
+  readonly requestId: Uint8Array;
+  /** Canonical ciphertext envelope, undecoded; at most MAX_ENVELOPE_BYTES. */
+  readonly envelope: Uint8Array;
+}
+
+export interface UserDecryptionRequest extends DecryptionRequest {
+  /** X-Wing public key, 1216 bytes, not validated beyond its size. */
+  readonly userKey: Uint8Array;
+}
+
+/**
+ * What a node does for clients; the composition root implements it, api-server.ts serves it. Sizes are already checked;
+ * contents are not. Every method may throw a KmsError: code, culprits and missing parties reach the client, the message
+ * does not. `signal` aborts when the client has gone: it ends the waiting, never a protocol that other parties run.
+ */
+export interface NodeApi {
+  describe(): Promise<NodeDescription>;
+  /** Same manifest again: same answer. @throws {KmsError} BAD_MANIFEST for another one or one without this node */
+  join(manifest: Uint8Array): Promise<{ readonly networkId: Digest; readonly party: PartyId }>;
+  generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress>;
+  listKeys(): Promise<readonly KeyId[]>;
+  /** Canonical bytes of the certified public record. @throws {KmsError} UNKNOWN_KEY */
+  getKey(keyId: KeyId, signal: AbortSignal): Promise<Uint8Array>;
+  /** Canonical signed result. */
+  decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array>;
+  /** Canonical signed, sealed partial decryption. */
+  userDecrypt(request: UserDecryptionRequest, signal: AbortSignal): Promise<Uint8Array>;
+}
+
+export const MAX_ENVELOPE_BYTES = 8 * 2 ** 20;
+export const USER_KEY_BYTES = 1216;

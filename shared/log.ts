@@ -1,0 +1,42 @@
+import type { ErrorCode } from './errors.ts';
+import type { Digest, KeyId, PartyId } from './ids.ts';
+
+/** Fields that may leave a process in its log. Nothing else is loggable: there is no field for free text or bytes. */
+export interface LogFields {
+  readonly party?: PartyId;
+  readonly peers?: number;
+  readonly code?: ErrorCode;
+  readonly reason?: LogReason;
+  readonly networkId?: Digest;
+  readonly keyId?: KeyId;
+  readonly address?: string;
+  readonly service?: string;
+  readonly step?: string;
+  readonly bytes?: number;
+  readonly count?: number;
+  readonly pid?: number;
+  readonly ms?: number;
+}
+
+/** Why a connection was refused or closed. */
+export type LogReason =
+  | 'address-not-allowed'
+  | 'bad-frame'
+  | 'certificate'
+  | 'closed-by-peer'
+  | 'connection-limit'
+  | 'handshake-timeout'
+  | 'idle'
+  | 'outbox-full'
+  | 'peer-silent'
+  | 'replaced'
+  | 'shutdown'
+  | 'tls'
+  | 'unreachable';
+
+export type LogLevel = 'info' | 'warn' | 'error';
+
+/** @param event a constant name in kebab case, never built from data */
+export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
+
+export const silent: Log = () => {};
