@@ -28,16 +28,15 @@ export function writeCounterBlocks(base: Uint8Array, out: Uint8Array): void {
 
 function count(words: Int32Array, base: readonly number[]): void {
   const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = base;
+  // Whether a carry out of the lowest word runs through the second, and through the third.
+  const through1 = (w1 & ~(w1 + 1)) >>> 31;
+  const through2 = through1 & ((w2 & ~(w2 + 1)) >>> 31);
   for (let j = 0, at = 0; at < words.length; j++, at += 4) {
-    const x0 = (w0 + j) | 0;
-    const c0 = ((w0 & j) | ((w0 | j) & ~x0)) >>> 31;
-    const x1 = (w1 + c0) | 0;
-    const c1 = (w1 & ~x1) >>> 31;
-    const x2 = (w2 + c1) | 0;
-    const c2 = (w2 & ~x2) >>> 31;
-    words[at] = x0;
-    words[at + 1] = x1;
-    words[at + 2] = x2;
-    words[at + 3] = (w3 + c2) | 0;
+    const low = (w0 + j) | 0;
+    const carry = ((w0 & j) | ((w0 | j) & ~low)) >>> 31;
+    words[at] = low;
+    words[at + 1] = w1 + carry;
+    words[at + 2] = w2 + (carry & through1);
+    words[at + 3] = w3 + (carry & through2);
   }
 }

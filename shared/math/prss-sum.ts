@@ -12,6 +12,8 @@ const PART_BITS = 20n;
 const MAX_ADDS = 715;
 /** Streams buffered before one pass over the accumulators. */
 const BATCH = 8;
+/** Keeps buffered streams from falling on the same cache lines when their size is a power of two. */
+const PADDING = 64;
 
 /** Shape of a flood sum. */
 export interface WideShape {
@@ -42,6 +44,7 @@ export class WideSum {
   readonly #count: number;
   readonly #limbs: number;
   readonly #mask: number;
+  readonly #stride: number;
   /** Accumulators, numerators of the buffered streams, those streams; undefined once disposed. */
   #memory: WideMemory | undefined;
   #buffered = 0;
@@ -64,7 +67,8 @@ export class WideSum {
     this.#count = count;
     this.#limbs = limbs;
     this.#mask = topBits === 32 ? -1 : 2 ** topBits - 1;
-    const acc = kernel.allocate((4 + BATCH) * this.sizeBytes + 8 * BATCH);
+    this.#stride = this.sizeBytes + PADDING;
+    const acc = kernel.allocate(4 * this.sizeBytes + 8 * BATCH + BATCH * this.#stride);
     const numerators = acc + 4 * this.sizeBytes;
     this.#memory = { acc, numerators, streams: numerators + 8 * BATCH };
   }
@@ -78,7 +82,7 @@ export class WideSum {
     const { streams, numerators } = this.#open();
     if (stream.length !== this.sizeBytes) throw new KmsError('BAD_INPUT', `expected ${this.sizeBytes} bytes`);
     checkAdd(numerator, ++this.#adds);
-    this.#kernel.bytes.set(stream, streams + this.#buffered * this.sizeBytes);
+    this.#kernel.bytes.set(stream, streams + this.#buffered * this.#stride);
     const low = numerator & ((1n << PART_BITS) - 1n);
     this.#kernel.words[numerators / 8 + this.#buffered] =
       low | (BigInt.asUintN(32, numerator >> PART_BITS) << 32n);
@@ -94,7 +98,8 @@ export class WideSum {
     const { acc } = this.#open();
     this.#flush();
     const row = 8 * this.#count;
-    const constants = 8 + 32 * this.#limbs;
+    const constants = 8 + 16 * this.#words;
+    this.#kernel.calls.wideCarry(acc, this.#count / 4, this.#limbs);
     const result = new BigUint64Array(this.#count * ring.primes.length);
     this.#kernel.scratch(row + constants, (at) => {
       ring.moduli.forEach(({ q, record }, j) => {
@@ -110,22 +115,25 @@ export class WideSum {
   [Symbol.dispose](): void {
     if (this.#memory === undefined) return;
     const { acc, streams } = this.#memory;
-    this.#kernel.release(acc, streams - acc + Math.min(this.#adds, BATCH) * this.sizeBytes);
+    this.#kernel.release(acc, streams - acc + Math.min(this.#adds, BATCH) * this.#stride);
     this.#memory = undefined;
   }
 
-  /** See wideFinish in kernel/assembly/sum.ts: what makes up for the biases, then weights of limbs and parts. */
+  /** See wideFinish in kernel/assembly/sum.ts: what makes up for the biases, then the weights of the words. */
   #constants(q: bigint, denominator: bigint, offset: bigint): BigUint64Array {
     const scale = inverse(denominator, q);
     let start = -offset * this.#numeratorSum;
-    const pairs: bigint[] = [];
     for (let limb = 0n; limb < this.#limbs; limb++) {
-      const low = 1n << (32n * limb);
-      const high = low << PART_BITS;
-      pairs.push(...shoupPair(mod(low * scale, q), q), ...shoupPair(mod(high * scale, q), q));
-      start += (this.#numeratorSum << 31n) * low - ((low + high) << 62n);
+      start += (this.#numeratorSum << 31n) << (32n * limb);
+      start -= (1n + (1n << PART_BITS)) << (62n + 32n * limb);
     }
-    return BigUint64Array.from([mod(mod(start, q) * scale, q), ...pairs]);
+    const weights = Array.from({ length: this.#words }, (_, word) => shoupPair(mod(scale << BigInt(64 * word), q), q));
+    return BigUint64Array.from([mod(mod(start, q) * scale, q), ...weights.flat()]);
+  }
+
+  /** 64-bit words of an accumulated coefficient. */
+  get #words(): number {
+    return (this.#limbs + 3) >> 1;
   }
 
   #flush(): void {
@@ -133,7 +141,7 @@ export class WideSum {
     this.#kernel.calls.wideAdd(
       acc,
       streams,
-      this.sizeBytes,
+      this.#stride,
       this.#buffered,
       numerators,
       this.#count / 4,

@@ -37,6 +37,7 @@ export interface Calls {
     limbs: number,
     mask: number,
   ): void;
+  wideCarry(acc: number, groups: number, limbs: number): void;
   wideFinish(
     out: number,
     acc: number,

@@ -2,6 +2,8 @@
 import { mulPair, signedMod } from './modulus';
 import { reduceOnce, shoup } from './word';
 
+const LOW: u64 = 0xffffffff;
+
 /**
  * Adds `streams` streams (at most 8, `stride` bytes apart) times their numerators (n0 + n1 * 2^20; i32 pairs at
  * `numerators`, 0 <= n0 < 2^20, |n1| <= 2^20) to the accumulators. A stream is groups x limbs vectors of four u32; an
@@ -40,23 +42,53 @@ export function wideAdd(
 }
 
 /**
- * One prime's row of a wide sum. `constants`: one word added to everything, then for each limb the pairs of
- * 2^(32 limb)/D and 2^(32 limb + 20)/D. Accumulators count from -2^62, which the added word takes back.
+ * Turns the accumulators, each counted from -2^62, into (limbs + 3) / 2 unsigned words per coefficient by carrying, in
+ * place: word w of a group's coefficient c comes to lie at 32w + 8c of the group.
  */
+export function wideCarry(acc: usize, groups: usize, limbs: i32): void {
+  const words = (limbs + 3) >> 1;
+  const bias = (<u64>1) << 62;
+  for (let g: usize = 0; g < groups; g++) {
+    for (let lane: usize = 0; lane < 32; lane += 8) {
+      const column = acc + lane;
+      let carry: u64 = 0;
+      let out = column;
+      let at = column;
+      for (let l = 0, word: u64 = 0; l < words << 1; l++) {
+        let digit = carry & LOW;
+        carry >>= 32;
+        if (l < limbs) {
+          const low = load<u64>(at) + bias;
+          const high = load<u64>(at, 32) + bias;
+          const sum = digit + (low & LOW) + ((high & 0xfff) << 20);
+          digit = sum & LOW;
+          carry += (sum >> 32) + (low >> 32) + (high >> 12);
+          at += 64;
+        }
+        if (l & 1) {
+          store<u64>(out, word | (digit << 32));
+          out += 32;
+        } else word = digit;
+      }
+    }
+    acc += (<usize>limbs) << 6;
+  }
+}
+
+/** One prime's row of a carried wide sum. `constants`: one word added to everything, then the pairs of 2^(64w)/D. */
 export function wideFinish(
   out: usize, acc: usize, groups: usize, limbs: i32, constants: usize, record: usize,
 ): void {
   const q = load<u64>(record);
-  const start = load<u64>(constants);
   const q2 = q << 1;
+  const start = load<u64>(constants);
+  const stop = constants + 8 + ((<usize>(limbs + 3) >> 1) << 4);
   for (let g: usize = 0; g < groups; g++) {
     for (let lane: usize = 0; lane < 32; lane += 8, out += 8) {
       let sum = start;
       let at = acc + lane;
-      let pair = constants + 8;
-      for (let part = 0; part < limbs << 1; part++, at += 32, pair += 16) {
-        const x = load<u64>(at) + ((<u64>1) << 62);
-        sum = reduceOnce(sum + shoup(x, load<u64>(pair), load<u64>(pair, 8), q), q2);
+      for (let pair = constants + 8; pair < stop; pair += 16, at += 32) {
+        sum = reduceOnce(sum + shoup(load<u64>(at), load<u64>(pair), load<u64>(pair, 8), q), q2);
       }
       store<u64>(out, reduceOnce(sum, q));
     }
