@@ -1,4 +1,4 @@
-import type { Digest, PartyId } from '../ids.ts';
+import { type Digest, digest, type KeyId, type PartyId } from '../ids.ts';
 import { type Codec, digest32, list, struct } from '../wire/codec.ts';
 import { type PartySignature, partySignature } from './broadcast/messages.ts';
 import type { Membership } from './machine.ts';
@@ -30,8 +30,16 @@ export function signScoped(
   return { party: by.self, signature };
 }
 
+/** The statement "this key record is the key". */
+export function keyScope(key: KeyId): StatementScope {
+  return { domain: 'key', scope: digest(key) };
+}
+
+/** Whose signatures count. */
+export type Electorate = Pick<Membership, 'networkId' | 'epoch' | 'committee' | 'identities' | 'primitives'>;
+
 function isScopedSignature(
-  among: Membership,
+  among: Electorate,
   { domain, scope }: StatementScope,
   statement: Digest,
   one: PartySignature,
@@ -41,7 +49,7 @@ function isScopedSignature(
 }
 
 /** True iff the certificate holds n - t valid signatures of distinct parties. */
-export function isCertified(among: Membership, scope: StatementScope, certificate: Certificate): boolean {
+export function isCertified(among: Electorate, scope: StatementScope, certificate: Certificate): boolean {
   const signers = new Set(certificate.signatures.map((one) => one.party));
   return (
     signers.size === certificate.signatures.length &&

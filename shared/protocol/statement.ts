@@ -45,7 +45,7 @@ export function signStatement(by: Membership, domain: string, ...fields: readonl
 
 /** True iff `party` of this membership signed exactly this tuple. */
 export function isSigned(
-  among: Membership,
+  among: Pick<Membership, 'identities' | 'primitives'>,
   party: PartyId,
   signature: Uint8Array,
   domain: string,

@@ -32,8 +32,8 @@ const ATTEMPT_ROUNDS = 4;
  * that holds the nonce it made for this attempt in this process life; so a party that restarted never speaks in a
  * session it has lost, and no recorded session can be replayed to it.
  *
- * A party answers the starters of its own attempt and of the next one only: parties that began together stay together,
- * and a malicious starter cannot keep pulling them ahead of the honest ones' turns. It can give different lists to
+ * A party answers the starters of attempts up to the one after its own: it can still join those that are behind, and a
+ * malicious starter cannot keep pulling it ahead of the honest ones' turns. It can give different lists to
  * different parties; then none of the sessions gathers n - t signatures, and the next attempt has another starter.
  */
 export class SessionAgreement {
@@ -75,7 +75,8 @@ export class SessionAgreement {
   receive(from: PartyId, message: Uint8Array, nowMs: number): Effect[] {
     const decoded = decode(agreementMessage, message);
     const { attempt } = decoded;
-    if (this.#session !== undefined || attempt < this.#attempt || attempt > this.#attempt + 1) return [];
+    if (this.#session !== undefined || attempt < this.#terms.firstAttempt || attempt > this.#attempt + 1)
+      return [];
     if (decoded.kind === 'nonce-reply') return this.#onReply(from, attempt, decoded.nonce, nowMs);
     if (from !== this.#starterOf(attempt)) return [];
     if (decoded.kind === 'proposal') {

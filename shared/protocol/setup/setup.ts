@@ -92,6 +92,12 @@ export class SeedSetup {
     return certificate && { transcript: certificate.statement, certificate, seeds: this.#seeds };
   }
 
+  /** Seeds this party has made durable, certified or not. */
+  get held(): { readonly transcript: Digest; readonly seeds: KeySeeds } | undefined {
+    if (this.#seeds === undefined || this.#transcript === undefined) return undefined;
+    return { transcript: this.#transcript.digest, seeds: this.#seeds };
+  }
+
   get nextWakeMs(): number | undefined {
     if (this.output !== undefined) return undefined;
     const deadlines = [this.#commitmentStep.nextWakeMs, this.#namingStep.nextWakeMs, this.#nextAskMs];

@@ -1,0 +1,97 @@
+import type { Committee } from '../../committee.ts';
+import type { Preset } from '../../fhe/presets.ts';
+import type { Digest } from '../../ids.ts';
+import { writeCounterBlocks } from '../../math/counter-blocks.ts';
+import { WideSum } from '../../math/prss-sum.ts';
+import type { Residues, Ring } from '../../math/ring.ts';
+import { maskLabel } from '../prss/labels.ts';
+import { BLOCK_BYTES } from '../prss/prf.ts';
+import type { PrssShares } from '../prss/shares.ts';
+
+/** Version of the rule that switches a ciphertext down before decryption; part of every flood's label. */
+export const SWITCH_VERSION = 1;
+
+/** Coefficients lie in the stream in groups of this many (WideSum.add). */
+const GROUP = 4;
+
+/**
+ * Floods of partial decryptions (protocols.md section 5): party i's share E_i of sum_A r_A, each r_A uniform in [-B, B).
+ * The flood of a coefficient is a function of (key, epoch, level, coefficient) and the digest of exactly the ciphertext
+ * bytes, so it is the same whoever answers, however often, publicly or for a user; a scalar's flood is the vector's at
+ * coefficient 0.
+ */
+export class FloodShares {
+  readonly #prss: PrssShares;
+  readonly #committee: Committee;
+  readonly #preset: Preset;
+  /** Over the primes of the decryption level. */
+  readonly #ring: Ring;
+  readonly #limbs: number;
+
+  constructor(prss: PrssShares, of: Committee, preset: Preset, ring: Ring) {
+    this.#prss = prss;
+    this.#committee = of;
+    this.#preset = preset;
+    this.#ring = ring;
+    this.#limbs = Math.ceil((preset.floodBits + 1) / 32);
+  }
+
+  /** E_i of all N coefficients: k*N residues, coefficient form. */
+  vector(ciphertext: Digest): Residues {
+    const label = this.#label(ciphertext);
+    const counters = new Uint8Array((this.#ring.degree / GROUP) * this.#limbs * BLOCK_BYTES);
+    return this.#sum(this.#ring.degree, (bases) => writeCounterBlocks(bases, counters), [label], counters);
+  }
+
+  /** E_i of coefficient 0 of each ciphertext: k words each. */
+  scalars(ciphertexts: readonly Digest[]): readonly Residues[] {
+    const labels = ciphertexts.map((ciphertext) => this.#label(ciphertext));
+    const groupBytes = this.#limbs * BLOCK_BYTES;
+    const counters = new Uint8Array(labels.length * groupBytes);
+    const groups = labels.map((_, i) => counters.subarray(i * groupBytes, (i + 1) * groupBytes));
+    const fill = (bases: Uint8Array): void => {
+      for (const [i, group] of groups.entries()) {
+        writeCounterBlocks(bases.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES), group);
+      }
+    };
+    const count = GROUP * labels.length;
+    const shares = this.#sum(count, fill, labels, counters);
+    return labels
+      .map((_, i) => this.#ring.primes.map((_, j) => shares[j * count + GROUP * i] ?? 0n))
+      .map(toResidues);
+  }
+
+  #label(ciphertext: Digest): Uint8Array {
+    const { n, t } = this.#committee;
+    const { decryptionLevel: level, floodBits } = this.#preset;
+    const mask = {
+      role: 'flood',
+      n,
+      t,
+      level,
+      floodBits,
+      switchVersion: SWITCH_VERSION,
+      ciphertext,
+    } as const;
+    return maskLabel(this.#prss.primitives, this.#prss.owner, mask);
+  }
+
+  #sum(
+    count: number,
+    fill: (bases: Uint8Array) => void,
+    labels: readonly Uint8Array[],
+    counters: Uint8Array,
+  ): Residues {
+    const { floodBits } = this.#preset;
+    using sum = new WideSum(this.#ring.kernel, { count, limbs: this.#limbs, bits: floodBits + 1 });
+    for (const { prf, numerator } of this.#prss.weighted) {
+      fill(prf.bases(labels));
+      sum.add(prf.stream(counters), numerator);
+    }
+    return sum.finish(this.#ring, this.#prss.denominator, 1n << BigInt(floodBits));
+  }
+}
+
+function toResidues(words: readonly bigint[]): Residues {
+  return BigUint64Array.from(words);
+}
