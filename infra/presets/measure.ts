@@ -1,5 +1,5 @@
 import type { Preset } from '../../shared/fhe/presets.ts';
-import { type SealCiphertext, writeCiphertext } from '../../shared/fhe/seal/ciphertext.ts';
+import type { SealCiphertext } from '../../shared/fhe/seal/ciphertext.ts';
 import { inverse, mod } from '../../shared/math/modular.ts';
 import type { Residues, Ring } from '../../shared/math/ring.ts';
 import type { WideKeys } from './wide-keys.ts';
@@ -47,8 +47,7 @@ export function measure(keys: WideKeys, ciphertext: SealCiphertext): Measured {
     const m = mod((2n * x * p + q) / (2n * q), p);
     message[i] = m;
     const v = mod(x - (2n * q * m + p) / (2n * p), q);
-    const size = v > q - v ? q - v : v;
-    if (size > noise) noise = size;
+    noise = larger(noise, 2n * v > q ? q - v : v);
   });
   return { noise, message };
 }
@@ -114,10 +113,6 @@ export function noiseItself(preset: Preset): BigInt64Array {
   return goal;
 }
 
-export function sealBytes(keys: WideKeys, ciphertext: SealCiphertext): Uint8Array {
-  return writeCiphertext(keys.material.preset, ciphertext);
-}
-
 /** y with |y_i| = size that maximises (x*y)_0 = x_0*y_0 - sum x_(N-i)*y_i modulo X^N + 1. */
 function aligned(x: readonly bigint[], size: number): Int32Array {
   const n = x.length;
@@ -125,6 +120,11 @@ function aligned(x: readonly bigint[], size: number): Int32Array {
     const positive = i === 0 ? x[0]! >= 0n : x[n - i]! < 0n;
     return positive ? size : -size;
   });
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
 }
 
 /** round(Q*m/p) per coefficient. */
