@@ -95,7 +95,7 @@ export async function sealShare(
   const aad = shareAad(primitives, scope, from.party);
   const sealed = await seal(userPublicKey, INFO, aad, plaintext, rng);
   plaintext.fill(0);
-  const signature = from.signer.sign(signedHash(primitives, scope, from.party, sealed));
+  const signature = from.signer.sign(shareStatement(primitives, scope, from.party, sealed));
   const { networkId: _, ...sent } = scope;
   return codec.encode(sealedShareCodec, { ...sent, party: from.party, sealed, signature });
 }
@@ -122,7 +122,7 @@ export function verifyShare(
     share.level === scope.level;
   if (!same) throw new KmsError('BAD_INPUT', 'this share answers another request');
   const identity = identities.get(share.party);
-  const signed = signedHash(primitives, scope, share.party, share.sealed);
+  const signed = shareStatement(primitives, scope, share.party, share.sealed);
   if (identity === undefined || !primitives.verify(identity, signed, share.signature)) {
     throw new KmsError('BAD_SIGNATURE', `the share is not signed by party ${share.party}`);
   }
@@ -170,7 +170,13 @@ export function shareAad(hashes: Hashes, scope: ShareScope, party: PartyId): Uin
   return tupleHash(hashes, 'user-decryption/aad', ...boundFields(scope, party));
 }
 
-function signedHash(hashes: Hashes, scope: ShareScope, party: PartyId, sealed: Uint8Array): Uint8Array {
+/** The hash that a party signs: every bound field and the sealed bytes. */
+export function shareStatement(
+  hashes: Hashes,
+  scope: ShareScope,
+  party: PartyId,
+  sealed: Uint8Array,
+): Uint8Array {
   return tupleHash(hashes, 'user-decryption/signature', ...boundFields(scope, party), hashes.sha256(sealed));
 }
 
