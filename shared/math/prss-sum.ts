@@ -3,13 +3,12 @@ import type { Kernel } from './kernel/kernel.ts';
 import { inverse, mod } from './modular.ts';
 import { shoupPair } from './modulus.ts';
 import type { Residues, Ring } from './ring.ts';
+import { checkAdd } from './small-sum.ts';
 
-/** Bound on |numerator| of the weights (PrssWeights keeps it). */
-const NUMERATOR_LIMIT = 1n << 40n;
+export { SmallSum } from './small-sum.ts';
+
 /** Numerators enter the wide accumulators in two parts of this many bits, so that 32-bit limbs times parts fit 64. */
 const PART_BITS = 20n;
-/** Adds that cannot overflow: C(13,4), all seeds of the largest committee. */
-const MAX_ADDS = 715;
 /** Streams buffered before one pass over the accumulators. */
 const BATCH = 8;
 /** Keeps buffered streams from falling on the same cache lines when their size is a power of two. */
@@ -127,7 +126,9 @@ export class WideSum {
       start += (this.#numeratorSum << 31n) << (32n * limb);
       start -= (1n + (1n << PART_BITS)) << (62n + 32n * limb);
     }
-    const weights = Array.from({ length: this.#words }, (_, word) => shoupPair(mod(scale << BigInt(64 * word), q), q));
+    const weights = Array.from({ length: this.#words }, (_, word) =>
+      shoupPair(mod(scale << BigInt(64 * word), q), q),
+    );
     return BigUint64Array.from([mod(mod(start, q) * scale, q), ...weights.flat()]);
   }
 
@@ -154,67 +155,5 @@ export class WideSum {
   #open(): WideMemory {
     if (this.#memory === undefined) throw new KmsError('SESSION_CLOSED', 'this sum is finished');
     return this.#memory;
-  }
-}
-
-/**
- * sum_A f_A(i) * r_A for small r (ternary secrets, centred binomial errors), exact in signed 64 bits. The values are
- * secret, numerators public; no secret-dependent branch or index. Errors and disposal as for WideSum.
- */
-export class SmallSum {
-  readonly #kernel: Kernel;
-  readonly #count: number;
-  /** Accumulators, then one operand. */
-  #acc: number | undefined;
-  #adds = 0;
-
-  constructor(kernel: Kernel, count: number) {
-    if (!Number.isInteger(count) || count < 1)
-      throw new KmsError('BAD_INPUT', `${count} is no number of values`);
-    this.#kernel = kernel;
-    this.#count = count;
-    this.#acc = kernel.allocate(9 * count);
-  }
-
-  /** Adds numerator * values. At most 715 times. @param values count integers @param numerator |numerator| < 2^40 */
-  add(values: Int8Array, numerator: bigint): void {
-    const acc = this.#open();
-    if (values.length !== this.#count) throw new KmsError('BAD_INPUT', `expected ${this.#count} values`);
-    checkAdd(numerator, ++this.#adds);
-    const at = acc + 8 * this.#count;
-    this.#kernel.bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.length), at);
-    this.#kernel.calls.smallAdd(acc, at, numerator, this.#count);
-  }
-
-  /** (sum numerator * value) / denominator modulo every prime: k*count residues; coefficient form when count = N. */
-  finish(ring: Ring, denominator: bigint): Residues {
-    const acc = this.#open();
-    const row = 8 * this.#count;
-    const result = new BigUint64Array(this.#count * ring.primes.length);
-    this.#kernel.scratch(row + 16, (at) => {
-      ring.moduli.forEach(({ q, record }, j) => {
-        this.#kernel.write(at + row, BigUint64Array.from(shoupPair(inverse(denominator, q), q)));
-        this.#kernel.calls.smallFinish(at, acc, at + row, this.#count, record);
-        result.set(this.#kernel.words.subarray(at / 8, (at + row) / 8), j * this.#count);
-      });
-    });
-    this[Symbol.dispose]();
-    return result;
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#acc !== undefined) this.#kernel.release(this.#acc);
-    this.#acc = undefined;
-  }
-
-  #open(): number {
-    if (this.#acc === undefined) throw new KmsError('SESSION_CLOSED', 'this sum is finished');
-    return this.#acc;
-  }
-}
-
-function checkAdd(numerator: bigint, adds: number): void {
-  if (numerator <= -NUMERATOR_LIMIT || numerator >= NUMERATOR_LIMIT || adds > MAX_ADDS) {
-    throw new KmsError('BAD_INPUT', `a sum takes ${MAX_ADDS} numerators below 2^40`);
   }
 }

@@ -1,4 +1,5 @@
 import { KmsError } from '../errors.ts';
+import { automorphismPermutation, permuteRows } from './automorphism.ts';
 import type { Kernel } from './kernel/kernel.ts';
 import { inverse, mod } from './modular.ts';
 import { Modulus, shoupPair } from './modulus.ts';
@@ -21,7 +22,6 @@ export class Ring {
   /** Number of residues of an element: k * N. */
   readonly length: number;
   readonly #taken = new Map<number, Ring>();
-  readonly #permutations = new Map<number, Uint32Array>();
 
   /** @throws {KmsError} BAD_INPUT unless degree is a power of two 8..32768 and the primes are distinct, 16..60 bits, 1 mod 2N */
   constructor(kernel: Kernel, degree: number, primes: readonly bigint[]) {
@@ -130,19 +130,8 @@ export class Ring {
   /** sigma_g: X -> X^g for odd g, of an element in NTT form. @throws {KmsError} BAD_INPUT unless g is odd, below 2N */
   automorphism(a: Residues, g: number): Residues {
     this.#check(a);
-    const permutation = this.#permutation(g);
     const result = this.zero();
-    // Halves of words: a move through a double could change bits.
-    const from = new Uint32Array(a.buffer, a.byteOffset, 2 * this.length);
-    const to = new Uint32Array(result.buffer, 0, 2 * this.length);
-    for (let row = 0; row < this.length; row += this.degree) {
-      for (let i = 0; i < this.degree; i++) {
-        const source = 2 * (row + permutation[i]!);
-        const target = 2 * (row + i);
-        to[target] = from[source]!;
-        to[target + 1] = from[source + 1]!;
-      }
-    }
+    permuteRows(a, result, automorphismPermutation(this.degree, g));
     return result;
   }
 
@@ -251,26 +240,4 @@ export class Ring {
       throw new KmsError('BAD_INPUT', `an element of this ring has ${this.length} residues, not ${a.length}`);
     }
   }
-
-  /** Slot i holds the value at psi^(2 brv(i) + 1); under sigma_g it is the old value at g times that exponent. */
-  #permutation(g: number): Uint32Array {
-    const known = this.#permutations.get(g);
-    if (known !== undefined) return known;
-    const { degree } = this;
-    if (!Number.isInteger(g) || g % 2 !== 1 || g < 1 || g >= 2 * degree) {
-      throw new KmsError('BAD_INPUT', `Galois element ${g} is not odd in 1..${2 * degree - 1}`);
-    }
-    const bits = Math.log2(degree);
-    const permutation = Uint32Array.from({ length: degree }, (_, i) =>
-      reverse((((2 * reverse(i, bits) + 1) * g) % (2 * degree)) >> 1, bits),
-    );
-    this.#permutations.set(g, permutation);
-    return permutation;
-  }
-}
-
-function reverse(x: number, bits: number): number {
-  let reversed = 0;
-  for (let k = 0; k < bits; k++) reversed |= ((x >> k) & 1) << (bits - 1 - k);
-  return reversed;
 }
