@@ -5,14 +5,13 @@ import {
   certificateName,
   type KeyFiles,
   recordName,
-  requestName,
   requestStateCodec,
 } from '../../shared/protocol/keygen/files.ts';
 import { KeyGeneration, type KeygenSettings } from '../../shared/protocol/keygen/keygen.ts';
 import { keyRecordCodec } from '../../shared/protocol/keygen/record.ts';
 import type { KeyRequest } from '../../shared/protocol/keygen/request.ts';
 import { seedRecordCodec, seedRecordName } from '../../shared/protocol/setup/setup.ts';
-import { decode } from '../../shared/wire/codec.ts';
+import { type Codec, decode } from '../../shared/wire/codec.ts';
 import type { Disk, Factory } from './simulation.ts';
 
 export const testRequest: KeyRequest = {
@@ -29,28 +28,29 @@ export function keygenFactory(
 ): Factory<KeyGeneration> {
   return (membership, disk, rng) => {
     const all: KeygenSettings = { kernel, rng, roundMs: 1000, openingMs: 10_000, ...settings };
-    const files = latestFiles(disk);
-    return files === undefined
+    const attempts = filesOn(disk);
+    return attempts.length === 0
       ? new KeyGeneration(membership, request, all)
-      : KeyGeneration.resume(membership, files, all);
+      : KeyGeneration.resume(membership, attempts, all);
   };
 }
 
-/** Files of the newest attempt on a disk. */
-export function latestFiles(disk: Disk): KeyFiles | undefined {
-  const states = [...disk]
-    .filter(([name]) => name.endsWith('/request'))
-    .map(([, bytes]) => decode(requestStateCodec, bytes));
-  const state = states.sort((a, b) => b.attempt - a.attempt)[0];
-  if (state === undefined || !disk.has(requestName(state.key))) return undefined;
-  const read = <T>(name: string, parse: (bytes: Uint8Array) => T): T | undefined => {
+/** Key files of every attempt on a disk. */
+export function filesOn(disk: Disk): readonly KeyFiles[] {
+  const read = <T>(name: string, codec: Codec<T>): T | undefined => {
     const bytes = disk.get(name);
-    return bytes === undefined ? undefined : parse(bytes);
+    return bytes === undefined ? undefined : decode(codec, bytes);
   };
-  return {
-    state,
-    seeds: read(seedRecordName(state.key), (bytes) => decode(seedRecordCodec, bytes)),
-    record: read(recordName(state.key), (bytes) => decode(keyRecordCodec, bytes)),
-    certificate: read(certificateName(state.key), (bytes) => decode(certificateCodec, bytes)),
-  };
+  return [...disk.keys()]
+    .filter((name) => name.endsWith('/request'))
+    .flatMap((name) => {
+      const state = read(name, requestStateCodec);
+      if (state === undefined) return [];
+      return {
+        state,
+        seeds: read(seedRecordName(state.key), seedRecordCodec),
+        record: read(recordName(state.key), keyRecordCodec),
+        certificate: read(certificateName(state.key), certificateCodec),
+      };
+    });
 }

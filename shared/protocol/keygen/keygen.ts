@@ -8,6 +8,7 @@ import { type Effect, type Machine, type Membership, type Rng, sendToAll } from 
 import { KeySeeds } from '../prss/seeds.ts';
 import { SessionAgreement } from '../session/agreement.ts';
 import { SeedSetup, seedRecordName } from '../setup/setup.ts';
+import { type Chunk, chunkAt, RecordDownload } from './download.ts';
 import {
   certificateName,
   encodeCertificate,
@@ -74,6 +75,9 @@ export class KeyGeneration implements Machine {
   /** Peers that hold the finished key: once all do, nobody needs this party's contributions any more. */
   readonly #settled = new Set<PartyId>();
   #nextQueryMs: number | undefined;
+  #download: RecordDownload | undefined;
+  /** The finished record as it is served to peers. */
+  #encoded: Uint8Array | undefined;
 
   constructor(membership: Membership, request: KeyRequest, settings: KeygenSettings) {
     this.#membership = membership;
@@ -84,25 +88,30 @@ export class KeyGeneration implements Machine {
   }
 
   /**
-   * Continues from what this party has made durable. It repeats exactly the signature it gave, or speaks in new
-   * sessions only.
+   * Continues from what this party has made durable, of all attempts of one request. It repeats exactly the signature
+   * it gave, or speaks in new sessions only.
    */
-  static resume(membership: Membership, files: KeyFiles, settings: KeygenSettings): KeyGeneration {
-    const machine = new KeyGeneration(membership, files.state.request, settings);
-    const { key, attempt } = files.state;
-    machine.#agreement = machine.#newAgreement(attempt + 1);
-    if (files.seeds !== undefined) {
-      const seeds = new KeySeeds(membership.committee, membership.self, files.seeds.seeds);
-      machine.#kept.set(key, { transcript: files.seeds.transcript, seeds });
-    }
-    if (files.record !== undefined && files.certificate === undefined) {
-      const statement = keyDigest(membership.primitives, files.record);
-      machine.#signed = { key, record: files.record, statement };
-      machine.#collector(key).sign(statement);
-    }
-    if (files.certificate !== undefined) machine.#collector(key).adopt(files.certificate);
-    if (files.record !== undefined) machine.#settle(files.record, 0);
+  static resume(membership: Membership, attempts: readonly KeyFiles[], settings: KeygenSettings): KeyGeneration {
+    const [first] = attempts;
+    if (first === undefined) throw new KmsError('INTERNAL', 'nothing to resume');
+    const machine = new KeyGeneration(membership, first.state.request, settings);
+    machine.#agreement = machine.#newAgreement(1 + Math.max(...attempts.map((files) => files.state.attempt)));
+    for (const files of attempts) machine.#restore(files);
     return machine;
+  }
+
+  #restore({ state: { key }, seeds, record, certificate }: KeyFiles): void {
+    const { committee, self, primitives } = this.#membership;
+    if (seeds !== undefined) {
+      this.#kept.set(key, { transcript: seeds.transcript, seeds: new KeySeeds(committee, self, seeds.seeds) });
+    }
+    if (certificate !== undefined) this.#collector(key).adopt(certificate);
+    if (record === undefined) return;
+    if (certificate === undefined) {
+      this.#signed = { key, record, statement: keyDigest(primitives, record) };
+    } else {
+      this.#settle(record, Number.POSITIVE_INFINITY);
+    }
   }
 
   get finished(): FinishedKey | undefined {
@@ -194,21 +203,20 @@ export class KeyGeneration implements Machine {
   #handle(from: PartyId, message: KeygenMessage, sizeBytes: number, nowMs: number): Effect[] {
     switch (message.kind) {
       case 'query':
+        return this.#answer(from, message.key);
       case 'fetch':
-        return this.#answer(from, message);
+        return this.#serve(from, message.key, message.offset);
       case 'key-signature':
         if (!this.#isOurs(message.key) || message.by.party !== from) return [];
         this.#collector(message.key).add(message.statement, message.by);
         return this.#settleSigned(nowMs);
       case 'key-certificate':
         return this.#onCertificate(from, message.key, message.certificate, nowMs);
-      case 'record':
-        return this.#adopt(message.key, message.record, nowMs);
+      case 'chunk':
+        return this.#onChunk(from, message.key, message, nowMs);
       case 'agreement':
         if (this.#attempt !== undefined || this.#signed !== undefined || this.#finished !== undefined) {
-          return this.#finished === undefined
-            ? []
-            : this.#answer(from, { kind: 'query', key: this.#finished.record.key });
+          return this.#finished === undefined ? [] : this.#answer(from, this.#finished.record.key);
         }
         return this.#agree(this.#agreement.receive(from, message.body, nowMs), nowMs);
       default:
@@ -424,18 +432,22 @@ export class KeyGeneration implements Machine {
     return [...keys].flatMap((key) => this.#sendAll({ kind: 'query', key }));
   }
 
-  #answer(from: PartyId, { kind, key }: { kind: 'query' | 'fetch'; key: KeyId }): Effect[] {
-    const reply = (message: KeygenMessage): Effect[] => [
-      { kind: 'send', to: from, message: encode(keygenMessage, message) },
-    ];
+  #answer(from: PartyId, key: KeyId): Effect[] {
     if (this.#finished?.record.key === key) {
-      const { certificate, record } = this.#finished;
-      if (kind === 'query') return reply({ kind: 'key-certificate', key, certificate });
-      return reply({ kind: 'record', key, record: encode(keyRecordCodec, record) });
+      const { certificate } = this.#finished;
+      return [this.#send(from, { kind: 'key-certificate', key, certificate })];
     }
-    if (kind === 'fetch' || this.#signed?.key !== key) return [];
+    if (this.#signed?.key !== key) return [];
     const { statement } = this.#signed;
-    return reply({ kind: 'key-signature', key, statement, by: this.#collector(key).sign(statement) });
+    return [
+      this.#send(from, { kind: 'key-signature', key, statement, by: this.#collector(key).sign(statement) }),
+    ];
+  }
+
+  #serve(from: PartyId, key: KeyId, offset: number): Effect[] {
+    if (this.#finished?.record.key !== key) return [];
+    this.#encoded ??= encode(keyRecordCodec, this.#finished.record);
+    return [this.#send(from, { kind: 'chunk', key, ...chunkAt(this.#encoded, offset) })];
   }
 
   #onCertificate(from: PartyId, key: KeyId, certificate: Certificate, nowMs: number): Effect[] {
@@ -447,7 +459,21 @@ export class KeyGeneration implements Machine {
       return settled;
     }
     if (this.#adopted?.key === key) return settled;
-    return [{ kind: 'send', to: from, message: encode(keygenMessage, { kind: 'fetch', key }) }];
+    this.#download = new RecordDownload(key, from);
+    return [this.#send(from, { kind: 'fetch', key, offset: 0 })];
+  }
+
+  #onChunk(from: PartyId, key: KeyId, chunk: Chunk, nowMs: number): Effect[] {
+    const download = this.#download;
+    if (this.#finished !== undefined || download?.key !== key || download.from !== from) return [];
+    if (!download.add(chunk)) {
+      this.#download = undefined;
+      return [];
+    }
+    const bytes = download.complete(chunk.total);
+    if (bytes === undefined) return [this.#send(from, { kind: 'fetch', key, offset: download.offset })];
+    this.#download = undefined;
+    return this.#adopt(key, bytes, nowMs);
   }
 
   /** A record made by others, certified by n - t of them: taken as it is, and nothing else is signed. */
@@ -458,6 +484,10 @@ export class KeyGeneration implements Machine {
     if (keyDigest(this.#membership.primitives, record) !== certified) return [];
     checkRecord(this.#membership, key, record);
     return this.#settle(record, nowMs);
+  }
+
+  #send(to: PartyId, message: KeygenMessage): Effect {
+    return { kind: 'send', to, message: encode(keygenMessage, message) };
   }
 
   #sendAll(message: KeygenMessage): Effect[] {

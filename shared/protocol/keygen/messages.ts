@@ -9,10 +9,12 @@ import {
   signature64,
   struct,
   text,
+  u32,
   union,
 } from '../../wire/codec.ts';
 import { type PartySignature, partySignature } from '../broadcast/messages.ts';
 import { type Certificate, certificateCodec } from '../certificate.ts';
+import { CHUNK_BYTES, type Chunk } from './download.ts';
 
 /** Everything parties say to each other about one key request. */
 export type KeygenMessage =
@@ -43,12 +45,11 @@ export type KeygenMessage =
   | { readonly kind: 'key-certificate'; readonly key: KeyId; readonly certificate: Certificate }
   /** After a restart: "what became of this key?" */
   | { readonly kind: 'query'; readonly key: KeyId }
-  | { readonly kind: 'fetch'; readonly key: KeyId }
-  | { readonly kind: 'record'; readonly key: KeyId; readonly record: Uint8Array };
+  | { readonly kind: 'fetch'; readonly key: KeyId; readonly offset: number }
+  | ({ readonly kind: 'chunk'; readonly key: KeyId } & Chunk);
 
 /** Largest ring element: N = 32768 over 16 primes. */
 const MAX_SHARE_RESIDUES = 32768 * 16;
-const MAX_RECORD_BYTES = 256 << 20;
 
 export const keygenMessage: Codec<KeygenMessage> = union<KeygenMessage>({
   agreement: struct({ body: bytes(1 << 16) }),
@@ -64,6 +65,6 @@ export const keygenMessage: Codec<KeygenMessage> = union<KeygenMessage>({
   'key-signature': struct({ key, statement: digest32, by: partySignature }),
   'key-certificate': struct({ key, certificate: certificateCodec }),
   query: struct({ key }),
-  fetch: struct({ key }),
-  record: struct({ key, record: bytes(MAX_RECORD_BYTES) }),
+  fetch: struct({ key, offset: u32 }),
+  chunk: struct({ key, offset: u32, total: u32, bytes: bytes(CHUNK_BYTES) }),
 });

@@ -1,0 +1,283 @@
+import { KmsError } from '../shared/errors.ts';
+import { type Preset, presetByName } from '../shared/fhe/presets.ts';
+import { type Digest, digest, type PartyId } from '../shared/ids.ts';
+import type { Kernel } from '../shared/math/kernel/kernel.ts';
+import { type Residues, Ring } from '../shared/math/ring.ts';
+import type { Rng } from '../shared/primitives.ts';
+import { decryptionScope, PublicDecryption } from '../shared/protocol/decryption/public-decryption.ts';
+import { encodeValueBytes, signResult } from '../shared/protocol/decryption/result.ts';
+import { type DecryptionTask, readTask, requireKey } from '../shared/protocol/decryption/task.ts';
+import type { Membership } from '../shared/protocol/machine.ts';
+import { type PeerMessage, peerMessage } from '../shared/protocol/peer-message.ts';
+import { sealShare, userKeyDigest } from '../shared/protocol/user-decryption/sealed-share.ts';
+import { toHex } from '../shared/wire/bytes.ts';
+import { encode } from '../shared/wire/codec.ts';
+import type { DecryptionRequest, UserDecryptionRequest } from './api.ts';
+import { EarlyShares } from './early-shares.ts';
+import type { KeyRing } from './key-ring.ts';
+
+export interface DeskPorts {
+  readonly membership: Membership;
+  readonly kernel: Kernel;
+  readonly keys: KeyRing;
+  readonly rng: Rng;
+  readonly send: (to: PartyId, payload: Uint8Array) => void;
+  readonly connected: () => readonly PartyId[];
+}
+
+export interface DeskLimits {
+  /** How long a public decryption waits for 2t+1 agreeing shares. */
+  readonly waitMs: number;
+  /** How long it waits, once it has a value, for the shares of connected parties: they may show a culprit. */
+  readonly graceMs: number;
+  /** Decryptions remembered after their answer, so that a party that comes later finds its shares. */
+  readonly remembered: number;
+}
+
+export const DESK_LIMITS: DeskLimits = { waitMs: 10_000, graceMs: 100, remembered: 256 };
+const MAX_SCALAR_BATCH = 64;
+
+type Share = Extract<PeerMessage, { kind: 'decryption-share' }>;
+
+interface Pending {
+  readonly task: DecryptionTask;
+  readonly decryption: PublicDecryption;
+  /** This party's own signed share, ready to send again. */
+  message: Uint8Array | undefined;
+  readonly watchers: Set<() => void>;
+}
+
+/**
+ * Decrypts what clients of this node ask for. KEY-EXPOSING, development only: it decrypts whatever it is given under a
+ * key it has a share of (protocols.md section 5).
+ */
+export class DecryptionDesk {
+  readonly #ports: DeskPorts;
+  readonly #limits: DeskLimits;
+  readonly #rings = new Map<string, Ring>();
+  readonly #pending = new Map<Digest, Pending>();
+  readonly #early = new EarlyShares();
+  readonly #scalars: {
+    task: DecryptionTask;
+    resolve: (share: Residues) => void;
+    reject: (e: unknown) => void;
+  }[] = [];
+  /** Connected parties that let the last grace period pass: not waited for again until they answer. */
+  readonly #laggards = new Set<PartyId>();
+
+  constructor(ports: DeskPorts, limits: DeskLimits = DESK_LIMITS) {
+    this.#ports = ports;
+    this.#limits = limits;
+  }
+
+  /**
+   * Public decryption. @returns this node's signed result
+   * @throws {KmsError} what readTask throws; UNKNOWN_KEY, WRONG_KEY; NOT_ENOUGH_PARTIES, safe to repeat
+   */
+  async decrypt({ requestId, envelope }: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
+    const { membership } = this.#ports;
+    const task = this.#task(envelope);
+    const pending = await this.#open(task);
+    await this.#settled(pending, signal);
+    const { value } = pending.decryption;
+    if (value === undefined) {
+      const missing = membership.committee.parties.filter(
+        (party) => !pending.decryption.heard.includes(party),
+      );
+      throw new NotEnoughParties(missing);
+    }
+    const { networkId, epoch } = membership;
+    const { key, ciphertext } = task;
+    const result = { networkId, request: digest(toHex(requestId)), key, epoch, ciphertext };
+    return signResult(membership, { ...result, value: encodeValueBytes(value) }, pending.decryption.culprits);
+  }
+
+  /** User decryption: this node's partial decryption, sealed to the user and signed. */
+  async userDecrypt({ requestId, envelope, userKey }: UserDecryptionRequest): Promise<Uint8Array> {
+    const { membership, rng } = this.#ports;
+    const { networkId, epoch, primitives, self, signer } = membership;
+    const task = this.#task(envelope);
+    const share = await this.#partial(task);
+    const { key, ciphertext, kind, preset } = task;
+    const scope = {
+      request: requestId,
+      networkId,
+      key,
+      epoch,
+      ciphertext,
+      userKey: userKeyDigest(primitives, userKey),
+      kind,
+      level: preset.decryptionLevel,
+    };
+    try {
+      return await sealShare({
+        scope,
+        party: self,
+        userPublicKey: userKey,
+        residues: share,
+        primitives,
+        signer,
+        rng,
+      });
+    } finally {
+      share.fill(0n);
+    }
+  }
+
+  /** A peer's share. Kept for a while if the request has not reached this node yet. */
+  receive(from: PartyId, message: Share): void {
+    this.#laggards.delete(from);
+    const { scope } = decryptionScope(this.#ports.membership, { ...message, kind: message.value });
+    const pending = this.#pending.get(idOf(scope, message.value));
+    if (pending === undefined) this.#early.add(from, idOf(scope, message.value), message);
+    else this.#count(pending, from, message);
+  }
+
+  #task(envelope: Uint8Array): DecryptionTask {
+    const { membership, keys } = this.#ports;
+    const task = readTask(envelope, membership.primitives, (preset) => this.#ring(preset));
+    requireKey(task, task.key, keys.decryptor(task.key).preset);
+    return task;
+  }
+
+  #ring(preset: Preset): Ring {
+    const known = this.#rings.get(preset.name);
+    if (known !== undefined) return known;
+    const { degree, dataPrimes } = presetByName(preset.name);
+    const ring = new Ring(this.#ports.kernel, degree, dataPrimes);
+    this.#rings.set(preset.name, ring);
+    return ring;
+  }
+
+  /** Starts a decryption, or repeats this party's share of one that runs or has run. */
+  async #open(task: DecryptionTask): Promise<Pending> {
+    const { membership, keys, rng } = this.#ports;
+    const { scope } = decryptionScope(membership, task);
+    const id = idOf(scope, task.kind);
+    const known = this.#pending.get(id);
+    if (known !== undefined) {
+      if (known.message !== undefined) this.#sendAll(known.message);
+      return known;
+    }
+    const decryption = new PublicDecryption(membership, task, keys.decryptor(task.key).ring, rng);
+    const pending: Pending = { task, decryption, message: undefined, watchers: new Set() };
+    this.#remember(id, pending);
+    try {
+      const share = await this.#partial(task);
+      const signature = decryption.contribute(share);
+      const { key, ciphertext, kind: value } = task;
+      pending.message = encode(peerMessage, {
+        kind: 'decryption-share',
+        key,
+        ciphertext,
+        value,
+        share,
+        signature,
+      });
+    } catch (error) {
+      this.#pending.delete(id);
+      throw error;
+    }
+    this.#sendAll(pending.message);
+    for (const [from, message] of this.#early.take(id)) this.#count(pending, from, message);
+    return pending;
+  }
+
+  #count(pending: Pending, from: PartyId, { share, signature }: Share): void {
+    pending.decryption.receive(from, share, signature);
+    for (const watcher of [...pending.watchers]) watcher();
+  }
+
+  #remember(id: Digest, pending: Pending): void {
+    this.#pending.set(id, pending);
+    for (const oldest of this.#pending.keys()) {
+      if (this.#pending.size <= this.#limits.remembered) break;
+      this.#pending.delete(oldest);
+    }
+  }
+
+  /** Waits for a value, and then shortly for the other connected parties. */
+  async #settled(pending: Pending, signal: AbortSignal): Promise<void> {
+    const { decryption } = pending;
+    await until(() => decryption.value !== undefined, pending.watchers, this.#limits.waitMs, signal);
+    if (decryption.value === undefined) return;
+    const awaited = (): readonly PartyId[] =>
+      this.#ports
+        .connected()
+        .filter((party) => !decryption.heard.includes(party) && !decryption.culprits.includes(party))
+        .filter((party) => !this.#laggards.has(party));
+    await until(() => awaited().length === 0, pending.watchers, this.#limits.graceMs, signal);
+    for (const party of awaited()) this.#laggards.add(party);
+  }
+
+  #sendAll(payload: Uint8Array): void {
+    const { membership, send } = this.#ports;
+    for (const party of membership.committee.parties) if (party !== membership.self) send(party, payload);
+  }
+
+  /** Scalars that wait together are answered together: one pass over the seeds for up to 64 of them. */
+  #partial(task: DecryptionTask): Promise<Residues> {
+    if (task.kind === 'vector') return Promise.resolve(this.#ports.keys.decryptor(task.key).partial(task));
+    return new Promise((resolve, reject) => {
+      this.#scalars.push({ task, resolve, reject });
+      if (this.#scalars.length === 1) setImmediate(() => this.#flushScalars());
+    });
+  }
+
+  #flushScalars(): void {
+    const waiting = this.#scalars.splice(0);
+    const byKey = Map.groupBy(waiting, ({ task }) => task.key);
+    for (const [key, all] of byKey) {
+      for (let at = 0; at < all.length; at += MAX_SCALAR_BATCH) {
+        const batch = all.slice(at, at + MAX_SCALAR_BATCH);
+        try {
+          const shares = this.#ports.keys.decryptor(key).scalars(batch.map(({ task }) => task));
+          for (const [i, one] of batch.entries()) one.resolve(shares[i] ?? new BigUint64Array(0));
+        } catch (error) {
+          for (const one of batch) one.reject(error);
+        }
+      }
+    }
+  }
+}
+
+/** Fewer than 2t+1 agreeing shares in time. The missing parties reach the client. */
+export class NotEnoughParties extends KmsError {
+  readonly missing: readonly PartyId[];
+
+  constructor(missing: readonly PartyId[]) {
+    super(
+      'NOT_ENOUGH_PARTIES',
+      `no 2t+1 agreeing shares; missing: parties ${missing.join(', ')}. Repeat the request.`,
+    );
+    this.missing = missing;
+  }
+}
+
+function idOf(scope: Digest, kind: DecryptionTask['kind']): Digest {
+  return `${scope}/${kind}` as Digest;
+}
+
+/** Resolves when the condition holds, after the given time, or when the caller has gone. */
+function until(
+  holds: () => boolean,
+  watchers: Set<() => void>,
+  forMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (holds() || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const check = (): void => {
+      if (holds()) end();
+    };
+    const end = (): void => {
+      clearTimeout(timer);
+      watchers.delete(check);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, forMs);
+    watchers.add(check);
+    signal.addEventListener('abort', end);
+  });
+}

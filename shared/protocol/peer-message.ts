@@ -1,0 +1,42 @@
+import type { ValueKind } from '../fhe/envelope.ts';
+import type { Digest, KeyId } from '../ids.ts';
+import type { Residues } from '../math/ring.ts';
+import { KmsError } from '../errors.ts';
+import { bytes, type Codec, digest32, key, residues, signature64, struct, u8, union } from '../wire/codec.ts';
+
+/** One payload between two enclaves. */
+export type PeerMessage =
+  /** Key generation for one request; the body is a KeygenMessage. */
+  | { readonly kind: 'keygen'; readonly purpose: Digest; readonly body: Uint8Array }
+  /** A signed share of a public decryption. */
+  | {
+      readonly kind: 'decryption-share';
+      readonly key: KeyId;
+      readonly ciphertext: Digest;
+      readonly value: ValueKind;
+      readonly share: Residues;
+      readonly signature: Uint8Array;
+    };
+
+export const MAX_PEER_MESSAGE_BYTES = 8 << 20;
+const kinds: readonly ValueKind[] = ['scalar', 'vector'];
+
+const valueKind: Codec<ValueKind> = {
+  write: (out, value) => u8.write(out, kinds.indexOf(value)),
+  read(from) {
+    const kind = kinds[u8.read(from)];
+    if (kind === undefined) throw new KmsError('BAD_ENCODING', 'unknown kind of value');
+    return kind;
+  },
+};
+
+export const peerMessage: Codec<PeerMessage> = union<PeerMessage>({
+  keygen: struct({ purpose: digest32, body: bytes(MAX_PEER_MESSAGE_BYTES) }),
+  'decryption-share': struct({
+    key,
+    ciphertext: digest32,
+    value: valueKind,
+    share: residues(32768 * 8),
+    signature: signature64,
+  }),
+});
