@@ -110,15 +110,7 @@ export class DecryptionDesk {
       level: preset.decryptionLevel,
     };
     try {
-      return await sealShare({
-        scope,
-        party: self,
-        userPublicKey: userKey,
-        residues: share,
-        primitives,
-        signer,
-        rng,
-      });
+      return await sealShare(scope, { party: self, signer }, share, userKey, primitives, rng);
     } finally {
       share.fill(0n);
     }

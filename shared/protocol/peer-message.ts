@@ -1,7 +1,7 @@
+import { KmsError } from '../errors.ts';
 import type { ValueKind } from '../fhe/envelope.ts';
 import type { Digest, KeyId } from '../ids.ts';
 import type { Residues } from '../math/ring.ts';
-import { KmsError } from '../errors.ts';
 import { bytes, type Codec, digest32, key, residues, signature64, struct, u8, union } from '../wire/codec.ts';
 
 /** One payload between two enclaves. */

@@ -91,7 +91,11 @@ export class KeyGeneration implements Machine {
    * Continues from what this party has made durable, of all attempts of one request. It repeats exactly the signature
    * it gave, or speaks in new sessions only.
    */
-  static resume(membership: Membership, attempts: readonly KeyFiles[], settings: KeygenSettings): KeyGeneration {
+  static resume(
+    membership: Membership,
+    attempts: readonly KeyFiles[],
+    settings: KeygenSettings,
+  ): KeyGeneration {
     const [first] = attempts;
     if (first === undefined) throw new KmsError('INTERNAL', 'nothing to resume');
     const machine = new KeyGeneration(membership, first.state.request, settings);
@@ -103,7 +107,10 @@ export class KeyGeneration implements Machine {
   #restore({ state: { key }, seeds, record, certificate }: KeyFiles): void {
     const { committee, self, primitives } = this.#membership;
     if (seeds !== undefined) {
-      this.#kept.set(key, { transcript: seeds.transcript, seeds: new KeySeeds(committee, self, seeds.seeds) });
+      this.#kept.set(key, {
+        transcript: seeds.transcript,
+        seeds: new KeySeeds(committee, self, seeds.seeds),
+      });
     }
     if (certificate !== undefined) this.#collector(key).adopt(certificate);
     if (record === undefined) return;

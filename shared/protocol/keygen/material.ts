@@ -1,7 +1,7 @@
-import type { KeyMaterial, SwitchingKey } from '../../fhe/key-material.ts';
-import { keyPrimes, presetByName } from '../../fhe/presets.ts';
 import { KmsError } from '../../errors.ts';
 import { galoisElements } from '../../fhe/galois.ts';
+import type { KeyMaterial, SwitchingKey } from '../../fhe/key-material.ts';
+import { keyPrimes, presetByName } from '../../fhe/presets.ts';
 import type { Kernel } from '../../math/kernel/kernel.ts';
 import { type Residues, Ring } from '../../math/ring.ts';
 import type { Hashes } from '../../primitives.ts';
