@@ -5,8 +5,6 @@
  */
 export type LinkService = 'ingress' | 'egress';
 
-export const LINK_SERVICES: readonly LinkService[] = ['ingress', 'egress'];
-
 export interface Listener {
   /** No new streams; open ones stay. */
   close(): Promise<void>;

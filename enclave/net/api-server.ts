@@ -1,0 +1,156 @@
+import type { Http2Server } from 'node:http2';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { KmsError } from '../../shared/errors.ts';
+import { type KeyId, keyId } from '../../shared/ids.ts';
+import { fromHex, toHex } from '../../shared/wire/bytes.ts';
+import { GaloisKeys, NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
+import { type GaloisChoice, MAX_ENVELOPE_BYTES, type NodeApi, USER_KEY_BYTES } from '../api.ts';
+import { toFault } from './fault.ts';
+import { grpcServer } from './http2.ts';
+import { Slots } from './slots.ts';
+
+export interface ApiLimits {
+  /** All requests of all clients at once. */
+  readonly maxRequests: number;
+  /** Requests that compute: key generations, decryptions. */
+  readonly maxKeyGenerations: number;
+  readonly maxDecryptions: number;
+  readonly maxRequestsPerConnection: number;
+}
+
+export const API_LIMITS: ApiLimits = {
+  maxRequests: 64,
+  maxKeyGenerations: 2,
+  maxDecryptions: 32,
+  maxRequestsPerConnection: 32,
+};
+
+const REQUEST_ID_BYTES = 32;
+const MAX_MANIFEST_BYTES = 64 * 1024;
+const MAX_PRESET_CHARACTERS = 64;
+const KEY_CHUNK_BYTES = 1024 * 1024;
+/** An envelope and the fields around it. */
+const READ_MAX_BYTES = MAX_ENVELOPE_BYTES + 64 * 1024;
+const WINDOW_BYTES = 1024 * 1024;
+
+/** Serves NodeService to the client sockets emitted into it as `connection`. */
+export function apiServer(api: NodeApi, limits: ApiLimits = API_LIMITS): Http2Server {
+  return grpcServer({
+    routes: (router) => nodeRoutes(router, api, limits),
+    readMaxBytes: READ_MAX_BYTES,
+    windowBytes: WINDOW_BYTES,
+    maxConcurrentStreams: limits.maxRequestsPerConnection,
+    maxRequests: limits.maxRequests,
+    refusal: () => toFault(new KmsError('BUSY', 'too many requests')),
+  });
+}
+
+function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): void {
+  const generations = new Slots(limits.maxKeyGenerations);
+  const decryptions = new Slots(limits.maxDecryptions);
+
+  router.service(NodeService, {
+    describe: () =>
+      faulting(async () => {
+        const { identity, network, connectedPeers, keyIds, phase } = await api.describe();
+        return {
+          identity,
+          networkId: network === undefined ? new Uint8Array(0) : fromHex(network.id),
+          party: network?.party ?? 0,
+          epoch: network?.epoch ?? 0,
+          connectedPeers: [...connectedPeers],
+          keyIds: keyIds.map(fromHex),
+          phase,
+        };
+      }),
+
+    join: ({ manifest }) =>
+      faulting(async () => {
+        atMost(manifest, MAX_MANIFEST_BYTES);
+        const { networkId, party } = await api.join(manifest);
+        return { networkId: fromHex(networkId), party };
+      }),
+
+    async *generateKey(request, { signal }) {
+      try {
+        using _slot = generations.take();
+        const { requestId, preset } = request;
+        exactly(requestId, REQUEST_ID_BYTES);
+        if (preset.length > MAX_PRESET_CHARACTERS) throw new KmsError('TOO_LARGE', 'preset name is too long');
+        const galois = galoisChoice(request.galoisKeys);
+        for await (const step of api.generateKey({ requestId, preset, galois }, signal)) {
+          yield step.kind === 'progress'
+            ? { phase: step.phase, done: step.done, total: step.total }
+            : { phase: 'finished', done: 1, total: 1, keyId: fromHex(step.keyId) };
+        }
+      } catch (error) {
+        throw toFault(error);
+      }
+    },
+
+    listKeys: () => faulting(async () => ({ keyIds: (await api.listKeys()).map(fromHex) })),
+
+    async *getKey(request, { signal }) {
+      try {
+        const record = await api.getKey(readKeyId(request.keyId), signal);
+        for (let at = 0; at < record.length; at += KEY_CHUNK_BYTES) {
+          yield { chunk: record.subarray(at, at + KEY_CHUNK_BYTES) };
+        }
+      } catch (error) {
+        throw toFault(error);
+      }
+    },
+
+    decrypt: ({ requestId, envelope }, { signal }) =>
+      faulting(async () => {
+        using _slot = decryptions.take();
+        exactly(requestId, REQUEST_ID_BYTES);
+        atMost(envelope, MAX_ENVELOPE_BYTES);
+        return { result: await api.decrypt({ requestId, envelope }, signal) };
+      }),
+
+    userDecrypt: ({ requestId, envelope, userKey }, { signal }) =>
+      faulting(async () => {
+        using _slot = decryptions.take();
+        exactly(requestId, REQUEST_ID_BYTES);
+        atMost(envelope, MAX_ENVELOPE_BYTES);
+        exactly(userKey, USER_KEY_BYTES);
+        return { sealedShare: await api.userDecrypt({ requestId, envelope, userKey }, signal) };
+      }),
+  });
+}
+
+async function faulting<T>(answer: () => Promise<T>): Promise<T> {
+  try {
+    return await answer();
+  } catch (error) {
+    throw toFault(error);
+  }
+}
+
+function galoisChoice(value: GaloisKeys): GaloisChoice {
+  switch (value) {
+    case GaloisKeys.UNSPECIFIED:
+    case GaloisKeys.NONE:
+      return 'none';
+    case GaloisKeys.SUM:
+      return 'sum';
+    case GaloisKeys.ALL:
+      return 'all';
+    default:
+      throw new KmsError('BAD_INPUT', 'unknown choice of Galois keys');
+  }
+}
+
+function readKeyId(bytes: Uint8Array): KeyId {
+  exactly(bytes, 32);
+  return keyId(toHex(bytes));
+}
+
+function exactly(bytes: Uint8Array, sizeBytes: number): void {
+  if (bytes.length !== sizeBytes) throw new KmsError('BAD_INPUT', `expected ${sizeBytes} bytes`);
+}
+
+function atMost(bytes: Uint8Array, sizeBytes: number): void {
+  if (bytes.length > sizeBytes) throw new KmsError('TOO_LARGE', `at most ${sizeBytes} bytes`);
+}

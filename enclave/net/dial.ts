@@ -1,0 +1,28 @@
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { egressLine } from '../../shared/egress.ts';
+import type { Digest } from '../../shared/ids.ts';
+import type { Link } from '../../shared/link.ts';
+import type { Primitives } from '../../shared/primitives.ts';
+import type { TlsIdentity } from './credentials.ts';
+import { connectTls } from './tls.ts';
+
+export interface DialTarget {
+  /** `host:port` */
+  readonly address: string;
+  readonly networkId: Digest;
+  /** Ed25519 public key of the node that must answer. */
+  readonly identity: Uint8Array;
+}
+
+/** Reaches a node through the parent; what comes back is verified. @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER */
+export async function dialNode(
+  link: Link<Duplex>,
+  own: TlsIdentity,
+  crypto: Primitives,
+  target: DialTarget,
+): Promise<TLSSocket> {
+  const stream = await link.connect('egress');
+  stream.write(egressLine(target.address));
+  return connectTls(stream, own, crypto, target);
+}

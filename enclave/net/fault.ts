@@ -1,0 +1,42 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import { type ErrorCode, KmsError } from '../../shared/errors.ts';
+import { FaultSchema } from '../../shared/wire/generated/kms/v1/node_pb.js';
+
+/** gRPC status and the fixed text of each code. What really happened stays inside the enclave. */
+const FACES: { readonly [C in ErrorCode]: readonly [Code, string] } = {
+  BAD_ENCODING: [Code.InvalidArgument, 'the bytes are not a canonical encoding'],
+  BAD_INPUT: [Code.InvalidArgument, 'the request is not acceptable'],
+  BAD_SIGNATURE: [Code.InvalidArgument, 'a signature is not valid'],
+  BAD_MANIFEST: [Code.FailedPrecondition, 'not the manifest of this network'],
+  BAD_PEER: [Code.Unauthenticated, 'not a member of this network'],
+  TOO_LARGE: [Code.OutOfRange, 'the request is too large'],
+  TOO_NOISY: [Code.FailedPrecondition, 'the ciphertext may be too noisy to decrypt'],
+  UNKNOWN_KEY: [Code.NotFound, 'no such key'],
+  UNKNOWN_PRESET: [Code.NotFound, 'no such preset'],
+  WRONG_KEY: [Code.InvalidArgument, 'the ciphertext belongs to another key'],
+  WRONG_LEVEL: [Code.InvalidArgument, 'the ciphertext is not at a level that is decrypted'],
+  NOT_ENOUGH_PARTIES: [Code.Unavailable, 'too few parties answered; repeat the request later'],
+  SETUP_ABORTED: [Code.Aborted, 'key setup failed; repeat it under a new request id'],
+  SESSION_CLOSED: [Code.FailedPrecondition, 'the session is closed'],
+  NOT_DECODABLE: [Code.Unavailable, 'the shares received do not determine a value'],
+  STORE_FAILED: [Code.Internal, 'the sealed store failed'],
+  UNAVAILABLE: [Code.Unavailable, 'the node or a link is down'],
+  TIMEOUT: [Code.DeadlineExceeded, 'timed out'],
+  BUSY: [Code.ResourceExhausted, 'the node is busy; repeat the request later'],
+  INTERNAL: [Code.Internal, 'internal error'],
+};
+
+/** What of an error may leave the enclave: code, provable culprits, missing parties. */
+export function toFault(error: unknown): ConnectError {
+  const known = error instanceof KmsError ? error : new KmsError('INTERNAL', 'internal error');
+  const [status, text] = FACES[known.code];
+  const value = { code: known.code, culprits: [...known.culprits], missing: [...missingOf(known)] };
+  return new ConnectError(text, status, undefined, [{ desc: FaultSchema, value }]);
+}
+
+/** Parties that did not answer, on errors that know them. */
+function missingOf(error: KmsError): readonly number[] {
+  const missing: unknown = 'missing' in error ? error.missing : undefined;
+  if (!Array.isArray(missing)) return [];
+  return missing.filter((party): party is number => Number.isInteger(party) && party > 0);
+}

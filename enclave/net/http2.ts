@@ -1,0 +1,92 @@
+import { connect, createServer, type Http2Server, type Http2ServerResponse } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import type { ConnectError, ConnectRouter, Transport } from '@connectrpc/connect';
+import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
+import { connectNodeAdapter, createGrpcTransport } from '@connectrpc/connect-node';
+
+/** Large enough that one protocol message in flight never waits for a window update. */
+export const WINDOW_BYTES = 16 * 2 ** 20;
+
+/** A peer message of 8 MiB and the few bytes around it. */
+export const MAX_FRAME_BYTES = 8 * 2 ** 20 + 256;
+
+const MAX_SESSION_MEMORY_MB = 64;
+const AUTHORITY = 'https://node';
+
+/** gRPC as a client over a TLS socket whose peer has been verified. The session ends with the socket. */
+export function grpcOver(socket: TLSSocket, readMaxBytes: number = MAX_FRAME_BYTES): Transport {
+  const session = connect(AUTHORITY, {
+    createConnection: () => socket,
+    settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
+  });
+  session.on('error', () => socket.destroy());
+  session.once('connect', () => session.setLocalWindowSize(WINDOW_BYTES));
+  return createGrpcTransport({
+    baseUrl: AUTHORITY,
+    readMaxBytes,
+    acceptCompression: [],
+    sessionManager: {
+      authority: AUTHORITY,
+      request: async (method, path, headers, options) =>
+        session.request({ ...headers, ':method': method, ':path': path }, options),
+      notifyResponseByteRead: () => {},
+    },
+  });
+}
+
+export interface GrpcServerOptions {
+  readonly routes: (router: ConnectRouter) => void;
+  readonly readMaxBytes: number;
+  /** Per stream and per connection: what a peer may send before anybody has read it. */
+  readonly windowBytes: number;
+  readonly maxConcurrentStreams: number;
+  /** More requests than this at once, over all connections, are refused before their bodies are read. */
+  readonly maxRequests: number;
+  readonly refusal: () => ConnectError;
+}
+
+/** An HTTP/2 server that listens nowhere: it serves the sockets given to it by `emit('connection', socket)`. */
+export function grpcServer(options: GrpcServerOptions): Http2Server {
+  const handler = connectNodeAdapter({
+    grpc: true,
+    grpcWeb: false,
+    connect: false,
+    acceptCompression: [],
+    readMaxBytes: options.readMaxBytes,
+    routes: options.routes,
+  });
+  const server = createServer({
+    settings: {
+      initialWindowSize: options.windowBytes,
+      maxConcurrentStreams: options.maxConcurrentStreams,
+      enablePush: false,
+    },
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
+  });
+  let requests = 0;
+  server.on('request', (request, response) => {
+    if (requests >= options.maxRequests) {
+      refuse(response, options.refusal());
+      return;
+    }
+    requests += 1;
+    request.stream.once('close', () => {
+      requests -= 1;
+    });
+    handler(request, response);
+  });
+  server.on('session', (session) => {
+    session.on('error', () => session.destroy());
+    session.setLocalWindowSize(options.windowBytes);
+  });
+  server.on('sessionError', () => {});
+  return server;
+}
+
+/** gRPC's answer without a body: the status in the headers. */
+function refuse(response: Http2ServerResponse, error: ConnectError): void {
+  const status = setTrailerStatus(new Headers({ 'content-type': 'application/grpc+proto' }), error);
+  response.writeHead(200, Object.fromEntries(status));
+  response.end();
+}

@@ -1,0 +1,167 @@
+import { randomInt } from 'node:crypto';
+import type { Http2Server } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { codeOf, KmsError } from '../../shared/errors.ts';
+import type { PartyId } from '../../shared/ids.ts';
+import type { Log } from '../../shared/log.ts';
+import type { Rng } from '../../shared/primitives.ts';
+import { PeerService } from '../../shared/wire/generated/kms/v1/peer_pb.js';
+import { CHANNEL_LIMITS, type ChannelLimits } from './channel.ts';
+import type { ExchangeTiming } from './exchange.ts';
+import { grpcOver, grpcServer, MAX_FRAME_BYTES, WINDOW_BYTES } from './http2.ts';
+import { Peer } from './peer.ts';
+import { HANDSHAKE_TIMEOUT_MS } from './tls-policy.ts';
+
+export interface PeerHandlers {
+  /**
+   * A message of the party that TLS verified. A promise holds back that peer until it settles; order is kept either way.
+   * The payload belongs to the handler.
+   */
+  onMessage(from: PartyId, payload: Uint8Array): void | Promise<void>;
+  onPeer?(party: PartyId, up: boolean): void;
+}
+
+export interface PeerNetworkOptions extends PeerHandlers {
+  readonly self: PartyId;
+  /** Every party of the network, self included. */
+  readonly parties: readonly PartyId[];
+  /** A verified connection to that party. @throws {KmsError} */
+  readonly dial: (party: PartyId) => Promise<TLSSocket>;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly limits?: ChannelLimits;
+  readonly timing?: ExchangeTiming;
+}
+
+const BACKOFF_MS = { first: 50, last: 2_000 };
+
+/**
+ * Messages between the members of one network: one long-lived stream per pair, dialled by the lower party id and dialled
+ * again whenever it breaks. Per pair: order kept, nothing lost while both processes live, nothing delivered twice to one
+ * process life.
+ */
+export class PeerNetwork {
+  readonly #self: PartyId;
+  readonly #peers: ReadonlyMap<PartyId, Peer>;
+  readonly #dial: PeerNetworkOptions['dial'];
+  readonly #log: Log;
+  readonly #stop = new AbortController();
+  readonly #servers = new Set<Http2Server>();
+  #dialling: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PeerNetworkOptions) {
+    this.#self = options.self;
+    this.#dial = options.dial;
+    this.#log = options.log;
+    const others = options.parties.filter((party) => party !== options.self);
+    this.#peers = new Map(
+      others.map((party) => [
+        party,
+        new Peer({ ...options, party, limits: options.limits ?? CHANNEL_LIMITS, handlers: options }),
+      ]),
+    );
+  }
+
+  /** Begins to dial. Incoming connections are served from the start. */
+  start(): void {
+    const higher = [...this.#peers.values()].filter((peer) => peer.party > this.#self);
+    this.#dialling = Promise.all(higher.map((peer) => this.#keepDialling(peer)));
+  }
+
+  /**
+   * Queues a message; it is kept by reference until acknowledged and must not change. If the peer has not taken its
+   * messages for so long that its outbox is full, the whole outbox is dropped and the connection closed (logged as BUSY).
+   * @throws {KmsError} TOO_LARGE above 8 MiB; BAD_INPUT if `to` is no other member or the payload is empty
+   */
+  send(to: PartyId, payload: Uint8Array): void {
+    const peer = this.#peers.get(to);
+    if (peer === undefined)
+      throw new KmsError('BAD_INPUT', `party ${to} is not another member of this network`);
+    if (!this.#stop.signal.aborted) peer.send(payload);
+  }
+
+  /** Parties whose stream is up now, ascending. */
+  connected(): readonly PartyId[] {
+    return [...this.#peers.values()].filter((peer) => peer.up).map((peer) => peer.party);
+  }
+
+  /** Serves a connection that `from` opened and TLS verified. */
+  serve(from: PartyId, socket: TLSSocket): void {
+    const peer = this.#peers.get(from);
+    // The lower id dials: a connection the wrong way round would race with this side's own.
+    if (peer === undefined || from > this.#self || this.#stop.signal.aborted) {
+      this.#log('warn', 'peer-refused', { party: from, code: 'BAD_PEER' });
+      socket.destroy();
+      return;
+    }
+    let exchanges = 0;
+    const server = grpcServer({
+      routes: (router) => {
+        router.service(PeerService, {
+          async *exchange(requests) {
+            exchanges += 1;
+            if (exchanges > 1) throw new ConnectError('one exchange per connection', Code.ResourceExhausted);
+            const exchange = peer.attach(socket);
+            void exchange.consume(framesOf(requests));
+            for await (const frame of exchange.outgoing()) yield { frame };
+          },
+        });
+      },
+      readMaxBytes: MAX_FRAME_BYTES,
+      windowBytes: WINDOW_BYTES,
+      maxConcurrentStreams: 2,
+      maxRequests: 2,
+      refusal: () => new ConnectError('one exchange per connection', Code.ResourceExhausted),
+    });
+    this.#servers.add(server);
+    const idle = setTimeout(() => exchanges === 0 && socket.destroy(), HANDSHAKE_TIMEOUT_MS);
+    socket.once('close', () => {
+      clearTimeout(idle);
+      this.#servers.delete(server);
+    });
+    server.emit('connection', socket);
+  }
+
+  /** Closes every connection and stops dialling. Queued messages are forgotten. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    for (const peer of this.#peers.values()) peer.close();
+    await this.#dialling;
+  }
+
+  async #keepDialling(peer: Peer): Promise<void> {
+    const { signal } = this.#stop;
+    let backoffMs = BACKOFF_MS.first;
+    while (!signal.aborted) {
+      try {
+        const socket = await this.#dial(peer.party);
+        if (signal.aborted) socket.destroy();
+        else if (await this.#converse(peer, socket)) backoffMs = BACKOFF_MS.first;
+      } catch (error) {
+        this.#log('warn', 'dial-failed', { party: peer.party, code: codeOf(error) });
+      }
+      const jitterMs = randomInt(Math.ceil(backoffMs / 2) + 1);
+      await sleep(backoffMs / 2 + jitterMs, undefined, { signal }).catch(() => {});
+      backoffMs = Math.min(2 * backoffMs, BACKOFF_MS.last);
+    }
+  }
+
+  /** Runs one dialled connection to its end. True if the peer spoke on it. */
+  async #converse(peer: Peer, socket: TLSSocket): Promise<boolean> {
+    const transport = grpcOver(socket);
+    const exchange = peer.attach(socket);
+    const client = createClient(PeerService, transport);
+    async function* requests() {
+      for await (const frame of exchange.outgoing()) yield { frame };
+    }
+    await exchange.consume(framesOf(client.exchange(requests())));
+    await exchange.ended;
+    return exchange.wasReady;
+  }
+}
+
+async function* framesOf<F>(messages: AsyncIterable<{ readonly frame?: F }>): AsyncGenerator<F | undefined> {
+  for await (const message of messages) yield message.frame;
+}

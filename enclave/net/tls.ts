@@ -1,0 +1,130 @@
+import type { Duplex } from 'node:stream';
+import { connect, type TLSSocket } from 'node:tls';
+import { verifyNodeCertificate, verifyNodeIdentity } from '../../shared/attestation/certificate.ts';
+import { KmsError } from '../../shared/errors.ts';
+import type { Digest, PartyId } from '../../shared/ids.ts';
+import { type Manifest, partyOf } from '../../shared/manifest.ts';
+import type { Primitives } from '../../shared/primitives.ts';
+import { equalBytes } from '../../shared/wire/bytes.ts';
+import type { TlsIdentity } from './credentials.ts';
+import { ALPN, HANDSHAKE_TIMEOUT_MS, TLS_POLICY } from './tls-policy.ts';
+
+/**
+ * Node's own checks are off on both sides (`rejectUnauthorized: false`): for self-signed certificates they refuse
+ * everybody or nobody. Everything that is believed about a peer is checked here, before HTTP/2 sees a byte.
+ */
+
+/** What the TLS session proved: the peer holds the key of this certificate. */
+interface PresentedCertificate {
+  readonly der: Uint8Array;
+  /** DER SubjectPublicKeyInfo as OpenSSL read it. */
+  readonly spki: Uint8Array;
+}
+
+/**
+ * Undefined: the peer showed no certificate. Call it once per socket: OpenSSL's chain is consumed by reading it.
+ * @throws {KmsError} BAD_PEER for another protocol, a resumed session or more than one certificate
+ */
+function presentedCertificate(socket: TLSSocket): PresentedCertificate | undefined {
+  if (socket.getProtocol() !== 'TLSv1.3' || socket.alpnProtocol !== ALPN || socket.isSessionReused()) {
+    throw new KmsError('BAD_PEER', 'the TLS session is not a fresh TLS 1.3 session for HTTP/2');
+  }
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  if (certificate.issuerCertificate !== undefined) {
+    throw new KmsError('BAD_PEER', 'the peer sent a certificate chain');
+  }
+  const { publicKey } = certificate;
+  if (publicKey.asymmetricKeyType !== 'ec' || publicKey.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
+    throw new KmsError('BAD_PEER', 'the TLS key is not on P-256');
+  }
+  return { der: certificate.raw, spki: publicKey.export({ format: 'der', type: 'spki' }) };
+}
+
+/** The network this node has joined. */
+export interface Membership {
+  readonly networkId: Digest;
+  readonly manifest: Manifest;
+  readonly self: PartyId;
+}
+
+/**
+ * The party at the other end of an accepted connection, or undefined for a client, which shows no certificate.
+ * @param network undefined before the node has joined: nobody can be a peer then
+ * @throws {KmsError} BAD_PEER
+ */
+export function acceptedPeer(
+  socket: TLSSocket,
+  crypto: Primitives,
+  network: Membership | undefined,
+): PartyId | undefined {
+  const presented = presentedCertificate(socket);
+  if (presented === undefined) return undefined;
+  if (network === undefined) throw new KmsError('BAD_PEER', 'this node has not joined a network yet');
+  const { identity, spki } = verifyNodeCertificate(crypto, presented.der, network.networkId);
+  assertSameKey(spki, presented);
+  const member = partyOf(network.manifest, identity);
+  if (member === undefined || member.party === network.self) {
+    throw new KmsError('BAD_PEER', 'the certificate is not one of another member of this network');
+  }
+  return member.party;
+}
+
+/**
+ * TLS as a client over a connected stream; resolves when the other side has proved to be `expected`.
+ * The stream is destroyed on failure.
+ * @param own undefined for a client, which has no certificate
+ * @throws {KmsError} BAD_PEER, UNAVAILABLE if TLS fails, TIMEOUT
+ */
+export async function connectTls(
+  stream: Duplex,
+  own: TlsIdentity | undefined,
+  crypto: Primitives,
+  expected: { readonly networkId: Digest; readonly identity: Uint8Array },
+): Promise<TLSSocket> {
+  const socket = connect({
+    socket: stream,
+    ...TLS_POLICY,
+    ...own,
+    ALPNProtocols: [ALPN],
+    rejectUnauthorized: false,
+  });
+  try {
+    await handshake(socket);
+    const presented = presentedCertificate(socket);
+    if (presented === undefined) throw new KmsError('BAD_PEER', 'the server shows no certificate');
+    const { spki } = verifyNodeIdentity(crypto, presented.der, expected);
+    assertSameKey(spki, presented);
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    stream.destroy();
+    throw error;
+  }
+}
+
+function handshake(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new KmsError('TIMEOUT', 'TLS handshake timed out')),
+      HANDSHAKE_TIMEOUT_MS,
+    );
+    const closed = (): void => reject(new KmsError('UNAVAILABLE', 'connection closed in the TLS handshake'));
+    // The listener stays: a socket that is verified but not yet handed on must not throw.
+    socket.on('error', (cause) => reject(new KmsError('UNAVAILABLE', 'TLS handshake failed', { cause })));
+    socket.once('close', closed);
+    socket.once('secureConnect', () => {
+      socket.off('close', closed);
+      resolve();
+    });
+    socket.once('close', () => clearTimeout(timer));
+    socket.once('secureConnect', () => clearTimeout(timer));
+  });
+}
+
+/** Two parsers read the same certificate; they must mean the same key. */
+function assertSameKey(spki: Uint8Array, presented: PresentedCertificate): void {
+  if (!equalBytes(spki, presented.spki)) {
+    throw new KmsError('BAD_PEER', 'the certificate is ambiguous about its key');
+  }
+}
