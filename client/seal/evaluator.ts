@@ -99,6 +99,11 @@ export class Evaluator {
 
   /** @throws {KmsError} BAD_INPUT for values that do not fit the preset, and for zero */
   mulPlain(a: Uint8Array, value: Value): Uint8Array {
+    const p = this.#runtime.preset.plainModulus;
+    if (value.kind === 'scalar' && 2n * value.value > p && value.value < p) {
+      // SEAL does not centre scalars: (p - m) and a negation cost less noise than m.
+      return this.negate(this.mulPlain(a, { kind: 'scalar', value: p - value.value }));
+    }
     const operand = this.#open(a);
     const encoded = sealPlaintext(this.#runtime, value);
     using plaintext = encoded.plaintext;

@@ -14,7 +14,7 @@ import { type Preset, primesAt } from './presets.ts';
  * - input: v = e0 + e1*s - u*e, so |v| <= beta_e*(1 + |s|_1) + beta_u*|e|_1. SEAL's own encryptions (made at the key
  *   level and switched down) stay far below.
  * - add, sub, negate, addPlain: bounds add; the roundings of Q*m/p differ by at most 1.
- * - mulPlain: |m|_1 of the centred plaintext times (v + 1/2), and 1/2.
+ * - mulPlain: |m|_1 of the plaintext as SEAL lifts it (plainL1 in value.ts) times (v + 1/2), and 1/2.
  * - mul: with T = (p/Q)(c0 + c1*s), the product's noise is T1*w2 + T2*w1 - (p/Q)*w1*w2 + r, w = v + 1/2 at most. T's
  *   coefficients are uniform-like of deviation p*K, K = sqrt((1 + N*sigma_s^2)/12). |T*w| <= 12.5*p*K*|w|_2, and a
  *   noise bounded by V has |w|_2 <= 0.32*sqrt(N)*V: for V = |h|*|g|_1 (h hostile, g spread like s) |w|_2 is below
@@ -59,7 +59,7 @@ export function addPlainBound(preset: Preset, a: NoiseBound): NoiseBound {
 }
 
 /**
- * @param l1 sum of the plaintext's centred coefficients' absolute values, at least 1 and at most N*p/2
+ * @param l1 sum of the absolute values of the plaintext's coefficients (plainL1), 1 .. N*p/2
  * @throws {KmsError} BAD_INPUT for an l1 outside its range, TOO_NOISY
  */
 export function mulPlainBound(preset: Preset, a: NoiseBound, l1: bigint): NoiseBound {

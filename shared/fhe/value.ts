@@ -60,10 +60,15 @@ export function decodeValue(
   return { kind, values: BigUint64Array.from(slotPositions(preset.degree), (at) => evaluations[at]!) };
 }
 
-/** Sum of |m_i| of the centred coefficients: what a multiplication by this plaintext costs (mulPlainBound). */
+/**
+ * What a multiplication by this plaintext costs (mulPlainBound): the sum of |m_i| of the centred coefficients, as SEAL
+ * lifts them to the ciphertext's modulus. A lone coefficient (every scalar) SEAL takes as it is, in 0..p-1.
+ */
 export function plainL1(preset: Preset, coefficients: BigUint64Array): bigint {
   const p = preset.plainModulus;
-  return coefficients.reduce((sum, x) => sum + (2n * x > p ? p - x : x), 0n);
+  const nonzero = coefficients.filter((x) => x !== 0n);
+  if (nonzero.length === 1) return nonzero[0]!;
+  return nonzero.reduce((sum, x) => sum + (2n * x > p ? p - x : x), 0n);
 }
 
 /**

@@ -54,7 +54,7 @@ describe('value', () => {
           kind: 'scalar',
           value,
         });
-        expect(plainL1(preset, coefficients)).toBe(2n * value > p ? p - value : value);
+        expect(plainL1(preset, coefficients)).toBe(value);
       }),
       { numRuns: 20 },
     );
@@ -71,13 +71,30 @@ describe('value', () => {
     expect(decoded).toEqual({ kind: 'vector', values: expected });
   });
 
-  it('value: slot products are polynomial products (a slot is an evaluation)', () => {
-    const values = BigUint64Array.from({ length: preset.degree }, (_, i) => BigInt(i % 7));
+  it('value: slots are evaluations: multiplying polynomials by X^k multiplies slot by slot', () => {
+    const n = preset.degree;
+    const slotsOf = (polynomial: BigUint64Array): BigUint64Array => {
+      const decoded = decodeValue(runtime.kernel, preset, 'vector', polynomial);
+      return decoded.kind === 'vector' ? decoded.values : new BigUint64Array(0);
+    };
+    const values = BigUint64Array.from({ length: n }, (_, i) => BigInt(i % 7));
     const polynomial = encodeValue(runtime.kernel, preset, { kind: 'vector', values });
-    // Multiplying by X^N = -1 negates every slot.
-    const negated = polynomial.map((x) => (x === 0n ? 0n : p - x));
-    const decoded = decodeValue(runtime.kernel, preset, 'vector', negated);
-    expect(decoded).toEqual({ kind: 'vector', values: values.map((x) => (x === 0n ? 0n : p - x)) });
+    for (const k of [1, 1000]) {
+      const monomial = new BigUint64Array(n);
+      monomial[k] = 1n;
+      // X^N = -1.
+      const shifted = polynomial.map((_, i) =>
+        i >= k ? polynomial[i - k]! : (p - polynomial[n + i - k]!) % p,
+      );
+      const factors = slotsOf(monomial);
+      expect(slotsOf(shifted)).toEqual(values.map((x, i) => (x * factors[i]!) % p));
+    }
+  });
+
+  it('value: the cost of a factor is the sum of its centred coefficients, but a lone one is not centred', () => {
+    expect(plainL1(preset, BigUint64Array.of(3n, p - 5n, 0n))).toBe(8n);
+    expect(plainL1(preset, BigUint64Array.of(0n, p - 5n, 0n))).toBe(p - 5n);
+    expect(plainL1(preset, new BigUint64Array(3))).toBe(0n);
   });
 
   it('value: what does not fit is BAD_INPUT', () => {
