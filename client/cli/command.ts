@@ -1,0 +1,34 @@
+import type { Arguments, Options } from './arguments.ts';
+import type { Terminal } from './terminal.ts';
+
+/** One command of `kms`: what help shows of it, and what it does. */
+export interface Command {
+  readonly name: string;
+  /** One line. */
+  readonly summary: string;
+  /** Argument patterns after `kms <name>`, one per form. */
+  readonly forms: readonly string[];
+  /** Paragraphs below the usage. */
+  readonly details?: readonly string[];
+  readonly examples?: readonly string[];
+  readonly options: Options;
+  readonly maxPositionals: number;
+  run(given: Arguments, terminal: Terminal): Promise<Outcome>;
+}
+
+/** What a command leaves behind: the object of --json, and the lines for a person. */
+export interface Outcome {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly lines: readonly string[];
+}
+
+/** Where a command finds its network. */
+export const networkOptions: Options = {
+  state: { value: 'DIR', help: 'state directory of the local network (default: $KMS_STATE or .kms)' },
+  manifest: { value: 'FILE', help: 'network manifest, instead of the state directory' },
+  timeout: { value: 'SECONDS', help: 'how long to wait for the nodes', default: '60' },
+};
+
+/** Shown wherever a user meets the direct request path (protocols.md section 5). */
+export const KEY_EXPOSING =
+  'KEY-EXPOSING, development only: whoever may decrypt a ciphertext of his own making can learn the key';

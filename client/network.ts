@@ -1,0 +1,195 @@
+import { type Committee, committee } from '../shared/committee.ts';
+import type { ErrorCode } from '../shared/errors.ts';
+import { KmsError } from '../shared/errors.ts';
+import type { PartyId } from '../shared/ids.ts';
+import { type Manifest, networkIdOf } from '../shared/manifest.ts';
+import { noble } from '../shared/noble.ts';
+import type { Electorate } from '../shared/protocol/certificate.ts';
+import { type Fault, faultOf, listed, meaningOf } from './fault.ts';
+import { NodeChannel, type NodeClient } from './node-channel.ts';
+
+export interface CallOptions {
+  readonly signal: AbortSignal;
+}
+
+/** What became of a question to all nodes. */
+export interface Answers<T> {
+  readonly values: ReadonlyMap<PartyId, T>;
+  readonly faults: ReadonlyMap<PartyId, Fault>;
+}
+
+/** Once enough have answered, the others get this long: a liar that is a little slower is still named. */
+const GRACE_MS = 400;
+/** How long one node may keep the others from being asked. */
+const PATIENCE_MS = 3000;
+
+/** All nodes of one network, as its manifest names them; asks them all at the same time, trusts none of them. */
+export class Network {
+  readonly manifest: Manifest;
+  readonly committee: Committee;
+  readonly electorate: Electorate;
+  readonly #channels: readonly NodeChannel[];
+  readonly #timeoutMs: number;
+
+  /**
+   * @param timeoutMs for one question to all nodes
+   * @throws {KmsError} BAD_MANIFEST
+   */
+  constructor(manifest: Manifest, timeoutMs: number) {
+    this.manifest = manifest;
+    this.committee = committee(manifest.n, manifest.t);
+    const networkId = networkIdOf(noble, manifest);
+    this.electorate = {
+      networkId,
+      epoch: manifest.epoch,
+      committee: this.committee,
+      identities: new Map(manifest.parties.map(({ party, identity }) => [party, identity])),
+      primitives: { ...noble, aes256: noCipher },
+    };
+    this.#channels = manifest.parties.map((member) => new NodeChannel(member, networkId));
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Puts the same question to every node. Never rejects for what nodes do.
+   * @param accept sees every answer; true ends the waiting (after a short grace for the others). What it throws counts
+   *   as that node's fault.
+   */
+  async ask<T>(
+    question: (node: NodeClient, options: CallOptions) => Promise<T>,
+    accept: (party: PartyId, value: T) => boolean | Promise<boolean> = () => false,
+    { timeoutMs = this.#timeoutMs }: { readonly timeoutMs?: number } = {},
+  ): Promise<Answers<T>> {
+    const values = new Map<PartyId, T>();
+    const faults = new Map<PartyId, Fault>();
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)]);
+    const { promise: grace, resolve: graceOver } = Promise.withResolvers<void>();
+    let timer: NodeJS.Timeout | undefined;
+    let over = false;
+    const one = async (channel: NodeChannel): Promise<void> => {
+      const { party } = channel.member;
+      try {
+        const value = await until(
+          signal,
+          channel.client().then((node) => question(node, { signal })),
+        );
+        if (over) return;
+        const enough = await accept(party, value);
+        values.set(party, value);
+        if (enough) timer ??= setTimeout(graceOver, GRACE_MS);
+      } catch (error) {
+        if (!over) faults.set(party, faultOf(error));
+      }
+    };
+    await Promise.race([Promise.all(this.#channels.map(one)), grace]);
+    over = true;
+    clearTimeout(timer);
+    stop.abort();
+    return { values, faults };
+  }
+
+  /**
+   * The first answer that does not fail. Asks one node after the other, and the next one already when the last one
+   * takes long.
+   * @throws {KmsError} what failureOf says when every node failed
+   */
+  async first<T>(question: (node: NodeClient, options: CallOptions) => Promise<T>): Promise<T> {
+    const faults = new Map<PartyId, Fault>();
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(this.#timeoutMs)]);
+    const asked: Promise<{ readonly value: T } | undefined>[] = [];
+    try {
+      for (const channel of this.#channels) {
+        const answer = until(
+          signal,
+          channel.client().then((node) => question(node, { signal })),
+        ).then(
+          (value) => ({ value }),
+          (error: unknown) => {
+            faults.set(channel.member.party, faultOf(error));
+            return undefined;
+          },
+        );
+        asked.push(answer);
+        const won = await Promise.race([answer, firstOf(asked), after(PATIENCE_MS)]);
+        if (won !== undefined) return won.value;
+      }
+      const won = await firstOf(asked);
+      if (won !== undefined) return won.value;
+    } finally {
+      stop.abort();
+    }
+    throw failureOf({ values: new Map(), faults }, this.committee, 1);
+  }
+
+  close(): void {
+    for (const channel of this.#channels) channel.close();
+  }
+}
+
+/**
+ * Why a question failed, from the nodes' faults: the code that more than t of them gave, so at least one honest one;
+ * otherwise too few answered, and the message says who.
+ */
+export function failureOf(answers: Answers<unknown>, of: Committee, needed: number): KmsError {
+  const faults = [...answers.faults];
+  const byCode = new Map<ErrorCode, Fault[]>();
+  for (const [, fault] of faults) byCode.set(fault.code, [...(byCode.get(fault.code) ?? []), fault]);
+  for (const [code, given] of byCode) {
+    if (given.length <= of.t || code === 'UNAVAILABLE' || code === 'TIMEOUT') continue;
+    return new KmsError(
+      code,
+      `${meaningOf(code)} (so say ${given.length} of ${of.n} nodes)${absent(given, of)}`,
+      {
+        culprits: of.parties.filter(
+          (party) => given.filter((one) => one.culprits.includes(party)).length > of.t,
+        ),
+      },
+    );
+  }
+  if (answers.values.size >= needed) {
+    const text = `${answers.values.size} nodes answered, but no ${needed} of them agree`;
+    return new KmsError('NOT_DECODABLE', text);
+  }
+  const silent = faults.map(([party, { code }]) => `${party} (${meaningOf(code)})`).join(', ');
+  return new KmsError(
+    'NOT_ENOUGH_PARTIES',
+    `${answers.values.size} of ${of.n} nodes answered, ${needed} are needed; no answer from party ${silent}`,
+  );
+}
+
+/** Parties that more than t nodes call missing. */
+function absent(given: readonly Fault[], of: Committee): string {
+  const missing = of.parties.filter(
+    (party) => given.filter((one) => one.missing.includes(party)).length > of.t,
+  );
+  return missing.length === 0 ? '' : `; missing: ${listed(missing)}`;
+}
+
+/** The type of an electorate asks for ciphers too; checking signatures needs none. */
+function noCipher(): never {
+  throw new KmsError('INTERNAL', 'a client has no use for a cipher');
+}
+
+/** The first that resolves with something; undefined when none does. */
+function firstOf<T>(answers: readonly Promise<T | undefined>[]): Promise<T | undefined> {
+  const found = answers.map((answer) =>
+    answer.then((value) => (value === undefined ? Promise.reject(new Error('no answer')) : value)),
+  );
+  return Promise.any(found).catch(() => undefined);
+}
+
+function after(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, ms, undefined).unref());
+}
+
+/** Rejects when the signal aborts first. */
+function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(new KmsError('TIMEOUT', 'no answer in time'));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

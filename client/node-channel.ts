@@ -1,0 +1,122 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import tls from 'node:tls';
+import { type Client, createClient } from '@connectrpc/connect';
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { parseAddress } from '../shared/address.ts';
+import { verifyNodeIdentity } from '../shared/attestation/certificate.ts';
+import { KmsError } from '../shared/errors.ts';
+import type { Digest } from '../shared/ids.ts';
+import type { ManifestParty } from '../shared/manifest.ts';
+import { noble } from '../shared/noble.ts';
+import { equalBytes } from '../shared/wire/bytes.ts';
+import { NodeService } from '../shared/wire/generated/kms/v1/node_pb.js';
+
+export type NodeClient = Client<typeof NodeService>;
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const WINDOW_BYTES = 16 << 20;
+/** A piece of a key record, or a sealed share. */
+const MAX_MESSAGE_BYTES = 16 << 20;
+
+/**
+ * One node's NodeService, on a TLS 1.3 connection of our own that ends inside the node's enclave. The hybrid group
+ * X25519MLKEM768 is the only one offered; the node's certificate is verified before any byte is handed to HTTP/2.
+ * Connects at the first call, and again after the connection was lost.
+ */
+export class NodeChannel {
+  readonly member: ManifestParty;
+  readonly #networkId: Digest;
+  #socket: tls.TLSSocket | undefined;
+  #opening: Promise<NodeClient> | undefined;
+  #manager: Http2SessionManager | undefined;
+
+  constructor(member: ManifestParty, networkId: Digest) {
+    this.member = member;
+    this.#networkId = networkId;
+  }
+
+  /** @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER */
+  client(): Promise<NodeClient> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.close();
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  close(): void {
+    this.#opening = undefined;
+    this.#manager?.abort();
+    this.#manager = undefined;
+    this.#socket?.destroy();
+    this.#socket = undefined;
+  }
+
+  async #open(): Promise<NodeClient> {
+    const { address } = this.member;
+    const socket = await this.#connect();
+    socket.once('close', () => {
+      if (this.#socket === socket) this.close();
+    });
+    this.#socket = socket;
+    const baseUrl = `https://${address}`;
+    const settings = { initialWindowSize: WINDOW_BYTES };
+    const manager = new Http2SessionManager(baseUrl, {}, { createConnection: () => socket, settings });
+    this.#manager = manager;
+    const transport = createGrpcTransport({
+      baseUrl,
+      sessionManager: manager,
+      readMaxBytes: MAX_MESSAGE_BYTES,
+      acceptCompression: [],
+    });
+    return createClient(NodeService, transport);
+  }
+
+  async #connect(): Promise<tls.TLSSocket> {
+    const { party, address } = this.member;
+    const raw = net.connect(parseAddress(address));
+    const socket = tls.connect({
+      socket: raw,
+      minVersion: 'TLSv1.3',
+      ecdhCurve: 'X25519MLKEM768',
+      ALPNProtocols: ['h2'],
+      // Node's own check knows certificate authorities only; the manifest is ours (below).
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    });
+    // Stays for the socket's life: until HTTP/2 has it, nobody else would take its errors.
+    socket.on('error', () => socket.destroy());
+    try {
+      await once(socket, 'secureConnect', { signal: AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS) });
+      this.#verify(socket);
+      return socket;
+    } catch (cause) {
+      socket.destroy();
+      raw.destroy();
+      if (cause instanceof KmsError) throw cause;
+      const timedOut = cause instanceof Error && cause.name === 'AbortError';
+      throw new KmsError(
+        timedOut ? 'TIMEOUT' : 'UNAVAILABLE',
+        `party ${party} at ${address} does not answer`,
+        { cause },
+      );
+    }
+  }
+
+  /** The session is fresh TLS 1.3, and its certificate's key is bound to the party's identity in this network. */
+  #verify(socket: tls.TLSSocket): void {
+    const certificate = socket.getPeerX509Certificate();
+    const isFresh =
+      socket.getProtocol() === 'TLSv1.3' && socket.alpnProtocol === 'h2' && !socket.isSessionReused();
+    if (certificate === undefined || !isFresh) {
+      throw new KmsError('BAD_PEER', `party ${this.member.party} offers no acceptable TLS session`);
+    }
+    const { identity } = this.member;
+    const { spki } = verifyNodeIdentity(noble, certificate.raw, { networkId: this.#networkId, identity });
+    // OpenSSL and our parser read the same certificate: they must mean the same key.
+    if (!equalBytes(spki, certificate.publicKey.export({ format: 'der', type: 'spki' }))) {
+      throw new KmsError('BAD_PEER', 'the certificate is ambiguous about its key');
+    }
+  }
+}
