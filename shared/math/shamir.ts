@@ -43,20 +43,18 @@ export class PrssWeights {
 
   /** @throws {KmsError} BAD_INPUT when a numerator could reach 2^40, the limit of the accumulators */
   constructor(of: Committee) {
-    let common = 1n;
-    let largest = 0n;
-    for (const set of corruptSets(of)) {
-      const below = product(set.map(BigInt));
-      common = (common / gcd(common, below)) * below;
-    }
-    this.denominator = common;
+    const name = `${of.n},${of.t}`;
+    this.denominator = denominators.get(name) ?? commonDenominator(of);
+    if (denominators.has(name)) return;
     for (const set of corruptSets(of)) {
       for (const party of of.parties) {
         const size = this.numerator(set, party);
-        largest = size > largest ? size : -size > largest ? -size : largest;
+        if (size >= NUMERATOR_LIMIT || -size >= NUMERATOR_LIMIT) {
+          throw new KmsError('BAD_INPUT', 'committee too large for exact PRSS weights');
+        }
       }
     }
-    if (largest >= 1n << 40n) throw new KmsError('BAD_INPUT', 'committee too large for exact PRSS weights');
+    denominators.set(name, this.denominator);
   }
 
   /** denominator * f_A(party); 0 for a party in A; |numerator| < 2^40. */
@@ -65,6 +63,16 @@ export class PrssWeights {
       (this.denominator / product(set.map(BigInt))) * product(set.map((member) => BigInt(member - party)))
     );
   }
+}
+
+const NUMERATOR_LIMIT = 1n << 40n;
+/** Of committees whose weights have been checked. */
+const denominators = new Map<string, bigint>();
+
+function commonDenominator(of: Committee): bigint {
+  return corruptSets(of)
+    .map((set) => product(set.map(BigInt)))
+    .reduce((common, below) => (common / gcd(common, below)) * below);
 }
 
 function product(values: readonly bigint[]): bigint {

@@ -31,7 +31,7 @@ export function smallestRoot(n: number, q: bigint): bigint {
     const root = powmod(g, (q - 1n) / BigInt(2 * n), q);
     if (powmod(root, BigInt(n), q) !== q - 1n) continue;
     const odd = Array.from({ length: n }, (_, i) => powmod(root, BigInt(2 * i + 1), q));
-    return odd.reduce((least, x) => (x < least ? x : least));
+    return odd.sort((a, b) => (a < b ? -1 : 1))[0]!;
   }
 }
 

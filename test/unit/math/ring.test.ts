@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { codeOf } from '../../../shared/errors.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
+import { minimalPrimitiveRoot, power } from '../../../shared/math/modular.ts';
 import { Ring } from '../../../shared/math/ring.ts';
-import { automorphism, product, productConstant, transform } from '../../oracle/negacyclic.ts';
+import { automorphism, product, productConstant, reversed, transform } from '../../oracle/negacyclic.ts';
 import { nttPrimes } from '../../oracle/primes.ts';
 import { reconstruct, residuesOf, rounded } from '../../oracle/rns.ts';
 import { stream, values } from '../../oracle/stream.ts';
@@ -150,6 +151,49 @@ describe.each(shapes)('ring of degree $degree over primes of $bits bits', ({ bit
       expect(split(moved, degree)).toEqual(
         split(a, degree).map((row, j) => automorphism(row, g, primes[j]!)),
       );
+    }
+  });
+});
+
+describe.each([
+  { bits: 56, degree: 32768 },
+  { bits: 57, degree: 32768 },
+  { bits: 57, degree: 16384 },
+  { bits: 60, degree: 32768 },
+  { bits: 60, degree: 8192 },
+])('ring of degree $degree, prime of $bits bits', ({ bits, degree }) => {
+  const [q] = nttPrimes(bits, degree);
+  const ring = new Ring(kernel, degree, [q!]);
+  const largest = new BigUint64Array(degree).fill(q! - 1n);
+  const random = BigUint64Array.from(values(`large ${bits}`, degree, q!));
+
+  test.each([
+    ['largest', largest],
+    ['random', random],
+  ])('ntt, intt: %s residues overflow nowhere', (_, a) => {
+    const image = a.slice();
+    ring.ntt(image);
+    expect(ring.isReduced(image)).toBe(true);
+    const psi = minimalPrimitiveRoot(2 * degree, q!);
+    for (const slot of [0, 1, 5, degree / 2, degree - 1]) {
+      const x = power(psi, BigInt(2 * reversed(slot, degree) + 1), q!);
+      expect(image[slot]).toBe(a.reduceRight((value, coefficient) => (value * x + coefficient) % q!, 0n));
+    }
+    ring.intt(image);
+    expect(image).toEqual(a);
+    const slots = a.slice();
+    ring.intt(slots);
+    ring.ntt(slots);
+    expect(slots).toEqual(a);
+  });
+
+  test('constantCoefficient: largest and random residues overflow nowhere', () => {
+    for (const [x, y] of [
+      [largest, largest],
+      [random, largest],
+      [random, random],
+    ] as const) {
+      expect(ring.constantCoefficient(x, y)[0]).toBe(productConstant([...x], [...y], q!));
     }
   });
 });
