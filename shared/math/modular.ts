@@ -29,9 +29,10 @@ export function inverse(x: bigint, q: bigint): bigint {
   return mod(s0, q);
 }
 
-/** Miller-Rabin with the first twelve primes: exact below 2^81 (Sorenson, Webster 2015: 3.3 * 10^24). */
+/** The first thirteen primes: Miller-Rabin with them is exact below 3.3 * 10^24 > 2^81 (Sorenson, Webster, 2015). */
 const witnesses = [2n, 3n, 5n, 7n, 11n, 13n, 17n, 19n, 23n, 29n, 31n, 37n, 41n];
 
+/** Miller-Rabin, exact below 2^81. Public values only. */
 export function isPrime(n: bigint): boolean {
   if (n < 2n) return false;
   for (const p of witnesses) if (n % p === 0n) return n === p;

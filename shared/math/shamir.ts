@@ -2,6 +2,7 @@ import { type Committee, corruptSets } from '../committee.ts';
 import { KmsError } from '../errors.ts';
 import type { PartyId } from '../ids.ts';
 import { inverse, mod } from './modular.ts';
+import { evaluate as evaluatePolynomial } from './polynomial.ts';
 
 /**
  * Lagrange coefficients l_i with f(at) = sum l_i f(id_i) for every f of degree below ids.length. Public.
@@ -25,7 +26,7 @@ export function lagrange(ids: readonly PartyId[], at: number, q: bigint): bigint
 
 /** Value at x of the polynomial with these coefficients (constant first), modulo q. */
 export function evaluate(coefficients: readonly bigint[], at: number, q: bigint): bigint {
-  return coefficients.reduceRight((value, coefficient) => mod(value * BigInt(at) + coefficient, q), 0n);
+  return evaluatePolynomial(coefficients, BigInt(at), q);
 }
 
 /** numerator / denominator modulo q. @throws {KmsError} BAD_INPUT when q divides the denominator */
