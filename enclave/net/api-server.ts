@@ -1,4 +1,3 @@
-import type { Http2Server } from 'node:http2';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { KmsError } from '../../shared/errors.ts';
 import { type KeyId, keyId } from '../../shared/ids.ts';
@@ -6,7 +5,7 @@ import { fromHex, toHex } from '../../shared/wire/bytes.ts';
 import { GaloisKeys, NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
 import { type GaloisChoice, MAX_ENVELOPE_BYTES, type NodeApi, USER_KEY_BYTES } from '../api.ts';
 import { toFault } from './fault.ts';
-import { grpcServer } from './http2.ts';
+import { type GrpcServer, grpcServer } from './http2.ts';
 import { Slots } from './slots.ts';
 
 export interface ApiLimits {
@@ -33,8 +32,8 @@ const KEY_CHUNK_BYTES = 1024 * 1024;
 const READ_MAX_BYTES = MAX_ENVELOPE_BYTES + 64 * 1024;
 const WINDOW_BYTES = 1024 * 1024;
 
-/** Serves NodeService to the client sockets emitted into it as `connection`. */
-export function apiServer(api: NodeApi, limits: ApiLimits = API_LIMITS): Http2Server {
+/** Serves NodeService to client sockets. */
+export function apiServer(api: NodeApi, limits: ApiLimits = API_LIMITS): GrpcServer {
   return grpcServer({
     routes: (router) => nodeRoutes(router, api, limits),
     readMaxBytes: READ_MAX_BYTES,

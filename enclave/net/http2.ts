@@ -1,8 +1,9 @@
-import { connect, createServer, type Http2Server, type Http2ServerResponse } from 'node:http2';
+import { connect, createServer, type Http2ServerResponse } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { ConnectError, ConnectRouter, Transport } from '@connectrpc/connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import { connectNodeAdapter, createGrpcTransport } from '@connectrpc/connect-node';
+import { DecoupledSocket } from './decoupled.ts';
 
 /** Large enough that one protocol message in flight never waits for a window update. */
 export const WINDOW_BYTES = 16 * 2 ** 20;
@@ -16,7 +17,7 @@ const AUTHORITY = 'https://node';
 /** gRPC as a client over a TLS socket whose peer has been verified. The session ends with the socket. */
 export function grpcOver(socket: TLSSocket, readMaxBytes: number = MAX_FRAME_BYTES): Transport {
   const session = connect(AUTHORITY, {
-    createConnection: () => socket,
+    createConnection: () => new DecoupledSocket(socket),
     settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
   });
@@ -46,8 +47,12 @@ export interface GrpcServerOptions {
   readonly refusal: () => ConnectError;
 }
 
-/** An HTTP/2 server that listens nowhere: it serves the sockets given to it by `emit('connection', socket)`. */
-export function grpcServer(options: GrpcServerOptions): Http2Server {
+/** Serves gRPC on sockets whose peer has been verified; it listens nowhere. */
+export interface GrpcServer {
+  serve(socket: TLSSocket): void;
+}
+
+export function grpcServer(options: GrpcServerOptions): GrpcServer {
   const handler = connectNodeAdapter({
     grpc: true,
     grpcWeb: false,
@@ -81,7 +86,11 @@ export function grpcServer(options: GrpcServerOptions): Http2Server {
     session.setLocalWindowSize(options.windowBytes);
   });
   server.on('sessionError', () => {});
-  return server;
+  return {
+    serve(socket) {
+      server.emit('connection', new DecoupledSocket(socket));
+    },
+  };
 }
 
 /** gRPC's answer without a body: the status in the headers. */

@@ -1,4 +1,3 @@
-import type { Http2Server } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { KmsError } from '../../shared/errors.ts';
 import type { PartyId } from '../../shared/ids.ts';
@@ -27,20 +26,13 @@ export interface NodeNetworkOptions {
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #credentials: Credentials;
-  readonly #api: Http2Server;
   readonly #ingress: Ingress;
   #peers: PeerNetwork | undefined;
   #joined = false;
 
-  private constructor(
-    options: NodeNetworkOptions,
-    credentials: Credentials,
-    api: Http2Server,
-    ingress: Ingress,
-  ) {
+  private constructor(options: NodeNetworkOptions, credentials: Credentials, ingress: Ingress) {
     this.#options = options;
     this.#credentials = credentials;
-    this.#api = api;
     this.#ingress = ingress;
   }
 
@@ -54,7 +46,7 @@ export class NodeNetwork {
       link: options.link,
       crypto: options.crypto,
       identity: await credentials.identityFor(),
-      onClient: (socket) => api.emit('connection', socket),
+      onClient: (socket) => api.serve(socket),
       onPeer: (party, socket) => {
         const peers = network?.peers;
         if (peers === undefined) socket.destroy();
@@ -62,7 +54,7 @@ export class NodeNetwork {
       },
       log: options.log,
     });
-    network = new NodeNetwork(options, credentials, api, ingress);
+    network = new NodeNetwork(options, credentials, ingress);
     return network;
   }
 
@@ -105,6 +97,5 @@ export class NodeNetwork {
   async close(): Promise<void> {
     await this.#ingress.close();
     await this.#peers?.close();
-    this.#api.close();
   }
 }

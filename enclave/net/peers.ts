@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import type { Http2Server } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
@@ -48,7 +47,6 @@ export class PeerNetwork {
   readonly #dial: PeerNetworkOptions['dial'];
   readonly #log: Log;
   readonly #stop = new AbortController();
-  readonly #servers = new Set<Http2Server>();
   #dialling: Promise<unknown> = Promise.resolve();
 
   constructor(options: PeerNetworkOptions) {
@@ -115,13 +113,9 @@ export class PeerNetwork {
       maxRequests: 2,
       refusal: () => new ConnectError('one exchange per connection', Code.ResourceExhausted),
     });
-    this.#servers.add(server);
     const idle = setTimeout(() => exchanges === 0 && socket.destroy(), HANDSHAKE_TIMEOUT_MS);
-    socket.once('close', () => {
-      clearTimeout(idle);
-      this.#servers.delete(server);
-    });
-    server.emit('connection', socket);
+    socket.once('close', () => clearTimeout(idle));
+    server.serve(socket);
   }
 
   /** Closes every connection and stops dialling. Queued messages are forgotten. */

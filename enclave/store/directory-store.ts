@@ -50,7 +50,7 @@ export class DirectoryStore implements SealedStore {
     });
   }
 
-  get(name: string): Promise<Uint8Array | undefined> {
+  async get(name: string): Promise<Uint8Array | undefined> {
     checkName(name);
     return this.#next('cannot read a record', async () => {
       const sealed = await this.#files.read(this.#path(name), MAX_RECORD_BYTES + OVERHEAD_BYTES);
@@ -58,7 +58,7 @@ export class DirectoryStore implements SealedStore {
     });
   }
 
-  put(name: string, bytes: Uint8Array): Promise<void> {
+  async put(name: string, bytes: Uint8Array): Promise<void> {
     checkName(name);
     if (bytes.length > MAX_RECORD_BYTES) {
       throw new KmsError('TOO_LARGE', `a record has at most ${MAX_RECORD_BYTES} bytes`);
@@ -73,7 +73,7 @@ export class DirectoryStore implements SealedStore {
     });
   }
 
-  delete(name: string): Promise<void> {
+  async delete(name: string): Promise<void> {
     checkName(name);
     return this.#next('cannot delete a record', async () => {
       await this.#files.remove(this.#path(name));

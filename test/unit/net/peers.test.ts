@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { partyId } from '../../../shared/ids.ts';
+import { numbered, numberOf, TestNodes, type TestNodesOptions, until } from './nodes.ts';
+
+let all: TestNodes | undefined;
+
+async function joined(count: number, options: TestNodesOptions = {}): Promise<TestNodes> {
+  all = await TestNodes.create(count, options);
+  await all.joinAll();
+  return all;
+}
+
+afterEach(async () => {
+  await all?.close();
+  all = undefined;
+});
+
+describe('peer network', () => {
+  it('peer network: every pair exchanges messages in order, with the verified sender', async () => {
+    const { nodes } = await joined(4);
+    for (const from of nodes) {
+      for (const to of nodes) {
+        for (let i = 0; i < 50 && from !== to; i++) from.peers!.send(to.party, numbered(i));
+      }
+    }
+    await until(() => nodes.every((node) => node.received.length === 150));
+    for (const node of nodes) {
+      for (const from of nodes.filter((other) => other !== node)) {
+        const numbers = node.received
+          .filter((one) => one.from === from.party)
+          .map((one) => numberOf(one.payload));
+        expect(numbers).toEqual(Array.from({ length: 50 }, (_, i) => i));
+      }
+    }
+  });
+
+  it('peer network: messages of 8 MiB pass, larger ones are refused', async () => {
+    const { nodes } = await joined(4);
+    const [first, , , last] = nodes;
+    const big = numbered(7, 8 * 2 ** 20);
+    first!.peers!.send(last!.party, big);
+    last!.peers!.send(first!.party, big);
+    await until(() => first!.received.length === 1 && last!.received.length === 1);
+    expect(Buffer.compare(last!.received[0]!.payload, big)).toBe(0);
+    expect(() => first!.peers!.send(last!.party, new Uint8Array(8 * 2 ** 20 + 1))).toThrow(
+      expect.objectContaining({ code: 'TOO_LARGE' }),
+    );
+    expect(() => first!.peers!.send(partyId(5), big)).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }));
+  });
+
+  it('peer network: nothing is lost, doubled or reordered when parents keep breaking connections', async () => {
+    const { nodes } = await joined(4);
+    const [low, high] = nodes;
+    const count = 400;
+    for (let i = 0; i < count; i++) {
+      low!.peers!.send(high!.party, numbered(i, 20_000));
+      high!.peers!.send(low!.party, numbered(i, 20_000));
+      if (i % 80 === 40) (i % 160 === 40 ? low! : high!).relay.breakConnections();
+      if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await until(() => low!.received.length >= count && high!.received.length >= count);
+    const expected = Array.from({ length: count }, (_, i) => i);
+    expect(low!.received.map((one) => numberOf(one.payload))).toEqual(expected);
+    expect(high!.received.map((one) => numberOf(one.payload))).toEqual(expected);
+    expect(low!.log.some((line) => line.event === 'exchange-closed')).toBe(true);
+  });
+
+  it('peer network: a restarted parent is found again and nothing is lost', async () => {
+    const network = await joined(4);
+    const [low, high] = network.nodes;
+    await high!.relay.close();
+    await until(() => !low!.peers!.connected().includes(high!.party));
+    for (let i = 0; i < 20; i++) low!.peers!.send(high!.party, numbered(i));
+    await network.restartRelay(high!);
+    await until(() => high!.received.length === 20);
+    expect(high!.received.map((one) => numberOf(one.payload))).toEqual(
+      Array.from({ length: 20 }, (_, i) => i),
+    );
+  });
+
+  it('peer network: a restarted enclave receives what was never delivered, numbered anew', async () => {
+    const network = await joined(4);
+    const [low, , , high] = network.nodes;
+    low!.peers!.send(high!.party, numbered(1));
+    high!.peers!.send(low!.party, numbered(1));
+    await until(() => high!.received.length === 1 && low!.received.length === 1);
+    await network.restartEnclave(high!);
+    low!.peers!.send(high!.party, numbered(2));
+    high!.peers!.send(low!.party, numbered(2));
+    await until(
+      () => numberOf(high!.received.at(-1)!.payload) === 2 && numberOf(low!.received.at(-1)!.payload) === 2,
+    );
+    await network.restartEnclave(low!);
+    low!.peers!.send(high!.party, numbered(3));
+    high!.peers!.send(low!.party, numbered(3));
+    await until(
+      () => numberOf(high!.received.at(-1)!.payload) === 3 && numberOf(low!.received.at(-1)!.payload) === 3,
+    );
+    // The last message of the life that ended may come twice, once to each life; never twice to one.
+    expect(low!.received.filter((one) => numberOf(one.payload) === 3)).toHaveLength(1);
+    expect(high!.received.filter((one) => numberOf(one.payload) === 3)).toHaveLength(1);
+  });
+
+  it('peer network: a slow receiver holds back its peer, and gets everything in the end', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { nodes } = await joined(4, { onMessage: (to) => (to === 2 ? gate.promise : undefined) });
+    const [low, slow] = nodes;
+    const count = 40;
+    for (let i = 0; i < count; i++) low!.peers!.send(slow!.party, numbered(i, 2 ** 20));
+    await until(() => slow!.received.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(slow!.received).toHaveLength(1);
+    // Other peers are not held back by the slow one.
+    nodes[2]!.peers!.send(low!.party, numbered(0));
+    await until(() => low!.received.length === 1);
+    gate.resolve();
+    await until(() => slow!.received.length === count);
+    expect(slow!.received.map((one) => numberOf(one.payload))).toEqual(
+      Array.from({ length: count }, (_, i) => i),
+    );
+  });
+});
