@@ -3,8 +3,9 @@ import { KmsError } from '../errors.ts';
 const permutations = new Map<string, Uint32Array>();
 
 /**
- * sigma_g: X -> X^g as a permutation of slots: slot i of the image is slot permutation[i] of the element. In SEAL's order
- * slot i holds the value at psi^(2 brv(i) + 1); under sigma_g it is the element's value at g times that exponent.
+ * sigma_g: X -> X^g as a permutation of slots: slot i of the image is slot permutation[i] of the element. In
+ * SEAL's order slot i holds the value at psi^(2 brv(i) + 1); under sigma_g it is the element's value at g
+ * times that exponent.
  * @throws {KmsError} BAD_INPUT unless g is odd in 1..2*degree-1
  */
 export function automorphismPermutation(degree: number, g: number): Uint32Array {
@@ -22,7 +23,10 @@ export function automorphismPermutation(degree: number, g: number): Uint32Array 
   return permutation;
 }
 
-/** to[row + i] = from[row + permutation[i]] in every row. Constant time: only the public permutation gives addresses. */
+/**
+ * to[row + i] = from[row + permutation[i]] in every row. Constant time: only the public permutation gives
+ * addresses.
+ */
 export function permuteRows(from: BigUint64Array, to: BigUint64Array, permutation: Uint32Array): void {
   // Halves of words: a move through a double could change bits, one through a bigint allocates.
   const source = new Uint32Array(from.buffer, from.byteOffset, 2 * from.length);

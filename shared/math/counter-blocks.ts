@@ -8,7 +8,8 @@ export function counterBlocks(base: Uint8Array, blockCount: number): Uint8Array 
 }
 
 /**
- * Fills out (a multiple of 16 bytes) with base, base + 1, ... The base may derive from a secret: carries without branches.
+ * Fills out (a multiple of 16 bytes) with base, base + 1, ... The base may derive from a secret: carries
+ * without branches.
  * @throws {KmsError} BAD_INPUT on other sizes
  */
 export function writeCounterBlocks(base: Uint8Array, out: Uint8Array): void {

@@ -3,7 +3,10 @@ import { mod } from './modular.ts';
 import { shoupPair } from './modulus.ts';
 import { lagrange } from './shamir.ts';
 
-/** Entries kept before starting over: which parties answer is the network's choice, so the number must be bounded. */
+/**
+ * Entries kept before starting over: which parties answer is the network's choice, so the number must be
+ * bounded.
+ */
 const MAX_ENTRIES = 4096;
 
 interface Entry {

@@ -29,7 +29,10 @@ export function inverse(x: bigint, q: bigint): bigint {
   return mod(s0, q);
 }
 
-/** The first thirteen primes: Miller-Rabin with them is exact below 3.3 * 10^24 > 2^81 (Sorenson, Webster, 2015). */
+/**
+ * The first thirteen primes: Miller-Rabin with them is exact below 3.3 * 10^24 > 2^81 (Sorenson, Webster,
+ * 2015).
+ */
 const witnesses = [2n, 3n, 5n, 7n, 11n, 13n, 17n, 19n, 23n, 29n, 31n, 37n, 41n];
 
 /** Miller-Rabin, exact below 2^81. Public values only. */
@@ -54,7 +57,8 @@ export function isPrime(n: bigint): boolean {
 }
 
 /**
- * The smallest primitive root of unity of order `order` (a power of two >= 2) modulo the prime q, as SEAL picks it.
+ * The smallest primitive root of unity of order `order` (a power of two >= 2) modulo the prime q, as SEAL
+ * picks it.
  * @throws {KmsError} BAD_INPUT when q is not 1 modulo order
  */
 export function minimalPrimitiveRoot(order: number, q: bigint): bigint {

@@ -10,8 +10,8 @@ export function shoupPair(w: bigint, q: bigint): [bigint, bigint] {
 }
 
 /**
- * One prime with its constants and NTT tables in the kernel's memory, for one degree. Tables live as long as the
- * kernel and are shared by every ring that uses the prime.
+ * One prime with its constants and NTT tables in the kernel's memory, for one degree. Tables live as long as
+ * the kernel and are shared by every ring that uses the prime.
  */
 export class Modulus {
   readonly q: bigint;

@@ -42,7 +42,9 @@ export function divide(f: Polynomial, g: Polynomial, q: bigint): [Polynomial, Po
   return [trimmed(quotient), trimmed(rest)];
 }
 
-/** The polynomial of degree below xs.length through the points (xs[i], ys[i]); xs distinct modulo q (Newton). */
+/**
+ * The polynomial of degree below xs.length through the points (xs[i], ys[i]); xs distinct modulo q (Newton).
+ */
 export function interpolate(xs: readonly bigint[], ys: readonly bigint[], q: bigint): Polynomial {
   let result: Polynomial = [];
   let basis: Polynomial = [1n];

@@ -7,7 +7,10 @@ import { checkAdd } from './small-sum.ts';
 
 export { SmallSum } from './small-sum.ts';
 
-/** Numerators enter the wide accumulators in two parts of this many bits, so that 32-bit limbs times parts fit 64. */
+/**
+ * Numerators enter the wide accumulators in two parts of this many bits, so that 32-bit limbs times parts fit
+ * 64.
+ */
 const PART_BITS = 20n;
 /** Streams buffered before one pass over the accumulators. */
 const BATCH = 8;
@@ -20,7 +23,9 @@ export interface WideShape {
   readonly count: number;
   /** u32 limbs per coefficient in the stream, 1..6. */
   readonly limbs: number;
-  /** Significant bits of each u: the top limb is masked to bits - 32*(limbs-1) of its bits. Default 32*limbs. */
+  /**
+   * Significant bits of each u: the top limb is masked to bits - 32*(limbs-1) of its bits. Default 32*limbs.
+   */
   readonly bits?: number;
 }
 
@@ -31,10 +36,12 @@ interface WideMemory {
 }
 
 /**
- * sum_A f_A(i) * (u_A - B) over the seeds A of one party (protocols.md sections 2 and 5): floods.
- * Accumulated exactly over the integers, once for all primes. The streams are secret, numerators and offset public; no
- * secret-dependent branch or index. Disposing (or finishing) zeroes and frees the kernel memory held since construction.
- * @throws {KmsError} BAD_INPUT on a shape or an operand outside its domain, SESSION_CLOSED after finish or dispose
+ * sum_A f_A(i) * (u_A - B) over the seeds A of one party (protocols.md sections 2 and 5): floods. Accumulated
+ * exactly over the integers, once for all primes. The streams are secret, numerators and offset public; no
+ * secret-dependent branch or index. Disposing (or finishing) zeroes and frees the kernel memory held since
+ * construction.
+ * @throws {KmsError} BAD_INPUT on a shape or an operand outside its domain, SESSION_CLOSED after finish or
+ * dispose
  */
 export class WideSum {
   /** Bytes one `add` takes: 4 * limbs * count. */
@@ -73,8 +80,9 @@ export class WideSum {
   }
 
   /**
-   * Adds numerator * u. The stream holds u in groups of 4 coefficients: limb 0 of coefficients 4g..4g+3, then limb 1
-   * of the same four, and so on, u32 little endian. It is copied before add returns. At most 715 times.
+   * Adds numerator * u. The stream holds u in groups of 4 coefficients: limb 0 of coefficients 4g..4g+3, then
+   * limb 1 of the same four, and so on, u32 little endian. It is copied before add returns. At most 715
+   * times.
    * @param numerator denominator * f_A(i), |numerator| < 2^40 (PrssWeights)
    */
   add(stream: Uint8Array, numerator: bigint): void {
@@ -90,8 +98,8 @@ export class WideSum {
   }
 
   /**
-   * (sum numerator * (u - offset)) / denominator modulo every prime of the ring: k*count residues, prime-major.
-   * The sum is disposed afterwards.
+   * (sum numerator * (u - offset)) / denominator modulo every prime of the ring: k*count residues,
+   * prime-major. The sum is disposed afterwards.
    */
   finish(ring: Ring, denominator: bigint, offset: bigint): Residues {
     const { acc } = this.#open();
@@ -118,7 +126,9 @@ export class WideSum {
     this.#memory = undefined;
   }
 
-  /** See wideFinish in kernel/assembly/sum.ts: what makes up for the biases, then the weights of the words. */
+  /**
+   * See wideFinish in kernel/assembly/sum.ts: what makes up for the biases, then the weights of the words.
+   */
   #constants(q: bigint, denominator: bigint, offset: bigint): BigUint64Array {
     const scale = inverse(denominator, q);
     let start = -offset * this.#numeratorSum;

@@ -11,9 +11,11 @@ export interface DecodedWord {
 }
 
 /**
- * The polynomial of degree <= t modulo the prime q with at most maxErrors of the values f(id) wrong, or undefined if there
- * is none. Unique for maxErrors <= (ids.length - t - 1) / 2. Bigint: its time shows the error pattern.
- * @throws {KmsError} BAD_INPUT unless ids are distinct, with one value each, and maxErrors is within the unique radius
+ * The polynomial of degree <= t modulo the prime q with at most maxErrors of the values f(id) wrong, or
+ * undefined if there is none. Unique for maxErrors <= (ids.length - t - 1) / 2. Bigint: its time shows the
+ * error pattern.
+ * @throws {KmsError} BAD_INPUT unless ids are distinct, with one value each, and maxErrors is within the
+ * unique radius
  * @see Shuhong Gao, "A new algorithm for decoding Reed-Solomon codes" (2003)
  */
 export function decodeWord(
@@ -39,7 +41,9 @@ export function decodeWord(
   return wrong.length <= maxErrors ? { polynomial, wrong } : undefined;
 }
 
-/** Extended Euclid on (prod (X - x_i), interpolant), stopped half way: remainder = f * cofactor if f exists. */
+/**
+ * Extended Euclid on (prod (X - x_i), interpolant), stopped half way: remainder = f * cofactor if f exists.
+ */
 function gao(xs: readonly bigint[], values: readonly bigint[], t: number, q: bigint): Polynomial | undefined {
   let previous = xs.reduce<Polynomial>((product, x) => multiply(product, [q - (x % q), 1n], q), [1n]);
   let current = interpolate(xs, values, q);

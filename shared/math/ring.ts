@@ -4,14 +4,17 @@ import type { Kernel } from './kernel/kernel.ts';
 import { inverse, mod } from './modular.ts';
 import { Modulus, shoupPair } from './modulus.ts';
 
-/** k*N residues, prime-major: residue of coefficient (or slot) i modulo prime j at j*N + i, each below its prime. */
+/**
+ * k*N residues, prime-major: residue of coefficient (or slot) i modulo prime j at j*N + i, each below its
+ * prime.
+ */
 export type Residues = BigUint64Array;
 
 /**
  * Z_Q[X]/(X^N + 1) in residue number system form, Q the product of k primes of 16..60 bits, each 1 mod 2N.
- * NTT form is SEAL's: minimal primitive 2N-th root, bit-reversed order. Elements are trusted to be reduced (check what
- * comes from outside with `isReduced`); a wrong length is BAD_INPUT. All operations but `isReduced` are constant time in
- * their elements, and zero the kernel memory they used.
+ * NTT form is SEAL's: minimal primitive 2N-th root, bit-reversed order. Elements are trusted to be reduced
+ * (check what comes from outside with `isReduced`); a wrong length is BAD_INPUT. All operations but
+ * `isReduced` are constant time in their elements, and zero the kernel memory they used.
  */
 export class Ring {
   readonly kernel: Kernel;
@@ -23,7 +26,10 @@ export class Ring {
   readonly length: number;
   readonly #taken = new Map<number, Ring>();
 
-  /** @throws {KmsError} BAD_INPUT unless degree is a power of two 8..32768 and the primes are distinct, 16..60 bits, 1 mod 2N */
+  /**
+   * @throws {KmsError} BAD_INPUT unless degree is a power of two 8..32768 and the primes are distinct, 16..60
+   * bits, 1 mod 2N
+   */
   constructor(kernel: Kernel, degree: number, primes: readonly bigint[]) {
     if (!Number.isInteger(Math.log2(degree)) || degree < 8 || degree > 32_768) {
       throw new KmsError('BAD_INPUT', `ring degree ${degree} is not a power of two in 8..32768`);
@@ -127,7 +133,10 @@ export class Ring {
     });
   }
 
-  /** sigma_g: X -> X^g for odd g, of an element in NTT form. @throws {KmsError} BAD_INPUT unless g is odd, below 2N */
+  /**
+   * sigma_g: X -> X^g for odd g, of an element in NTT form.
+   * @throws {KmsError} BAD_INPUT unless g is odd, below 2N
+   */
   automorphism(a: Residues, g: number): Residues {
     this.#check(a);
     const result = this.zero();
@@ -147,7 +156,8 @@ export class Ring {
   }
 
   /**
-   * Coefficient form over k primes to k-1 primes: round(x / q_last), bit-identical to SEAL's BFV mod_switch_to_next.
+   * Coefficient form over k primes to k-1 primes: round(x / q_last), bit-identical to SEAL's BFV
+   * mod_switch_to_next.
    * @throws {KmsError} BAD_INPUT when there is only one prime
    */
   divideAndRoundLast(a: Residues): Residues {
@@ -177,8 +187,9 @@ export class Ring {
   }
 
   /**
-   * round(p*x/Q) mod p for every coefficient x in [0, Q): N words below p. The quotient p*x/Q is at most k*p*2^-63 too
-   * small before rounding (2^-27 for eight primes and 33-bit p), so only values that close to a half round otherwise.
+   * round(p*x/Q) mod p for every coefficient x in [0, Q): N words below p. The quotient p*x/Q is at most
+   * k*p*2^-63 too small before rounding (2^-27 for eight primes and 33-bit p), so only values that close to a
+   * half round otherwise.
    * @throws {KmsError} BAD_INPUT unless 2 <= p < 2^60
    */
   scaleToPlain(a: Residues, p: bigint): BigUint64Array {
@@ -197,7 +208,9 @@ export class Ring {
     });
   }
 
-  /** Uniform element from 24 bytes per residue (192 bits, little endian, reduced: bias < 2^-132), prime-major. */
+  /**
+   * Uniform element from 24 bytes per residue (192 bits, little endian, reduced: bias < 2^-132), prime-major.
+   */
   uniform(stream: Uint8Array): Residues {
     const row = 24 * this.degree;
     if (stream.length !== row * this.primes.length) {
@@ -212,8 +225,8 @@ export class Ring {
   }
 
   /**
-   * For each prime: copies the operands' rows side by side to scratch memory, runs f on them, and copies the first row
-   * back to `result`.
+   * For each prime: copies the operands' rows side by side to scratch memory, runs f on them, and copies the
+   * first row back to `result`.
    */
   #rows<R extends Residues | undefined>(
     operands: readonly Residues[],

@@ -42,12 +42,13 @@ type Verdict = readonly PartyId[] | 'undecodable';
 /**
  * Online error correction of Shamir shares of vectors over the primes of a ring (protocols.md section 3).
  *
- * With t = 1, or short vectors, every coefficient's parity is checked: exact. Else two random combinations of the
- * coefficients per prime are, with local weights uniform in b-1 bits (b bits of the prime), drawn after the shares
- * arrived, independent per coefficient, prime and call. Shares that are not on degree-t polynomials everywhere pass with
- * probability at most 2^-2(b-1) per pass (2^-106 for 54-bit primes), and there are at most t+1 passes to a call. With
- * at most t wrong shares no honest party is ever named: its word agrees with the unique decoding.
- * Values may be secret (a user's): bigint is used on combinations, and on coefficients where a liar is wrong.
+ * With t = 1, or short vectors, every coefficient's parity is checked: exact. Else two random combinations of
+ * the coefficients per prime are, with local weights uniform in b-1 bits (b bits of the prime), drawn after
+ * the shares arrived, independent per coefficient, prime and call. Shares that are not on degree-t
+ * polynomials everywhere pass with probability at most 2^-2(b-1) per pass (2^-106 for 54-bit primes), and
+ * there are at most t+1 passes to a call. With at most t wrong shares no honest party is ever named: its word
+ * agrees with the unique decoding. Values may be secret (a user's): bigint is used on combinations, and on
+ * coefficients where a liar is wrong.
  */
 export class RobustDecoder {
   readonly #ring: Ring;
@@ -63,10 +64,11 @@ export class RobustDecoder {
   }
 
   /**
-   * The degree-t polynomials that at least 2t+1 of the shares agree with in every coefficient of every prime, or
-   * undefined: wait for more shares. Up to t wrong shares among at least 2t+1 right ones never keep it from a value.
-   * Shares are k*count residues, prime-major, any count >= 1 (scalars: count 1); the most frequent length counts, other
-   * shares are wrong. Shares of other lengths or with unreduced residues need no check before.
+   * The degree-t polynomials that at least 2t+1 of the shares agree with in every coefficient of every prime,
+   * or undefined: wait for more shares. Up to t wrong shares among at least 2t+1 right ones never keep it
+   * from a value. Shares are k*count residues, prime-major, any count >= 1 (scalars: count 1); the most
+   * frequent length counts, other shares are wrong. Shares of other lengths or with unreduced residues need
+   * no check before.
    * @param at x-coordinate of the value, 0 for the secret
    * @throws {KmsError} BAD_INPUT for a party outside the committee or an x-coordinate that is not 0..2^32
    */
@@ -99,7 +101,8 @@ export class RobustDecoder {
   }
 
   /**
-   * One pass over all primes: the value if every share is right, else who remains; undefined if no polynomial fits.
+   * One pass over all primes: the value if every share is right, else who remains; undefined if no polynomial
+   * fits.
    * @param fresh whether residues still have to be checked for being reduced
    */
   #pass(
@@ -148,7 +151,10 @@ export class RobustDecoder {
       : this.#wrongInCombinations(rows);
   }
 
-  /** Compares every share beyond the first t+1 with what those predict; decodes the first coefficient that differs. */
+  /**
+   * Compares every share beyond the first t+1 with what those predict; decodes the first coefficient that
+   * differs.
+   */
   #wrongAnywhere(rows: Rows): Verdict {
     const { kernel } = this.#ring;
     const { ids, count, strideBytes, at, spare } = rows;

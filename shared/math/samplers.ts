@@ -7,8 +7,8 @@ export function ternarySizeBytes(count: number): number {
 }
 
 /**
- * Uniform in {-1, 0, 1}: byte b gives b mod 3 - 1, byte 255 is skipped. Secret; time and addresses depend only on where
- * bytes are skipped, which is independent of the values.
+ * Uniform in {-1, 0, 1}: byte b gives b mod 3 - 1, byte 255 is skipped. Secret; time and addresses depend
+ * only on where bytes are skipped, which is independent of the values.
  * @returns the values and how many bytes of the stream they took
  * @throws {KmsError} BAD_INPUT when the stream ends first
  */
@@ -32,8 +32,8 @@ export function cbd21SizeBytes(count: number): number {
 }
 
 /**
- * Centred binomial, eta 21 (variance 10.5): weight of bits 0..20 minus weight of bits 24..44 of each 6 bytes, as SEAL
- * samples errors. Secret, constant time. @throws {KmsError} BAD_INPUT when the stream is too short
+ * Centred binomial, eta 21 (variance 10.5): weight of bits 0..20 minus weight of bits 24..44 of each 6 bytes,
+ * as SEAL samples errors. Secret, constant time. @throws {KmsError} BAD_INPUT when the stream is too short
  */
 export function sampleCbd21(kernel: Kernel, stream: Uint8Array, count: number): Int8Array {
   if (stream.length < 6 * count)

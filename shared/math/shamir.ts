@@ -35,8 +35,8 @@ export function rationalMod(numerator: bigint, denominator: bigint, q: bigint): 
 }
 
 /**
- * The PRSS polynomials f_A (protocols.md section 2: degree t, f_A(0) = 1, f_A(i) = 0 for i in A) as exact rationals
- * f_A(i) = numerator(A, i) / denominator, one denominator for the whole committee. Public.
+ * The PRSS polynomials f_A (protocols.md section 2: degree t, f_A(0) = 1, f_A(i) = 0 for i in A) as exact
+ * rationals f_A(i) = numerator(A, i) / denominator, one denominator for the whole committee. Public.
  */
 export class PrssWeights {
   /** Least common multiple of the denominators of all f_A; (13,4): 2^30.5. */

@@ -17,8 +17,9 @@ export function checkAdd(numerator: bigint, adds: number): void {
 }
 
 /**
- * sum_A f_A(i) * r_A for small r (ternary secrets, centred binomial errors), exact in signed 64 bits. The values are
- * secret, numerators public; no secret-dependent branch or index. Errors and disposal as for WideSum.
+ * sum_A f_A(i) * r_A for small r (ternary secrets, centred binomial errors), exact in signed 64 bits. The
+ * values are secret, numerators public; no secret-dependent branch or index. Errors and disposal as for
+ * WideSum.
  */
 export class SmallSum {
   readonly #kernel: Kernel;
@@ -35,7 +36,11 @@ export class SmallSum {
     this.#acc = kernel.allocate(9 * count);
   }
 
-  /** Adds numerator * values. At most 715 times. @param values count integers @param numerator |numerator| < 2^40 */
+  /**
+   * Adds numerator * values. At most 715 times.
+   * @param values count integers
+   * @param numerator |numerator| < 2^40
+   */
   add(values: Int8Array, numerator: bigint): void {
     const acc = this.#open();
     if (values.length !== this.#count) throw new KmsError('BAD_INPUT', `expected ${this.#count} values`);
@@ -45,7 +50,10 @@ export class SmallSum {
     this.#kernel.calls.smallAdd(acc, at, numerator, this.#count);
   }
 
-  /** (sum numerator * value) / denominator modulo every prime: k*count residues; coefficient form when count = N. */
+  /**
+   * (sum numerator * value) / denominator modulo every prime: k*count residues; coefficient form when count =
+   * N.
+   */
   finish(ring: Ring, denominator: bigint): Residues {
     const acc = this.#open();
     const row = 8 * this.#count;

@@ -55,7 +55,10 @@ export function benchInnerProduct(ring: Ring): Measurement {
   return measure('inner-product-8192', 'us', 400, () => one.constantCoefficient(c, s));
 }
 
-/** The flood of one vector request at (13,4): 495 streams of 78-bit integers, and the residues modulo two primes. */
+/**
+ * The flood of one vector request at (13,4): 495 streams of 78-bit integers, and the residues modulo two
+ * primes.
+ */
 export function benchWideSum(ring: Ring): Measurement {
   const of = committee(13, 4);
   const weights = new PrssWeights(of);

@@ -1,6 +1,6 @@
 /**
- * Compiles the arithmetic kernel and writes its bytes as a TypeScript constant. The bytes are part of what the enclave
- * measures: their SHA-256 is pinned in kernel.sha256, and any other result fails the build.
+ * Compiles the arithmetic kernel and writes its bytes as a TypeScript constant. The bytes are part of what
+ * the enclave measures: their SHA-256 is pinned in kernel.sha256, and any other result fails the build.
  * Usage: node shared/math/kernel/build.ts [--update]
  */
 import { createHash } from 'node:crypto';
@@ -47,7 +47,8 @@ if (digest !== pinned) {
 mkdirSync(new URL('generated/', folder), { recursive: true });
 writeFileSync(
   new URL('generated/kernel.ts', folder),
-  `/** WebAssembly bytes of the arithmetic kernel, base64. */\nexport const kernelBase64 =\n  '${Buffer.from(wasm).toString('base64')}';\n`,
+  '/** WebAssembly bytes of the arithmetic kernel, base64. */\n' +
+    `export const kernelBase64 =\n  '${Buffer.from(wasm).toString('base64')}';\n`,
 );
 console.log(`kernel: ${wasm.length} bytes, SHA-256 ${digest}`);
 

@@ -1,4 +1,7 @@
-/** The kernel's exports (assembly/index.ts). Addresses are bytes, lengths n are residues, `record` is a modulus record. */
+/**
+ * The kernel's exports (assembly/index.ts). Addresses are bytes, lengths n are residues, `record` is a
+ * modulus record.
+ */
 export interface Calls {
   ntt(a: number, table: number, n: number, record: number): void;
   intt(a: number, table: number, n: number, record: number): void;

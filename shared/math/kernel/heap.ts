@@ -2,7 +2,10 @@ import { KmsError } from '../../errors.ts';
 
 const ALIGN = 64;
 
-/** First-fit allocator over one fixed address range, aligned to 64 bytes. Only addresses: it never touches memory. */
+/**
+ * First-fit allocator over one fixed address range, aligned to 64 bytes. Only addresses: it never touches
+ * memory.
+ */
 export class Heap {
   /** Free ranges [from, to), ascending, never adjacent. */
   readonly #free: { from: number; to: number }[];

@@ -6,9 +6,9 @@ import { Heap } from './heap.ts';
 const HEAP_START = 65_536;
 
 /**
- * The WebAssembly arithmetic kernel: one instance, synchronous, without imports. Its memory is fixed at 64 MiB
- * (N = 16384: tables of nine primes 5 MiB, thirteen shares of nine primes 15 MiB) and never grows, so the views
- * below stay valid. Whatever is released is zeroed first. Little-endian hosts only.
+ * The WebAssembly arithmetic kernel: one instance, synchronous, without imports. Its memory is fixed at 64
+ * MiB (N = 16384: tables of nine primes 5 MiB, thirteen shares of nine primes 15 MiB) and never grows, so the
+ * views below stay valid. Whatever is released is zeroed first. Little-endian hosts only.
  */
 export class Kernel {
   readonly calls: Calls;
@@ -35,7 +35,10 @@ export class Kernel {
     return this.#heap.allocate(sizeBytes);
   }
 
-  /** Zeroes and frees what `allocate` returned. @param usedBytes how much of it was ever written; default all */
+  /**
+   * Zeroes and frees what `allocate` returned.
+   * @param usedBytes how much of it was ever written; default all
+   */
   release(at: number, usedBytes = Number.POSITIVE_INFINITY): void {
     const size = this.#heap.release(at);
     this.bytes.fill(0, at, at + Math.min(size, usedBytes));

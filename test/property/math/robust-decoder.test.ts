@@ -179,7 +179,7 @@ describe('robust decoder', () => {
     expect(drawn.every((hex) => hex.length === 2 * 8 * count)).toBe(true);
   });
 
-  test('tryDecode: a share that differs by a vector orthogonal to predictable weights needs secret ones', () => {
+  test('tryDecode: secret weights see a lie that is orthogonal to predictable ones', () => {
     // With constant weights, +1 and -1 cancel: the check's strength is its randomness.
     const received = new Map(shares);
     const share1 = shares.get(of.parties[0]!)!.slice();

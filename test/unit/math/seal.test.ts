@@ -59,7 +59,7 @@ describe.each([
     }
   });
 
-  test('divideAndRoundLast: bit-identical to mod_switch_to_next on both components, down to one prime', () => {
+  test('divideAndRoundLast: bit-identical to mod_switch_to_next, down to one prime', () => {
     const encryptor = new seal.Encryptor(context, generator.createPublicKey());
     const encoder = new seal.BatchEncoder(context);
     const [plain, first, next] = [new seal.Plaintext(), new seal.Ciphertext(), new seal.Ciphertext()];

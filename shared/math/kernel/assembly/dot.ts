@@ -1,5 +1,6 @@
-// Inner products modulo q of canonical rows: both operands split into limbs of s = ceil(b/2) bits, products added
-// without reduction in 64-bit lanes, lanes folded into 32-bit halves before they can overflow. Constant time.
+// Inner products modulo q of canonical rows: both operands split into limbs of s = ceil(b/2) bits, products
+// added without reduction in 64-bit lanes, lanes folded into 32-bit halves before they can overflow. Constant
+// time.
 import { RECORD_DOT, mulPair } from './modulus';
 import { reduceOnce } from './word';
 

@@ -1,4 +1,5 @@
-// A modulus record: 22 words that the host derives from a prime q of b bits, 16 <= b <= 60 (see ../../modulus.ts).
+// A modulus record: 22 words that the host derives from a prime q of b bits, 16 <= b <= 60 (see
+// ../../modulus.ts).
 //   0 q   1 b-1   2 floor(2^2b / q) << (63-b)   3 floor(2^(b+24) / q)
 //   4,5 2^64 mod q   6,7 2^128 mod q   8,9 one   10..21 constants of the inner product
 // where a pair is a constant and its Shoup quotient.

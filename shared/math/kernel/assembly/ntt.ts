@@ -1,6 +1,7 @@
-// Negacyclic number theoretic transform in SEAL's order: minimal primitive 2N-th root psi, powers in bit-reversed
-// order, Cooley-Tukey forward, Gentleman-Sande backward, two stages to a pass. Tables: N pairs (w, floor(w*2^64/q)),
-// pair i = psi^brv(i) forward, psi^-brv(i) backward. In place; input and output canonical.
+// Negacyclic number theoretic transform in SEAL's order: minimal primitive 2N-th root psi, powers in
+// bit-reversed order, Cooley-Tukey forward, Gentleman-Sande backward, two stages to a pass. Tables: N pairs
+// (w, floor(w*2^64/q)), pair i = psi^brv(i) forward, psi^-brv(i) backward. In place; input and output
+// canonical.
 import { RECORD_ONE, RECORD_R64, mulMod } from './modulus';
 import { mulHigh, reduceOnce, shoupNearly } from './word';
 

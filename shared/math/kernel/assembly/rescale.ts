@@ -3,10 +3,12 @@ import { RECORD_ONE, mulPair } from './modulus';
 import { mulHigh, reduceOnce } from './word';
 
 /**
- * One row of round(x / last): (x - ((x_last + h) mod last) + h) / last mod q with h = floor(last/2), h < q not needed.
- * `constants`: last, h, h mod q, then the pair of 1/last mod q.
+ * One row of round(x / last): (x - ((x_last + h) mod last) + h) / last mod q with h = floor(last/2), h < q
+ * not needed. `constants`: last, h, h mod q, then the pair of 1/last mod q.
  */
-export function divideAndRound(out: usize, a: usize, top: usize, constants: usize, n: usize, record: usize): void {
+export function divideAndRound(
+  out: usize, a: usize, top: usize, constants: usize, n: usize, record: usize,
+): void {
   const q = load<u64>(record);
   const last = load<u64>(constants);
   const half = load<u64>(constants, 8);
@@ -19,8 +21,9 @@ export function divideAndRound(out: usize, a: usize, top: usize, constants: usiz
 }
 
 /**
- * fraction += frac(y / q) as 64-bit fixed point, y = a * (Q/q)^-1 mod q, so that the rows of all primes add up to
- * frac(x/Q); each row at most 2^-63 too small. `constants`: the pair of (Q/q)^-1, then floor(2^128/q) low, high.
+ * fraction += frac(y / q) as 64-bit fixed point, y = a * (Q/q)^-1 mod q, so that the rows of all primes add
+ * up to frac(x/Q); each row at most 2^-63 too small. `constants`: the pair of (Q/q)^-1, then floor(2^128/q)
+ * low, high.
  */
 export function addFraction(fraction: usize, a: usize, constants: usize, n: usize, record: usize): void {
   const q = load<u64>(record);

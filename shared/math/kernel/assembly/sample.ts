@@ -16,7 +16,10 @@ export function ternary(out: usize, stream: usize, size: usize, n: usize): usize
   return at;
 }
 
-/** n centred binomial values, eta 21, as i8 from 6 bytes each: weight of bits 0..20 minus weight of bits 24..44. */
+/**
+ * n centred binomial values, eta 21, as i8 from 6 bytes each: weight of bits 0..20 minus weight of bits
+ * 24..44.
+ */
 export function cbd21(out: usize, stream: usize, n: usize): void {
   for (let i: usize = 0; i < n; i++, stream += 6) {
     const low = load<u32>(stream) & 0x1fffff;

@@ -5,13 +5,14 @@ import { reduceOnce, shoup } from './word';
 const LOW: u64 = 0xffffffff;
 
 /**
- * Adds `streams` streams (at most 8, `stride` bytes apart) times their numerators (n0 + n1 * 2^20; i32 pairs at
- * `numerators`, 0 <= n0 < 2^20, |n1| <= 2^20) to the accumulators. A stream is groups x limbs vectors of four u32; an
- * accumulator vector of four coefficients, limb and part: two v128 of i64. Limbs enter as u - 2^31, so that they are
- * signed; `mask` applies to the last limb.
+ * Adds `streams` streams (at most 8, `stride` bytes apart) times their numerators (n0 + n1 * 2^20; i32 pairs
+ * at `numerators`, 0 <= n0 < 2^20, |n1| <= 2^20) to the accumulators. A stream is groups x limbs vectors of
+ * four u32; an accumulator vector of four coefficients, limb and part: two v128 of i64. Limbs enter as u -
+ * 2^31, so that they are signed; `mask` applies to the last limb.
  */
 export function wideAdd(
-  acc: usize, streams: usize, stride: usize, count: i32, numerators: usize, groups: usize, limbs: i32, mask: i32,
+  acc: usize, streams: usize, stride: usize, count: i32, numerators: usize, groups: usize, limbs: i32,
+  mask: i32,
 ): void {
   const bias = i32x4.splat(i32.MIN_VALUE);
   const all = i32x4.splat(-1);
@@ -42,8 +43,8 @@ export function wideAdd(
 }
 
 /**
- * Turns the accumulators, each counted from -2^62, into (limbs + 3) / 2 unsigned words per coefficient by carrying, in
- * place: word w of a group's coefficient c comes to lie at 32w + 8c of the group.
+ * Turns the accumulators, each counted from -2^62, into (limbs + 3) / 2 unsigned words per coefficient by
+ * carrying, in place: word w of a group's coefficient c comes to lie at 32w + 8c of the group.
  */
 export function wideCarry(acc: usize, groups: usize, limbs: i32): void {
   const words = (limbs + 3) >> 1;
@@ -75,7 +76,10 @@ export function wideCarry(acc: usize, groups: usize, limbs: i32): void {
   }
 }
 
-/** One prime's row of a carried wide sum. `constants`: one word added to everything, then the pairs of 2^(64w)/D. */
+/**
+ * One prime's row of a carried wide sum. `constants`: one word added to everything, then the pairs of
+ * 2^(64w)/D.
+ */
 export function wideFinish(
   out: usize, acc: usize, groups: usize, limbs: i32, constants: usize, record: usize,
 ): void {

@@ -15,7 +15,9 @@ export function mulHigh(a: u64, b: u64): u64 {
   return ah * bh + (u >> 32) + (v >> 32);
 }
 
-/** High word of a * (bh * 2^32 + bl), at most 2 too small: drops the lowest partial product and two carries. */
+/**
+ * High word of a * (bh * 2^32 + bl), at most 2 too small: drops the lowest partial product and two carries.
+ */
 // @ts-ignore: decorator
 @inline
 export function mulHighNearly(a: u64, bh: u64, bl: u64): u64 {
