@@ -210,14 +210,8 @@ export class Broadcast {
       certificate.view,
     );
     const relays = [...certificate.relays.filter((one) => one.party !== self), { party: self, signature }];
-    return [
-      encode(broadcastMessage, {
-        kind: 'certificate',
-        view: certificate.view,
-        views: certificate.views,
-        relays,
-      }),
-    ];
+    const { view, views } = certificate;
+    return [encode(broadcastMessage, { kind: 'certificate', view, views, relays })];
   }
 
   #advance(nowMs: number): Uint8Array[] {
