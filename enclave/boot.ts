@@ -1,0 +1,47 @@
+import { parseArgs } from 'node:util';
+import { codeOf, KmsError } from '../shared/errors.ts';
+import { Kernel } from '../shared/math/kernel/kernel.ts';
+import { readEnclaveConfig } from './config.ts';
+import { UnixLink } from './link/unix.ts';
+import { stdoutLog } from './log.ts';
+import { Node, type NodeParts } from './node.ts';
+import { nodePrimitives, systemRng } from './primitives.ts';
+import { DirectoryStore } from './store/directory-store.ts';
+
+/**
+ * Runs a mock enclave, `--config <file>`, until SIGTERM or SIGINT.
+ * @param parts replaces parts of the node: for tests that need one that lies
+ */
+export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
+  try {
+    const node = await Node.open({ ...(await standardParts()), ...parts });
+    const stop = (): void => {
+      stdoutLog('info', 'stopping');
+      // Whatever still runs has nothing durable left to do: effects are complete before they are spoken of.
+      void node.close().finally(() => process.exit(0));
+    };
+    process.once('SIGTERM', stop).once('SIGINT', stop);
+  } catch (error) {
+    stdoutLog('error', 'failed', { code: codeOf(error) });
+    process.stderr.write(`${error instanceof KmsError ? error.message : 'the enclave failed'}\n`);
+    process.exit(1);
+  }
+}
+
+async function standardParts(): Promise<NodeParts> {
+  const { values } = parseArgs({ options: { config: { type: 'string' } } });
+  if (values.config === undefined) throw new KmsError('BAD_INPUT', 'usage: enclave/main.ts --config <file>');
+  const { dataDirectory, socketDirectory, roundMs, openingMs } = await readEnclaveConfig(values.config);
+  stdoutLog('info', 'started', { pid: process.pid });
+  return {
+    store: await DirectoryStore.open(dataDirectory, systemRng),
+    link: new UnixLink(socketDirectory),
+    primitives: nodePrimitives,
+    rng: systemRng,
+    kernel: await Kernel.load(),
+    nowMs: () => Date.now(),
+    log: stdoutLog,
+    roundMs,
+    openingMs,
+  };
+}

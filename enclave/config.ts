@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises';
+import { KmsError } from '../shared/errors.ts';
+
+/** A mock enclave's configuration: one JSON file. Nothing in it is secret, nothing in it is trusted by a peer. */
+export interface EnclaveConfig {
+  /** Of the sealed store. */
+  readonly dataDirectory: string;
+  /** Holds the sockets shared with the parent. */
+  readonly socketDirectory: string;
+  /** Length of a synchronous round: network bound plus clock error. */
+  readonly roundMs: number;
+  /** How long a key generation waits for an opening after its setup. */
+  readonly openingMs: number;
+}
+
+const MAX_MS = 3_600_000;
+
+/** @throws {KmsError} BAD_INPUT */
+export async function readEnclaveConfig(path: string): Promise<EnclaveConfig> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new KmsError('BAD_INPUT', `${path} cannot be read as JSON`, { cause });
+  }
+  if (typeof value !== 'object' || value === null) throw new KmsError('BAD_INPUT', `${path} holds no object`);
+  const entries = new Map<string, unknown>(Object.entries(value));
+  const take = (name: string): unknown => {
+    const entry = entries.get(name);
+    entries.delete(name);
+    return entry;
+  };
+  const config = {
+    dataDirectory: textOf(path, 'dataDirectory', take('dataDirectory')),
+    socketDirectory: textOf(path, 'socketDirectory', take('socketDirectory')),
+    roundMs: millisecondsOf(path, 'roundMs', take('roundMs')),
+    openingMs: millisecondsOf(path, 'openingMs', take('openingMs')),
+  };
+  const unknown = [...entries.keys()];
+  if (unknown.length > 0)
+    throw new KmsError('BAD_INPUT', `${path} has unknown fields: ${unknown.join(', ')}`);
+  return config;
+}
+
+function textOf(path: string, name: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '')
+    throw new KmsError('BAD_INPUT', `${path} lacks the string "${name}"`);
+  return value;
+}
+
+function millisecondsOf(path: string, name: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > MAX_MS) {
+    throw new KmsError('BAD_INPUT', `${path}: "${name}" is a number of milliseconds, 1..${MAX_MS}`);
+  }
+  return value;
+}
