@@ -15,6 +15,7 @@ import {
   subBound,
 } from '../../shared/fhe/noise.ts';
 import type { Preset } from '../../shared/fhe/presets.ts';
+import { readGaloisKeys, readRelinKeys } from '../../shared/fhe/seal/keys.ts';
 import type { Value } from '../../shared/fhe/value.ts';
 import type { KeyId } from '../../shared/ids.ts';
 import { noble } from '../../shared/noble.ts';
@@ -44,7 +45,7 @@ export class Evaluator {
 
   /**
    * @param keys SEAL's bytes of the certified keys; that they belong to keyId is not verified here
-   * @throws {KmsError} BAD_ENCODING when SEAL does not load them
+   * @throws {KmsError} BAD_ENCODING, TOO_LARGE
    */
   static async create(
     preset: Preset,
@@ -53,6 +54,8 @@ export class Evaluator {
   ): Promise<Evaluator> {
     const runtime = await sealRuntime(preset);
     const { seal, context } = runtime;
+    readRelinKeys(preset, keys.relinKeys);
+    if (keys.galoisKeys !== undefined) readGaloisKeys(preset, keys.galoisKeys);
     const relin = new seal.RelinKeys();
     const galois = keys.galoisKeys === undefined ? undefined : new seal.GaloisKeys();
     attempt('BAD_ENCODING', 'SEAL does not load these keys', () => {

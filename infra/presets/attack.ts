@@ -10,11 +10,11 @@ import { keyId } from '../../shared/ids.ts';
 import { noble } from '../../shared/noble.ts';
 import { type Claim, log2 } from './claims.ts';
 import { hostileEncryption, measure, noiseItself, productFactor } from './measure.ts';
-import { seededRng, wideKeys } from './wide-keys.ts';
+import { seededRng, type WideKeys, wideKeys } from './wide-keys.ts';
 
 /**
- * A hostile user at his best against one key of the committee's width: an input of maximal noise, a second one
- * aligned with what the first will multiply it by, then the deepest circuit the preset permits, done by node-seal.
+ * A hostile user at his best against one key of the committee's width: an input of maximal noise, two inputs each
+ * aligned with what the other will multiply it by, then the deepest circuit the preset permits, done by node-seal.
  * After every step the exact noise must be at most the static bound, and the message right.
  */
 export async function measuredClaims(preset: Preset, of: Committee): Promise<readonly Claim[]> {
@@ -46,13 +46,11 @@ export async function measuredClaims(preset: Preset, of: Committee): Promise<rea
     });
   };
 
-  const loud = hostileEncryption(keys, message, noiseItself(preset));
-  const aligned = sealed(hostileEncryption(keys, message, productFactor(keys, loud)));
-  let result = sealed(loud);
-  check('input', result);
-  check('aligned input', aligned);
+  check('input', sealed(hostileEncryption(keys, message, noiseItself(preset))));
+  const [left, right] = alignedPair(keys, message);
+  let result = sealed(left);
   for (let depth = 1; depth <= preset.depth; depth++) {
-    result = evaluator.mul(result, depth === 1 ? aligned : result);
+    result = evaluator.mul(result, depth === 1 ? sealed(right) : result);
     expected = (expected * expected) % preset.plainModulus;
     check(`depth ${depth}`, result);
   }
@@ -67,4 +65,18 @@ export async function measuredClaims(preset: Preset, of: Committee): Promise<rea
     detail: `2^${log2(atDecryption.bound)} <= 2^${log2(preset.vMax)}`,
   });
   return claims;
+}
+
+/** Two inputs whose product is as noisy as he can make it: each one's errors aligned with the other's factor T. */
+export function alignedPair(
+  keys: WideKeys,
+  message: BigUint64Array,
+): readonly [SealCiphertext, SealCiphertext] {
+  const { preset } = keys.material;
+  const goal = noiseItself(preset);
+  const masks = [3, 5].map((step) =>
+    Int32Array.from({ length: preset.degree }, (_, i) => (Math.floor((i * i) / step) % 2 === 0 ? 1 : -1)),
+  );
+  const [one, two] = masks.map((mask) => productFactor(keys, hostileEncryption(keys, message, goal, mask)));
+  return [hostileEncryption(keys, message, two!, masks[0]), hostileEncryption(keys, message, one!, masks[1])];
 }

@@ -57,11 +57,13 @@ export function measure(keys: WideKeys, ciphertext: SealCiphertext): Measured {
  * ternary, |e0|, |e1| <= 21) and all signs chosen to maximise coefficient 0 of goal * v, v = e0 + e1*s - u*e.
  * @param goal N integers; a single 1 maximises the noise itself, T = (p/Q)(c0 + c1*s) of another ciphertext the noise
  * of their product
+ * @param mask u, N ternary values, when it must be that of another encryption: T depends on u and hardly on the errors
  */
 export function hostileEncryption(
   keys: WideKeys,
   message: BigUint64Array,
   goal: BigInt64Array,
+  mask?: Int32Array,
 ): SealCiphertext {
   const { preset, publicKey } = keys.material;
   const ring = keys.ring.take(preset.levels);
@@ -76,7 +78,7 @@ export function hostileEncryption(
   };
   const e0 = aligned(Array.from(goal), 21);
   const e1 = aligned(timesGoal(keys.secret), 21);
-  const u = ntt(ring.fromSigned(aligned(timesGoal(keys.error), -1)));
+  const u = ntt(ring.fromSigned(mask ?? aligned(timesGoal(keys.error), -1)));
 
   const half = (a: Residues, e: Int32Array): Residues => {
     const masked = ring.mul(a.slice(0, ring.length), u);

@@ -7,7 +7,7 @@ import { type Preset, primesAt } from './presets.ts';
  *
  * For a ciphertext of message m at the level with modulus Q, `bound` >= |v| in every coefficient, where
  * v = [c0 + c1*s]_Q - round(Q*m/p). All arithmetic is exact and stays below 2^256: every rule refuses a result above
- * the level's ceiling (at most 2^247), and the one multiplication compares by division first.
+ * the level's ceiling (at most 2^239), and the one multiplication compares by division first.
  *
  * Derivation (constants: infra/presets/derive-noise.ts). The user is hostile and colludes with t parties: he knows s
  * and e up to one seed's share and aligns his randomness with them. Key sums are those of the widest committee, (13,4).
@@ -17,10 +17,11 @@ import { type Preset, primesAt } from './presets.ts';
  * - mulPlain: |m|_1 of the plaintext as SEAL lifts it (plainL1 in value.ts) times (v + 1/2), and 1/2.
  * - mul: with T = (p/Q)(c0 + c1*s), the product's noise is T1*w2 + T2*w1 - (p/Q)*w1*w2 + r, w = v + 1/2 at most. T's
  *   coefficients are uniform-like of deviation p*K, K = sqrt((1 + N*sigma_s^2)/12). |T*w| <= 12.5*p*K*|w|_2, and a
- *   noise bounded by V has |w|_2 <= 0.32*sqrt(N)*V: for V = |h|*|g|_1 (h hostile, g spread like s) |w|_2 is below
- *   V*sqrt(ln(N)*pi/2/N)*sqrt(N), and for rounding-like noise V/12.5*sqrt(N). So |T*w| <= 4*sqrt(N)*p*K*V. It also covers
- *   the user who aligns his errors with T*s: he reaches sqrt(N)*p*K*V, times sqrt(k!*(k+1)!) after k squarings
- *   (moments of the canonical embedding), below 4^k for every k <= 6. The w1*w2 term is below N*max(v) as v < Q/p.
+ *   noise bounded by V has |w|_2 <= 0.32*sqrt(N)*V: noise h*g (h hostile, g spread like s, V = |h|*|g|_1) has
+ *   |w|_2 <= |h|_2 * max|g^| <= V*sqrt(pi/2*ln N), g^ the canonical embedding; rounding-like noise sqrt(N)*V/12.5.
+ *   So |T*w| <= 4*sqrt(N)*p*K*V. That also covers the user who aligns his errors with T*s: he reaches
+ *   sqrt(N)*p*K*V, times sqrt(k!*(k+1)!) after k squarings (moments of the canonical embedding), below 4^k for k <= 6.
+ *   prove.ts plays him and comes within two bits. The w1*w2 term is below N*max(v) as v < Q/p.
  *   r = r0 + r1*s + r2*s^2 is SEAL's inexact base conversion, below k+1 per coefficient, at 12.5 sigma.
  * - key switch: sum over digits of d_j*e_j/P <= (q_j/P)*|e_j|_1, and (1 + |s|_1)/2 for the division by P. For the
  *   two-round relinearisation key e_j = e0*s + e1*u + e2.

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Encryptor } from '../../../client/seal/encryptor.ts';
 import { Evaluator } from '../../../client/seal/evaluator.ts';
+import { importCiphertext } from '../../../client/seal/import.ts';
 import { measure } from '../../../infra/presets/measure.ts';
 import { seededRng, wideKeys } from '../../../infra/presets/wide-keys.ts';
 import { openEnvelope, sealEnvelope } from '../../../shared/fhe/envelope.ts';
@@ -52,6 +53,33 @@ describe('encryptor', () => {
       'BAD_ENCODING',
     );
     expect(await codeRejected(() => Encryptor.create(at.preset, at.keyId, new Uint8Array(40)))).toBe(
+      'BAD_ENCODING',
+    );
+  });
+});
+
+describe('import', () => {
+  it('import: a ciphertext saved by SEAL, compressed or not, becomes the envelope of an input', async () => {
+    const { seal, context } = at.runtime;
+    const body = at.encrypt(BigUint64Array.of(6n, 7n));
+    using ciphertext = new seal.Ciphertext();
+    ciphertext.loadFromArray(context, body);
+    const deflated: Uint8Array = ciphertext.saveToArray(seal.ComprModeType.zlib);
+    const expected = sealEnvelope(
+      { keyId: at.keyId, preset: at.preset, kind: 'vector', bound: inputBound(at.preset) },
+      body,
+    );
+    expect(await importCiphertext(at.preset, at.keyId, 'vector', body)).toEqual(expected);
+    expect(await importCiphertext(at.preset, at.keyId, 'vector', deflated.slice())).toEqual(expected);
+  });
+
+  it('import: a lower level is not an input, garbage is not a ciphertext', async () => {
+    const lower = openEnvelope(evaluator.switchDown(encryptor.encrypt(scalar(1n))), noble).body;
+    expect(await codeRejected(() => importCiphertext(at.preset, at.keyId, 'scalar', lower))).toBe(
+      'WRONG_LEVEL',
+    );
+    const garbage = new Uint8Array(100);
+    expect(await codeRejected(() => importCiphertext(at.preset, at.keyId, 'scalar', garbage))).toBe(
       'BAD_ENCODING',
     );
   });
