@@ -25,10 +25,11 @@ import { sealPlaintext } from './plaintext.ts';
 type Apply = (evaluator: SealEvaluator, out: Ciphertext) => void;
 
 /**
- * The coprocessor's side: homomorphic operations on envelopes by node-seal, each result with the level and the static
- * noise bound that the rule gives it. A result that nobody would decrypt is refused (TOO_NOISY) before any work is done.
- * Operands of different levels are brought to the lower one; scalar with vector gives a vector. Every method throws
- * what openEnvelope throws, and WRONG_KEY for a ciphertext of another key. Dispose to free SEAL's copies of the keys.
+ * The coprocessor's side: homomorphic operations on envelopes by node-seal, each result with the level and
+ * the static noise bound that the rule gives it. A result that nobody would decrypt is refused (TOO_NOISY)
+ * before any work is done. Operands of different levels are brought to the lower one; scalar with vector
+ * gives a vector. Every method throws what openEnvelope throws, and WRONG_KEY for a ciphertext of another
+ * key. Dispose to free SEAL's copies of the keys.
  */
 export class Evaluator {
   readonly #runtime: SealRuntime;
@@ -119,7 +120,10 @@ export class Evaluator {
     );
   }
 
-  /** Both rows of a vector rotated `steps` slots to the left (negative: right). @throws {KmsError} BAD_INPUT */
+  /**
+   * Both rows of a vector rotated `steps` slots to the left (negative: right).
+   * @throws {KmsError} BAD_INPUT
+   */
   rotate(a: Uint8Array, steps: number): Uint8Array {
     return this.#automorphism(a, rotationElement(this.#runtime.preset, steps));
   }

@@ -13,9 +13,9 @@ import { hostileEncryption, measure, noiseItself, productFactor } from './measur
 import { seededRng, type WideKeys, wideKeys } from './wide-keys.ts';
 
 /**
- * A hostile user at his best against one key of the committee's width: an input of maximal noise, two inputs each
- * aligned with what the other will multiply it by, then the deepest circuit the preset permits, done by node-seal.
- * After every step the exact noise must be at most the static bound, and the message right.
+ * A hostile user at his best against one key of the committee's width: an input of maximal noise, two inputs
+ * each aligned with what the other will multiply it by, then the deepest circuit the preset permits, done by
+ * node-seal. After every step the exact noise must be at most the static bound, and the message right.
  */
 export async function measuredClaims(preset: Preset, of: Committee): Promise<readonly Claim[]> {
   const { kernel } = await sealRuntime(preset);
@@ -67,7 +67,10 @@ export async function measuredClaims(preset: Preset, of: Committee): Promise<rea
   return claims;
 }
 
-/** Two inputs whose product is as noisy as he can make it: each one's errors aligned with the other's factor T. */
+/**
+ * Two inputs whose product is as noisy as he can make it: each one's errors aligned with the other's factor
+ * T.
+ */
 export function alignedPair(
   keys: WideKeys,
   message: BigUint64Array,

@@ -13,8 +13,9 @@ const BETA_E = ETA;
  * The constants of the noise rule (shared/fhe/noise.ts) from first principles. The presets carry them frozen;
  * `prove.ts` and a test compare.
  *
- * With C seeds: secret variance 2C/3 a coefficient, error variance C*eta/2; |s|_1 and |e|_1 exceed their bounds with
- * probability below 2^-100. K = sqrt((1 + N*2C/3)/12) is the deviation of (c0 + c1*s)/Q for uniform c0, c1.
+ * With C seeds: secret variance 2C/3 a coefficient, error variance C*eta/2; |s|_1 and |e|_1 exceed their
+ * bounds with probability below 2^-100. K = sqrt((1 + N*2C/3)/12) is the deviation of (c0 + c1*s)/Q for
+ * uniform c0, c1.
  */
 export function deriveNoise(
   preset: Pick<Preset, 'degree' | 'dataPrimes' | 'specialPrime' | 'plainModulus'>,

@@ -4,7 +4,9 @@ import { inverse, mod } from '../../shared/math/modular.ts';
 import type { Residues, Ring } from '../../shared/math/ring.ts';
 import type { WideKeys } from './wide-keys.ts';
 
-/** N integers in (-Q/2, Q/2] from coefficient form over the ring's primes, by the Chinese remainder theorem. */
+/**
+ * N integers in (-Q/2, Q/2] from coefficient form over the ring's primes, by the Chinese remainder theorem.
+ */
 export function centredIntegers(ring: Ring, a: Residues): bigint[] {
   const q = ring.primes.reduce((product, prime) => product * prime, 1n);
   const weights = ring.primes.map((prime) => (q / prime) * inverse(q / prime, prime));
@@ -53,11 +55,13 @@ export function measure(keys: WideKeys, ciphertext: SealCiphertext): Measured {
 }
 
 /**
- * An encryption at the first data level by a user who knows s and e, with the largest randomness a proof admits (u
- * ternary, |e0|, |e1| <= 21) and all signs chosen to maximise coefficient 0 of goal * v, v = e0 + e1*s - u*e.
- * @param goal N integers; a single 1 maximises the noise itself, T = (p/Q)(c0 + c1*s) of another ciphertext the noise
- * of their product
- * @param mask u, N ternary values, when it must be that of another encryption: T depends on u and hardly on the errors
+ * An encryption at the first data level by a user who knows s and e, with the largest randomness a proof
+ * admits (u ternary, |e0|, |e1| <= 21) and all signs chosen to maximise coefficient 0 of goal * v, v = e0 +
+ * e1*s - u*e.
+ * @param goal N integers; a single 1 maximises the noise itself, T = (p/Q)(c0 + c1*s) of another ciphertext
+ * the noise of their product
+ * @param mask u, N ternary values, when it must be that of another encryption: T depends on u and hardly on
+ * the errors
  */
 export function hostileEncryption(
   keys: WideKeys,
@@ -93,7 +97,9 @@ export function hostileEncryption(
   };
 }
 
-/** T = round((p/Q)(c0 + c1*s)) with c0, c1 centred: what a product multiplies the other operand's noise by. */
+/**
+ * T = round((p/Q)(c0 + c1*s)) with c0, c1 centred: what a product multiplies the other operand's noise by.
+ */
 export function productFactor(keys: WideKeys, ciphertext: SealCiphertext): BigInt64Array {
   const { preset } = keys.material;
   const ring = keys.ring.take(ciphertext.level);

@@ -1,7 +1,7 @@
 /**
- * Proves every preset: bounds by arithmetic, security level and primes by SEAL, noise by measuring what a hostile user
- * achieves. Prints a table (or `--json`); exits with 1 if any claim is false, with 2 for wrong arguments.
- * Usage: node infra/presets/prove.ts [--json] [preset ...]
+ * Proves every preset: bounds by arithmetic, security level and primes by SEAL, noise by measuring what a
+ * hostile user achieves. Prints a table (or `--json`); exits with 1 if any claim is false, with 2 for wrong
+ * arguments. Usage: node infra/presets/prove.ts [--json] [preset ...]
  */
 import { codeOf } from '../../shared/errors.ts';
 import { type Preset, presetByName, presets } from '../../shared/fhe/presets.ts';

@@ -1,6 +1,7 @@
 /**
- * Tail bounds for sums over a ring element's coefficients of |x|, x an exact PRSS sum (protocols.md section 2). No
- * normal approximation: Chernoff's bound on the exact distribution, in double precision, rounded up by one part in 10^6.
+ * Tail bounds for sums over a ring element's coefficients of |x|, x an exact PRSS sum (protocols.md section
+ * 2). No normal approximation: Chernoff's bound on the exact distribution, in double precision, rounded up by
+ * one part in 10^6.
  */
 
 /** Probabilities of the values -(size-1)/2 .. (size-1)/2 of an integer symmetric about 0. */
@@ -22,7 +23,9 @@ export function ternarySum(count: number): Pmf {
   return pmf;
 }
 
-/** Sum of `count` independent centred binomials of parameter eta: Binomial(2*eta*count, 1/2) moved to mean 0. */
+/**
+ * Sum of `count` independent centred binomials of parameter eta: Binomial(2*eta*count, 1/2) moved to mean 0.
+ */
 export function centredBinomialSum(eta: number, count: number): Pmf {
   const trials = 2 * eta * count;
   const pmf = new Float64Array(trials + 1);

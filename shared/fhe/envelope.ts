@@ -11,7 +11,10 @@ import { readCiphertext } from './seal/ciphertext.ts';
 /** `scalar`: a constant polynomial, one value; `vector`: N batched values. */
 export type ValueKind = 'scalar' | 'vector';
 
-/** What travels with a ciphertext. Nothing in it is secret and, until a proof or the chain says so, nothing is true. */
+/**
+ * What travels with a ciphertext. Nothing in it is secret and, until a proof or the chain says so, nothing is
+ * true.
+ */
 export interface EnvelopeHeader {
   readonly keyId: KeyId;
   readonly preset: Preset;
@@ -79,8 +82,8 @@ export function sealEnvelope(header: EnvelopeHeader, body: Uint8Array): Uint8Arr
 }
 
 /**
- * Parses and checks every byte: the ciphertext is well formed and of the level claimed. Whether the key id is this
- * service's, and the bound small enough to decrypt (checkDecryptable), is for the caller.
+ * Parses and checks every byte: the ciphertext is well formed and of the level claimed. Whether the key id is
+ * this service's, and the bound small enough to decrypt (checkDecryptable), is for the caller.
  * @throws {KmsError} TOO_LARGE, BAD_ENCODING, UNKNOWN_PRESET, WRONG_LEVEL (body and header disagree)
  */
 export function openEnvelope(envelope: Uint8Array, hashes: Pick<Hashes, 'sha256'>): Envelope {

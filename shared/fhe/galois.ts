@@ -5,8 +5,9 @@ export type GaloisOption = 'none' | 'sum' | 'all';
 
 /**
  * Galois elements g of an option, ascending. Row rotation by k slots is 3^k mod 2N (its inverse for the other
- * direction), the column swap 2N - 1. `sum`: rotations by 1, 2, 4 .. N/4 and the swap, which add every slot into every
- * slot; `all`: both directions of every power of two, SEAL's get_elts_all, from which any rotation is composed.
+ * direction), the column swap 2N - 1. `sum`: rotations by 1, 2, 4 .. N/4 and the swap, which add every slot
+ * into every slot; `all`: both directions of every power of two, SEAL's get_elts_all, from which any rotation
+ * is composed.
  */
 export function galoisElements(preset: Pick<Preset, 'degree'>, option: GaloisOption): readonly number[] {
   if (option === 'none') return [];

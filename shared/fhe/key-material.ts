@@ -10,8 +10,8 @@ import {
 } from './seal/keys.ts';
 
 /**
- * One encryption under the key: (b, a) with b + a*s small (plus a gadget term). NTT form over the key primes (data
- * primes, then the special prime): (L+1)*N residues each.
+ * One encryption under the key: (b, a) with b + a*s small (plus a gadget term). NTT form over the key primes
+ * (data primes, then the special prime): (L+1)*N residues each.
  */
 export interface KeyPair {
   readonly b: Residues;

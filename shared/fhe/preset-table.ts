@@ -11,8 +11,8 @@ function frozen(preset: Omit<Preset, 'levels'>): Preset {
 }
 
 /**
- * The production shape at half the degree: fast, and INSECURE. 214 bits are nearly twice what the 2018 standard
- * allows at N=4096 (109), so SEAL builds it only without its security check.
+ * The production shape at half the degree: fast, and INSECURE. 214 bits are nearly twice what the 2018
+ * standard allows at N=4096 (109), so SEAL builds it only without its security check.
  */
 export const test4096: Preset = frozen({
   name: 'test-4096',
@@ -45,9 +45,9 @@ export const test4096: Preset = frozen({
 });
 
 /**
- * The default: 54+54+52 | 54 = 214 bits, under the 218 that the 2018 HomomorphicEncryption.org standard allows at
- * N=8192 (ternary secret, 128-bit classical). After the switch to two primes 108 bits stay, which at (13,4) just hold
- * C*B + vMax + 1 < Q'/2p for B = 2^77.
+ * The default: 54+54+52 | 54 = 214 bits, under the 218 that the 2018 HomomorphicEncryption.org standard
+ * allows at N=8192 (ternary secret, 128-bit classical). After the switch to two primes 108 bits stay, which
+ * at (13,4) just hold C*B + vMax + 1 < Q'/2p for B = 2^77.
  */
 export const bfv8192: Preset = frozen({
   name: 'bfv-8192',

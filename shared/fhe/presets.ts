@@ -1,7 +1,10 @@
 import { KmsError } from '../errors.ts';
 import { bfv8192, bfv16384, test4096 } from './preset-table.ts';
 
-/** Frozen constants of the static noise bound; their derivation is infra/presets/derive-noise.ts, their use noise.ts. */
+/**
+ * Frozen constants of the static noise bound; their derivation is infra/presets/derive-noise.ts, their use
+ * noise.ts.
+ */
 export interface NoiseConstants {
   /** Bound of any proven input, encrypted at the first data level by a hostile user. */
   readonly input: bigint;
@@ -17,8 +20,9 @@ export interface NoiseConstants {
 }
 
 /**
- * A BFV parameter set and everything the service derives from it (protocols.md sections 1 and 5). A `level` counts the
- * data primes left: a fresh ciphertext has `levels`, decryption happens at `decryptionLevel` and nowhere else.
+ * A BFV parameter set and everything the service derives from it (protocols.md sections 1 and 5). A `level`
+ * counts the data primes left: a fresh ciphertext has `levels`, decryption happens at `decryptionLevel` and
+ * nowhere else.
  */
 export interface Preset {
   readonly name: PresetName;

@@ -3,8 +3,8 @@ import type { Residues, Ring } from '../math/ring.ts';
 import { type Preset, primesAt } from './presets.ts';
 
 /**
- * One component of a ciphertext from its level down to the decryption level, prime by prime, bit for bit what SEAL's
- * mod_switch_to does: every party gets the same residues from the same ciphertext.
+ * One component of a ciphertext from its level down to the decryption level, prime by prime, bit for bit what
+ * SEAL's mod_switch_to does: every party gets the same residues from the same ciphertext.
  * @param ring over (at least) the preset's data primes in order
  * @param a coefficient form, level * N residues; not changed
  * @returns coefficient form, decryptionLevel * N residues
@@ -15,7 +15,7 @@ export function switchDown(ring: Ring, preset: Preset, a: Residues, level: numbe
   if (level < preset.decryptionLevel) {
     throw new KmsError(
       'WRONG_LEVEL',
-      `a ciphertext of level ${level} cannot be decrypted: ${preset.name} decrypts at level ${preset.decryptionLevel}`,
+      `${preset.name} decrypts at level ${preset.decryptionLevel}; a ciphertext of level ${level} is below it`,
     );
   }
   let switched: Residues = a.slice();

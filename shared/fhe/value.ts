@@ -5,8 +5,8 @@ import type { ValueKind } from './envelope.ts';
 import type { Preset } from './presets.ts';
 
 /**
- * Typed plaintexts. A scalar m is the constant polynomial m (a subring closed under + and *): in slots, m everywhere,
- * so it mixes with vectors. A vector holds N values, one per slot, in SEAL BatchEncoder's order.
+ * Typed plaintexts. A scalar m is the constant polynomial m (a subring closed under + and *): in slots, m
+ * everywhere, so it mixes with vectors. A vector holds N values, one per slot, in SEAL BatchEncoder's order.
  */
 export type Value =
   | { readonly kind: 'scalar'; readonly value: bigint }
@@ -14,7 +14,8 @@ export type Value =
 
 /**
  * Coefficients of the plaintext polynomial, N words below p.
- * @throws {KmsError} BAD_INPUT for values not in 0..p-1 or more than N of them (fewer are filled up with zeros)
+ * @throws {KmsError} BAD_INPUT for values not in 0..p-1 or more than N of them (fewer are filled up with
+ * zeros)
  */
 export function encodeValue(kernel: Kernel, preset: Preset, value: Value): BigUint64Array {
   const p = preset.plainModulus;
@@ -61,8 +62,9 @@ export function decodeValue(
 }
 
 /**
- * What a multiplication by this plaintext costs (mulPlainBound): the sum of |m_i| of the centred coefficients, as SEAL
- * lifts them to the ciphertext's modulus. A lone coefficient (every scalar) SEAL takes as it is, in 0..p-1.
+ * What a multiplication by this plaintext costs (mulPlainBound): the sum of |m_i| of the centred
+ * coefficients, as SEAL lifts them to the ciphertext's modulus. A lone coefficient (every scalar) SEAL takes
+ * as it is, in 0..p-1.
  */
 export function plainL1(preset: Preset, coefficients: BigUint64Array): bigint {
   const p = preset.plainModulus;
@@ -72,8 +74,9 @@ export function plainL1(preset: Preset, coefficients: BigUint64Array): bigint {
 }
 
 /**
- * Where slot i lies in NTT form: slot i of the first row is the evaluation at psi^(3^i), of the second row at its
- * inverse, and psi^(2k+1) stands at the bit-reversed k (SEAL, BatchEncoder::populate_matrix_reps_index_map).
+ * Where slot i lies in NTT form: slot i of the first row is the evaluation at psi^(3^i), of the second row at
+ * its inverse, and psi^(2k+1) stands at the bit-reversed k (SEAL,
+ * BatchEncoder::populate_matrix_reps_index_map).
  */
 function slotPositions(degree: number): Uint32Array {
   const bits = Math.log2(degree);

@@ -31,8 +31,8 @@ export function ciphertextBytes(degree: number, primeCount: number): number {
 
 /**
  * SEAL's bytes of a ciphertext at any level of the preset.
- * @throws {KmsError} TOO_LARGE beyond the size of a fresh ciphertext, BAD_ENCODING for any other deviation from
- * what SEAL writes for a two-component, uncompressed BFV ciphertext of this preset
+ * @throws {KmsError} TOO_LARGE beyond the size of a fresh ciphertext, BAD_ENCODING for any other deviation
+ * from what SEAL writes for a two-component, uncompressed BFV ciphertext of this preset
  */
 export function readCiphertext(preset: Preset, bytes: Uint8Array): SealCiphertext {
   const limit = ciphertextBytes(preset.degree, preset.levels);
@@ -124,7 +124,10 @@ function levelOf(preset: Preset, bytes: Uint8Array): number {
   return index + 1;
 }
 
-/** Public data: returns early. 32-bit halves (little endian, as in memory), because bigints cost a hundred times more. */
+/**
+ * Public data: returns early. 32-bit halves (little endian, as in memory), because bigints cost a hundred
+ * times more.
+ */
 function isReduced(a: Residues, shape: Shape): boolean {
   const halves = new Uint32Array(a.buffer, a.byteOffset, 2 * a.length);
   return shape.primes.every((prime, index) => {

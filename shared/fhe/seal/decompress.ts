@@ -4,9 +4,9 @@ import { Cursor } from './cursor.ts';
 import { HEADER_BYTES, readHeader } from './header.ts';
 
 /**
- * A SEAL object as if it had been saved without compression. Only for the edge where users hand in files: envelopes
- * and everything hashed hold uncompressed objects. zlib goes through the web-standard DecompressionStream and stops at
- * the limit, so a small file cannot fill the memory.
+ * A SEAL object as if it had been saved without compression. Only for the edge where users hand in files:
+ * envelopes and everything hashed hold uncompressed objects. zlib goes through the web-standard
+ * DecompressionStream and stops at the limit, so a small file cannot fill the memory.
  * @param maxBytes of the uncompressed object
  * @throws {KmsError} TOO_LARGE, BAD_ENCODING (zstd too: no web-standard decoder exists)
  */

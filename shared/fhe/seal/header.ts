@@ -2,7 +2,9 @@ import { KmsError } from '../../errors.ts';
 import type { Writer } from '../../wire/codec.ts';
 import type { Cursor } from './cursor.ts';
 
-/** SEAL 4.1 object header: magic 0xA15E, header size 16, version 4.1, compression, u16 zero, u64 total size. */
+/**
+ * SEAL 4.1 object header: magic 0xA15E, header size 16, version 4.1, compression, u16 zero, u64 total size.
+ */
 export const HEADER_BYTES = 16;
 
 export type Compression = 'none' | 'zlib' | 'zstd';
@@ -33,7 +35,10 @@ export function readHeader(from: Cursor): Header {
   return { compression, sizeBytes: from.u64() };
 }
 
-/** Header of an uncompressed object whose size is fixed by what it must contain. @throws {KmsError} BAD_ENCODING */
+/**
+ * Header of an uncompressed object whose size is fixed by what it must contain.
+ * @throws {KmsError} BAD_ENCODING
+ */
 export function expectHeader(from: Cursor, sizeBytes: number): void {
   const header = readHeader(from);
   if (header.compression !== 'none') {

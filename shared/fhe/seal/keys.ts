@@ -7,7 +7,10 @@ import { ciphertextBytes, readPair, writePair } from './ciphertext.ts';
 import { Cursor } from './cursor.ts';
 import { expectHeader, HEADER_BYTES, writeHeader, writeU64 } from './header.ts';
 
-/** PublicKey: one Ciphertext object in NTT form over the key primes. @throws {KmsError} BAD_ENCODING, TOO_LARGE */
+/**
+ * PublicKey: one Ciphertext object in NTT form over the key primes.
+ * @throws {KmsError} BAD_ENCODING, TOO_LARGE
+ */
 export function readPublicKey(preset: Preset, bytes: Uint8Array): KeyPair {
   limit(bytes, pairBytes(preset));
   const from = new Cursor(bytes);
@@ -34,7 +37,10 @@ export function writeRelinKeys(preset: Preset, relin: SwitchingKey): Uint8Array 
   return writeKeySwitchKeys(preset, [relin]);
 }
 
-/** GaloisKeys: N entries, that of element g at (g-1)/2, empty when absent. @throws {KmsError} BAD_ENCODING, TOO_LARGE */
+/**
+ * GaloisKeys: N entries, that of element g at (g-1)/2, empty when absent.
+ * @throws {KmsError} BAD_ENCODING, TOO_LARGE
+ */
 export function readGaloisKeys(preset: Preset, bytes: Uint8Array): ReadonlyMap<number, SwitchingKey> {
   const keys = new Map<number, SwitchingKey>();
   const maxKeys = 2 * Math.log2(preset.degree);
