@@ -74,6 +74,7 @@ export class KeyGeneration implements Machine {
   #finished: FinishedKey | undefined;
   /** Peers that hold the finished key: once all do, nobody needs this party's contributions any more. */
   readonly #settled = new Set<PartyId>();
+  readonly #culprits = new Set<PartyId>();
   #nextQueryMs: number | undefined;
   #download: RecordDownload | undefined;
   /** The finished record as it is served to peers. */
@@ -125,8 +126,10 @@ export class KeyGeneration implements Machine {
     return this.#finished;
   }
 
+  /** Parties that sent a signed wrong share in any attempt of this process life. */
   get culprits(): readonly PartyId[] {
-    return this.#attempt?.generation.culprits ?? [];
+    const now = this.#attempt?.generation.culprits ?? [];
+    return [...new Set([...this.#culprits, ...now])].sort((a, b) => a - b);
   }
 
   /** The key this party has signed and waits for others to sign. */
@@ -408,6 +411,7 @@ export class KeyGeneration implements Machine {
 
   /** Contributions and working shares are erased; until then slower peers may still ask for theirs. */
   #endAttempt(): void {
+    for (const culprit of this.#attempt?.generation.culprits ?? []) this.#culprits.add(culprit);
     this.#attempt?.setup[Symbol.dispose]();
     this.#attempt?.generation[Symbol.dispose]();
     this.#attempt = undefined;
