@@ -1,6 +1,5 @@
 import { type Committee, committee } from '../shared/committee.ts';
-import type { ErrorCode } from '../shared/errors.ts';
-import { KmsError } from '../shared/errors.ts';
+import { type ErrorCode, KmsError } from '../shared/errors.ts';
 import type { PartyId } from '../shared/ids.ts';
 import { type Manifest, networkIdOf } from '../shared/manifest.ts';
 import { noble } from '../shared/noble.ts';
@@ -128,43 +127,53 @@ export class Network {
   }
 }
 
-/**
- * Why a question failed, from the nodes' faults: the code that more than t of them gave, so at least one honest one;
- * otherwise too few answered, and the message says who.
- */
-export function failureOf(answers: Answers<unknown>, of: Committee, needed: number): KmsError {
-  const faults = [...answers.faults];
-  const byCode = new Map<ErrorCode, Fault[]>();
-  for (const [, fault] of faults) byCode.set(fault.code, [...(byCode.get(fault.code) ?? []), fault]);
-  for (const [code, given] of byCode) {
-    if (given.length <= of.t || code === 'UNAVAILABLE' || code === 'TIMEOUT') continue;
-    return new KmsError(
-      code,
-      `${meaningOf(code)} (so say ${given.length} of ${of.n} nodes)${absent(given, of)}`,
-      {
-        culprits: of.parties.filter(
-          (party) => given.filter((one) => one.culprits.includes(party)).length > of.t,
-        ),
-      },
-    );
+/** A question that failed, and the parties that gave no usable answer (or that more than t nodes call missing). */
+export class Unanswered extends KmsError {
+  readonly missing: readonly PartyId[];
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    missing: readonly PartyId[],
+    culprits: readonly PartyId[] = [],
+  ) {
+    super(code, message, { culprits });
+    this.missing = missing;
   }
-  if (answers.values.size >= needed) {
-    const text = `${answers.values.size} nodes answered, but no ${needed} of them agree`;
-    return new KmsError('NOT_DECODABLE', text);
-  }
-  const silent = faults.map(([party, { code }]) => `${party} (${meaningOf(code)})`).join(', ');
-  return new KmsError(
-    'NOT_ENOUGH_PARTIES',
-    `${answers.values.size} of ${of.n} nodes answered, ${needed} are needed; no answer from party ${silent}`,
-  );
 }
 
-/** Parties that more than t nodes call missing. */
-function absent(given: readonly Fault[], of: Committee): string {
-  const missing = of.parties.filter(
-    (party) => given.filter((one) => one.missing.includes(party)).length > of.t,
+/**
+ * Why a question failed, from what each node said or what was wrong with its answer: the code of more than t of them, so
+ * of at least one honest one; otherwise too few answered, and the message says who.
+ */
+export function failureOf(answers: Answers<unknown>, of: Committee, needed: number): Unanswered {
+  const faults = [...answers.faults].sort(([a], [b]) => a - b);
+  const byCode = Map.groupBy(faults, ([, { code }]) => code);
+  for (const [code, given] of byCode) {
+    if (given.length <= of.t || code === 'UNAVAILABLE' || code === 'TIMEOUT') continue;
+    const sayers = (named: (fault: Fault) => readonly PartyId[], party: PartyId): number =>
+      given.filter(([, fault]) => named(fault).includes(party)).length;
+    const missing = of.parties.filter((party) => sayers((fault) => fault.missing, party) > of.t);
+    const culprits = of.parties.filter((party) => sayers((fault) => fault.culprits, party) > of.t);
+    const absent = missing.length === 0 ? '' : `; missing: ${listed(missing)}`;
+    const text = `${meaningOf(code)} (${listed(given.map(([party]) => party))})${absent}`;
+    return new Unanswered(code, text, missing, culprits);
+  }
+  const answered = answers.values.size;
+  const missing = of.parties.filter((party) => !answers.values.has(party));
+  if (answered >= needed) {
+    return new Unanswered(
+      'NOT_DECODABLE',
+      `${answered} nodes answered, but no ${needed} of them agree`,
+      missing,
+    );
+  }
+  const silent = faults.map(([party, { code }]) => `${party} (${meaningOf(code)})`).join(', ');
+  return new Unanswered(
+    'NOT_ENOUGH_PARTIES',
+    `${answered} of ${of.n} nodes answered, ${needed} are needed; no answer from party ${silent}`,
+    missing,
   );
-  return missing.length === 0 ? '' : `; missing: ${listed(missing)}`;
 }
 
 /** The type of an electorate asks for ciphers too; checking signatures needs none. */

@@ -1,4 +1,5 @@
 import { codeOf, KmsError } from '../../shared/errors.ts';
+import { Unanswered } from '../network.ts';
 import { parseArguments, UsageError } from './arguments.ts';
 import { bench } from './bench.ts';
 import type { Command } from './command.ts';
@@ -72,9 +73,13 @@ function report(error: unknown, terminal: Terminal): void {
   const text = error instanceof Error ? error.message : String(error);
   const code = error instanceof UsageError ? 'USAGE' : codeOf(error);
   const culprits = error instanceof KmsError ? error.culprits : [];
+  const missing = error instanceof Unanswered ? error.missing : [];
   const advice = adviceFor(error);
   if (terminal.json) {
-    terminal.result({ error: { code, message: text, advice, culprits, exitCode: exitCodeOf(error) } }, []);
+    terminal.result(
+      { error: { code, message: text, advice, culprits, missing, exitCode: exitCodeOf(error) } },
+      [],
+    );
     return;
   }
   terminal.note(`${terminal.paint('red', 'kms:')} ${text}`);

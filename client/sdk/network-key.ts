@@ -1,12 +1,11 @@
-import { type KeyBytes, type KeyMaterial, keyBytesOf } from '../../shared/fhe/key-material.ts';
-import { keyPrimes, type Preset, presetByName } from '../../shared/fhe/presets.ts';
+import { type KeyBytes, keyBytesOf } from '../../shared/fhe/key-material.ts';
+import { type Preset, presetByName } from '../../shared/fhe/presets.ts';
 import type { Value } from '../../shared/fhe/value.ts';
 import type { KeyId } from '../../shared/ids.ts';
 import type { Kernel } from '../../shared/math/kernel/kernel.ts';
-import { Ring } from '../../shared/math/ring.ts';
 import { noble } from '../../shared/noble.ts';
 import type { Electorate } from '../../shared/protocol/certificate.ts';
-import { PublicElements } from '../../shared/protocol/keygen/key-shares.ts';
+import { keyMaterial } from '../../shared/protocol/keygen/material.ts';
 import { type KeyRecord, openCertifiedKey } from '../../shared/protocol/keygen/record.ts';
 import { Encryptor } from '../seal/encryptor.ts';
 import { Evaluator } from '../seal/evaluator.ts';
@@ -37,9 +36,9 @@ export class NetworkKey {
     return new NetworkKey(kernel, openCertifiedKey(among, id, certified).record, certified);
   }
 
-  /** Public, relinearisation and Galois keys as SEAL loads them. @throws {KmsError} BAD_INPUT for a malformed record */
+  /** Public, relinearisation and Galois keys as SEAL loads them. @throws {KmsError} BAD_ENCODING for a record that is not of its preset */
   get bytes(): KeyBytes {
-    this.#bytes ??= keyBytesOf(materialOf(this.#kernel, this.preset, this.record));
+    this.#bytes ??= keyBytesOf(keyMaterial(noble, this.#kernel, this.record));
     return this.#bytes;
   }
 
@@ -53,22 +52,4 @@ export class NetworkKey {
   evaluator(): Promise<Evaluator> {
     return Evaluator.create(this.preset, this.id, this.bytes);
   }
-}
-
-/** The key as ring elements: what the parties opened, and the elements a that follow from the transcript. */
-function materialOf(kernel: Kernel, preset: Preset, record: KeyRecord): KeyMaterial {
-  const ring = new Ring(kernel, preset.degree, keyPrimes(preset));
-  const { transcript, key, epoch } = record;
-  const elements = new PublicElements(noble, { ring, transcript, preset: preset.name }, { key, epoch });
-  return {
-    preset,
-    publicKey: { b: record.publicKey, a: elements.publicKey() },
-    relin: record.relinearisation.map(({ b, h1 }) => ({ b, a: h1 })),
-    galois: new Map(
-      record.galois.map(({ element, b: digits }) => [
-        element,
-        digits.map((b, digit) => ({ b, a: elements.galois(element, digit) })),
-      ]),
-    ),
-  };
 }
