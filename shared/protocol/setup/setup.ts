@@ -17,6 +17,9 @@ export interface SetupTerms {
   readonly roundMs: number;
 }
 
+/** A party that sees too few dealers waits this many rounds for a certificate of those that see more. */
+const ABORT_ROUNDS = 4;
+
 /** What a party seals before it signs a transcript: everything needed to honour the signature. */
 export interface SeedRecord {
   readonly key: KeyId;
@@ -64,6 +67,7 @@ export class SeedSetup {
   #hasSigned = false;
   #hasSentCertificate = false;
   #nextAskMs: number;
+  #abortMs: number | undefined;
   #seeds: KeySeeds | undefined;
 
   constructor(membership: Membership, terms: SetupTerms, rng: Rng) {
@@ -100,7 +104,12 @@ export class SeedSetup {
 
   get nextWakeMs(): number | undefined {
     if (this.output !== undefined) return undefined;
-    const deadlines = [this.#commitmentStep.nextWakeMs, this.#namingStep.nextWakeMs, this.#nextAskMs];
+    const deadlines = [
+      this.#commitmentStep.nextWakeMs,
+      this.#namingStep.nextWakeMs,
+      this.#nextAskMs,
+      this.#abortMs,
+    ];
     if (!this.#hasNamed) deadlines.push(this.#commitmentStep.endMs + 3 * this.#terms.roundMs);
     return Math.min(...deadlines.filter((ms) => ms !== undefined));
   }
@@ -182,7 +191,7 @@ export class SeedSetup {
       effects.push(...this.#open());
     if (this.#commitments === undefined) return effects;
     effects.push(...this.#ask(nowMs), ...this.#name(nowMs));
-    if (this.#transcript === undefined && this.#namingStep.outcome !== undefined) this.#conclude();
+    if (this.#transcript === undefined && this.#namingStep.outcome !== undefined) this.#conclude(nowMs);
     effects.push(...this.#sign());
     const certificate = this.#collector.certificate;
     if (certificate !== undefined && this.#isCertified && !this.#hasSentCertificate) {
@@ -197,9 +206,13 @@ export class SeedSetup {
     const { id } = this.#terms.session;
     const { primitives, committee } = this.#membership;
     this.#commitments = new Commitments(primitives, committee, id, this.#commitmentStep.outcome ?? []);
-    for (const [dealer, { values }] of this.#early) this.#store.take(this.#commitments, dealer, values);
-    this.#early.clear();
+    this.#takeEarly(this.#commitments);
     return this.#others.map((to) => this.#send(to, { kind: 'contributions', values: this.#store.owed(to) }));
+  }
+
+  #takeEarly(commitments: Commitments): void {
+    for (const [dealer, { values }] of this.#early) this.#store.take(commitments, dealer, values);
+    this.#early.clear();
   }
 
   /** Dealers this party waits for: all whose commitments stand, later only those still in. */
@@ -228,29 +241,32 @@ export class SeedSetup {
     return this.#wrap('namings', this.#namingStep.propose(encode(namingCodec, this.#lacking), nowMs));
   }
 
-  #conclude(): void {
+  /** Too few dealers left: others may see more than this party and certify, so it waits for that before it aborts. */
+  #conclude(nowMs: number): void {
     const { participants, id } = this.#terms.session;
-    this.#setTranscript({
+    const isFormed = this.#setTranscript({
       session: id,
       participants,
       commitments: participants.map((party) => this.#commitmentStep.outcome?.get(party)),
       namings: participants.map((party) => this.#namingStep.outcome?.get(party)),
     });
+    if (isFormed) return;
+    this.#abortMs ??= nowMs + ABORT_ROUNDS * this.#terms.roundMs;
+    if (nowMs >= this.#abortMs) {
+      throw new KmsError('SETUP_ABORTED', 'too few dealers are left; the key generation starts again');
+    }
   }
 
-  #setTranscript(value: Transcript): void {
+  /** @returns false if fewer than n - t dealers are left */
+  #setTranscript(value: Transcript): boolean {
     const { committee, primitives } = this.#membership;
     const values = value.participants.map((party, i) => [party, value.commitments[i]] as const);
     const commitments = new Commitments(primitives, committee, value.session, values);
     const dealers = dealersIn(committee, value, commitments);
-    if (dealers.length < committee.certificateQuorum) {
-      throw new KmsError(
-        'SETUP_ABORTED',
-        `only ${dealers.length} dealers are left; the key generation starts again`,
-      );
-    }
+    if (dealers.length < committee.certificateQuorum) return false;
     this.#commitments = commitments;
     this.#transcript = { digest: transcriptDigest(primitives, value), value, dealers };
+    return true;
   }
 
   /** This party's view differs from the certified one, or it has none: the certified one it is. */
@@ -258,8 +274,9 @@ export class SeedSetup {
     const certified = this.#collector.certificate?.statement;
     if (certified === undefined || certified === this.#transcript?.digest) return;
     if (transcriptDigest(this.#membership.primitives, transcript) !== certified) return;
-    this.#setTranscript(transcript);
-    if (this.#commitments !== undefined) this.#store.keepOnly(this.#commitments);
+    if (!this.#setTranscript(transcript) || this.#commitments === undefined) return;
+    this.#store.keepOnly(this.#commitments);
+    this.#takeEarly(this.#commitments);
     this.#seeds?.[Symbol.dispose]();
     this.#seeds = undefined;
   }

@@ -1,0 +1,244 @@
+import { describe, expect, test } from 'vitest';
+import { corruptSets } from '../../shared/committee.ts';
+import { type PartyId, partyId } from '../../shared/ids.ts';
+import type * as kernelModule from '../../shared/math/kernel/kernel.ts';
+import { Kernel } from '../../shared/math/kernel/kernel.ts';
+import type { KeyGeneration } from '../../shared/protocol/keygen/keygen.ts';
+import { keygenMessage } from '../../shared/protocol/keygen/messages.ts';
+import { type SetupMessage, setupMessage } from '../../shared/protocol/setup/messages.ts';
+import { decode, encode } from '../../shared/wire/codec.ts';
+import type * as factoryModule from '../simulator/committee-keys.ts';
+import { checkKey } from '../simulator/key-check.ts';
+import { type Delivery, type Rule, Simulation } from '../simulator/simulation.ts';
+import { attackBoth } from './mutant.ts';
+
+type Load = <Module>(file: string) => Promise<Module>;
+const SETUP = 'shared/protocol/setup/setup.ts';
+const real: Load = (file) => import(/* @vite-ignore */ `../../${file}`);
+const liar = partyId(4);
+const ROUND_MS = 1000;
+
+interface Setting {
+  readonly n?: number;
+  readonly t?: number;
+  readonly rules?: readonly Rule[];
+}
+
+async function simulation(load: Load, { n = 4, t = 1, rules = [] }: Setting = {}) {
+  const { Kernel: LoadedKernel } = await load<typeof kernelModule>('shared/math/kernel/kernel.ts');
+  const { keygenFactory } = await load<typeof factoryModule>('test/simulator/committee-keys.ts');
+  const factory = keygenFactory(await LoadedKernel.load());
+  return new Simulation<KeyGeneration>({ n, t, seed: 's', rules, factory });
+}
+
+type Sim = Awaited<ReturnType<typeof simulation>>;
+
+/** The setup message inside a delivery, if there is one. */
+function setupIn(delivery: Delivery): SetupMessage | undefined {
+  const message = decode(keygenMessage, delivery.message);
+  return message.kind === 'setup' ? decode(setupMessage, message.body) : undefined;
+}
+
+/** Edits the setup messages that match. */
+function editSetup(
+  matches: (delivery: Delivery) => boolean,
+  change: (message: SetupMessage) => readonly SetupMessage[],
+): Rule {
+  return (delivery) => {
+    if (!matches(delivery)) return [delivery];
+    const message = decode(keygenMessage, delivery.message);
+    if (message.kind !== 'setup') return [delivery];
+    return change(decode(setupMessage, message.body)).map((changed) => ({
+      ...delivery,
+      message: encode(keygenMessage, { ...message, body: encode(setupMessage, changed) }),
+    }));
+  };
+}
+
+const from = (party: PartyId) => (delivery: Delivery) => delivery.from === party;
+
+async function expectKey(sim: Sim, honest: readonly PartyId[]): Promise<void> {
+  sim.run(() => honest.every((party) => sim.machine(party)?.finished !== undefined), 300_000);
+  checkKey(await Kernel.load(), sim, honest);
+  for (const party of honest) expect(sim.machine(party)?.finished?.seeds).toBeDefined();
+}
+
+describe('seed setup', () => {
+  test('setup: a dealer that opens to one holder only is healed by the other holders', async () => {
+    const toOthers = (delivery: Delivery) => delivery.from === liar && delivery.to !== partyId(1);
+    const rules = [editSetup(toOthers, (message) => (message.kind === 'contributions' ? [] : [message]))];
+    const sim = await simulation(real, { rules });
+    sim.start();
+    await expectKey(sim, sim.committee.parties.slice(0, 3));
+  });
+
+  test('setup: values that do not open the commitments are never used', async () => {
+    const rules = [
+      editSetup(from(liar), (message) => {
+        if (message.kind !== 'contributions' && message.kind !== 'answer') return [message];
+        return [
+          {
+            ...message,
+            values: message.values.map((one) => ({ ...one, value: one.value.map((b) => b ^ 1) })),
+          },
+        ];
+      }),
+    ];
+    const sim = await simulation(real, { rules });
+    sim.start();
+    await expectKey(sim, sim.committee.parties.slice(0, 3));
+  });
+
+  test('setup: a dealer that opens to nobody is out, the key is made without it', async () => {
+    const rules = [
+      editSetup(from(liar), (message) =>
+        message.kind === 'contributions' || message.kind === 'answer' ? [] : [message],
+      ),
+    ];
+    const sim = await simulation(real, { rules });
+    sim.start();
+    await expectKey(sim, sim.committee.parties.slice(0, 3));
+  });
+
+  test('setup: a participant that goes silent after the agreement costs time, not the key', async () => {
+    const sim = await simulation(real, { rules: [editSetup(from(liar), () => [])] });
+    sim.start();
+    await expectKey(sim, sim.committee.parties.slice(0, 3));
+  });
+
+  test('setup: a party that sees all namings too late adopts the certified transcript and gets its seeds', async () => {
+    const late = partyId(3);
+    const rules: Rule[] = [
+      (delivery) => {
+        if (delivery.to !== late || setupIn(delivery)?.kind !== 'namings') return [delivery];
+        return [{ ...delivery, atMs: delivery.atMs + 60 * ROUND_MS }];
+      },
+    ];
+    const sim = await simulation(real, { rules });
+    sim.start();
+    await expectKey(sim, sim.committee.parties);
+  });
+
+  test('setup: who is not a holder of a set never gets a value of it, whatever it asks', async () => {
+    const outcome = await attackBoth(
+      'answer-anyone',
+      [
+        {
+          file: 'shared/protocol/setup/contributions.ts',
+          find: 'return allowed.has(set) && value !== undefined',
+          replace: 'return value !== undefined',
+        },
+      ],
+      async (load) => {
+        const rules: Rule[] = [];
+        const sim = await simulation(load, { rules });
+        const ownSet = corruptSets(sim.committee).findIndex((set) => set.includes(liar));
+        const leaked = new Set<PartyId>();
+        // The liar asks every holder for everybody's values of its own set, again and again.
+        rules.push((delivery) => {
+          const message = decode(keygenMessage, delivery.message);
+          if (message.kind !== 'setup') return [delivery];
+          const inner = decode(setupMessage, message.body);
+          if (delivery.to === liar && (inner.kind === 'answer' || inner.kind === 'contributions')) {
+            const dealer = inner.kind === 'answer' ? inner.dealer : delivery.from;
+            if (inner.values.some(({ set }) => set === ownSet)) leaked.add(dealer);
+          }
+          if (delivery.from !== liar || inner.kind !== 'namings') return [delivery];
+          const asks = sim.committee.parties.map((dealer) => ({
+            ...delivery,
+            message: encode(keygenMessage, {
+              ...message,
+              body: encode(setupMessage, { kind: 'ask', dealer, sets: [ownSet] }),
+            }),
+          }));
+          return [...asks, delivery];
+        });
+        sim.start();
+        sim.run(
+          () => sim.committee.parties.every((party) => sim.machine(party)?.finished !== undefined),
+          120_000,
+        );
+        // With the values of all honest dealers the liar has k_T.
+        return sim.committee.parties.filter((party) => party !== liar).every((dealer) => leaked.has(dealer));
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  test('setup: no value is opened before the commitments of all are fixed', async () => {
+    const outcome = await attackBoth(
+      'open-early',
+      [
+        {
+          file: SETUP,
+          find: "return [...this.#wrap('commitments', sent), ...this.#advance(nowMs)];",
+          replace:
+            "return [...this.#wrap('commitments', sent), ...this.#others.map((to) => this.#send(to, { kind: 'contributions', values: this.#store.owed(to) }))];",
+        },
+      ],
+      async (load) => {
+        const rules: Rule[] = [];
+        const sim = await simulation(load, { rules });
+        let seenBeforeCommitting = false;
+        let committed = false;
+        // The liar holds its commitment back for as long as it counts and watches for values.
+        rules.push((delivery) => {
+          const inner = setupIn(delivery);
+          if (delivery.to === liar && inner?.kind === 'contributions' && !committed)
+            seenBeforeCommitting = true;
+          if (delivery.from === liar && inner?.kind === 'commitments') {
+            committed = sim.nowMs > 1_000_000 + 2 * ROUND_MS;
+            return [{ ...delivery, atMs: delivery.atMs + ROUND_MS - 100 }];
+          }
+          return [delivery];
+        });
+        sim.start();
+        sim.run(() => false, 900);
+        return seenBeforeCommitting;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  test('setup: no share leaves under a transcript that n - t parties have not signed', async () => {
+    const outcome = await attackBoth(
+      'uncertified',
+      [
+        {
+          file: SETUP,
+          find: 'if (this.#seeds === undefined || certificate?.statement !== this.#transcript?.digest) return undefined;\n    return certificate && { transcript: certificate.statement, certificate, seeds: this.#seeds };',
+          replace:
+            'if (this.#seeds === undefined || this.#transcript === undefined) return undefined;\n    return { transcript: this.#transcript.digest, certificate: certificate!, seeds: this.#seeds };',
+        },
+      ],
+      async (load) => {
+        let shares = 0;
+        // Two parties withhold their transcript signatures: only two of the three needed are there.
+        const withheld = [partyId(3), liar];
+        const rules: Rule[] = [
+          (delivery) => {
+            if (decode(keygenMessage, delivery.message).kind === 'share') shares++;
+            const kind = setupIn(delivery)?.kind;
+            const isHeld =
+              withheld.includes(delivery.from) && (kind === 'signature' || kind === 'certificate');
+            return isHeld ? [] : [delivery];
+          },
+          (delivery) =>
+            withheld.includes(delivery.from) && decode(keygenMessage, delivery.message).kind === 'share'
+              ? []
+              : [delivery],
+        ];
+        const sim = await simulation(load, { rules });
+        sim.start();
+        sim.run(() => false, 2 * ROUND_MS);
+        // Parties 3 and 4 have all signatures themselves; what counts is that 1 and 2 send nothing.
+        return (
+          [partyId(1), partyId(2)].some(
+            (party) => (sim.machine(party)?.progress.phase ?? '') === 'opening key elements',
+          ) && shares > 0
+        );
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+});
