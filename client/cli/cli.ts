@@ -39,7 +39,7 @@ export async function runCli(argv: readonly string[], streams: Streams): Promise
     return await dispatch(argv, terminal);
   } catch (error) {
     report(error, terminal);
-    return exitCodeOf(error);
+    return streams.interrupts.interrupted ? exitCodes.interrupted : exitCodeOf(error);
   }
 }
 

@@ -7,7 +7,8 @@ import type { Arguments, Option } from './arguments.ts';
 import { readInput, writeOutput } from './file.ts';
 import type { Terminal } from './terminal.ts';
 
-export const MANIFEST_FILE = 'manifest.bin';
+/** Where a local network (infra/local) puts its manifest. */
+const MANIFEST_FILE = 'manifest.bin';
 const MAX_MANIFEST_BYTES = 1 << 20;
 const MAX_TIMEOUT_SECONDS = 86_400;
 

@@ -6,6 +6,33 @@ export interface Streams {
   readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly nowMs: () => number;
+  readonly interrupts: Interrupts;
+}
+
+/**
+ * Ctrl-C ends the process at once, unless a command holds it off to clean up first: then it aborts `signal`, and the
+ * command ends by itself. A second one ends the process in any case.
+ */
+export class Interrupts {
+  readonly #controller = new AbortController();
+  #held = false;
+
+  /** From now on the command watches the signal. */
+  hold(): AbortSignal {
+    this.#held = true;
+    return this.#controller.signal;
+  }
+
+  /** @returns whether the process should end now */
+  interrupt(): boolean {
+    const again = this.#controller.signal.aborted;
+    this.#controller.abort();
+    return again || !this.#held;
+  }
+
+  get interrupted(): boolean {
+    return this.#controller.signal.aborted;
+  }
 }
 
 type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green';
@@ -31,6 +58,10 @@ export class Terminal {
 
   get env(): Streams['env'] {
     return this.#streams.env;
+  }
+
+  get interrupts(): Interrupts {
+    return this.#streams.interrupts;
   }
 
   get nowMs(): () => number {

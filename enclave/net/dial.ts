@@ -24,5 +24,6 @@ export async function dialNode(
 ): Promise<TLSSocket> {
   const stream = await link.connect('egress');
   stream.write(egressLine(target.address));
-  return connectTls(stream, own, crypto, target);
+  const { socket } = await connectTls(stream, own, crypto, target);
+  return socket;
 }

@@ -15,7 +15,7 @@ const MAX_SESSION_MEMORY_MB = 64;
 const AUTHORITY = 'https://node';
 
 /** gRPC as a client over a TLS socket whose peer has been verified. The session ends with the socket. */
-export function grpcOver(socket: TLSSocket, readMaxBytes: number = MAX_FRAME_BYTES): Transport {
+export function grpcOver(socket: TLSSocket, options: { readonly defaultTimeoutMs?: number } = {}): Transport {
   const session = connect(AUTHORITY, {
     createConnection: () => new DecoupledSocket(socket),
     settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
@@ -24,8 +24,9 @@ export function grpcOver(socket: TLSSocket, readMaxBytes: number = MAX_FRAME_BYT
   session.on('error', () => socket.destroy());
   session.once('connect', () => session.setLocalWindowSize(WINDOW_BYTES));
   return createGrpcTransport({
+    ...options,
     baseUrl: AUTHORITY,
-    readMaxBytes,
+    readMaxBytes: MAX_FRAME_BYTES,
     acceptCompression: [],
     sessionManager: {
       authority: AUTHORITY,

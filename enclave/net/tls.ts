@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
-import { verifyNodeCertificate, verifyNodeIdentity } from '../../shared/attestation/certificate.ts';
+import { verifyNodeCertificate } from '../../shared/attestation/certificate.ts';
 import { KmsError } from '../../shared/errors.ts';
 import type { Digest, PartyId } from '../../shared/ids.ts';
 import { type Manifest, partyOf } from '../../shared/manifest.ts';
-import type { Primitives } from '../../shared/primitives.ts';
+import type { Hashes, Verifier } from '../../shared/primitives.ts';
 import { equalBytes } from '../../shared/wire/bytes.ts';
 import type { TlsIdentity } from './credentials.ts';
 import { ALPN, HANDSHAKE_TIMEOUT_MS, TLS_POLICY } from './tls-policy.ts';
@@ -55,7 +55,7 @@ export interface Membership {
  */
 export function acceptedPeer(
   socket: TLSSocket,
-  crypto: Primitives,
+  crypto: Hashes & Verifier,
   network: Membership | undefined,
 ): PartyId | undefined {
   const presented = presentedCertificate(socket);
@@ -70,18 +70,25 @@ export function acceptedPeer(
   return member.party;
 }
 
+/** A TLS client's socket, and whose it proved to be. */
+export interface VerifiedSocket {
+  readonly socket: TLSSocket;
+  /** Ed25519 public key of the node that holds the other end. */
+  readonly identity: Uint8Array;
+}
+
 /**
- * TLS as a client over a connected stream; resolves when the other side has proved to be `expected`.
- * The stream is destroyed on failure.
+ * TLS as a client over a connected stream; resolves when the other side has proved to be a node of that network, and
+ * that very node if `expected` names one. The stream is destroyed on failure.
  * @param own undefined for a client, which has no certificate
  * @throws {KmsError} BAD_PEER, UNAVAILABLE if TLS fails, TIMEOUT
  */
 export async function connectTls(
   stream: Duplex,
   own: TlsIdentity | undefined,
-  crypto: Primitives,
-  expected: { readonly networkId: Digest; readonly identity: Uint8Array },
-): Promise<TLSSocket> {
+  crypto: Hashes & Verifier,
+  expected: { readonly networkId: Digest; readonly identity?: Uint8Array },
+): Promise<VerifiedSocket> {
   const socket = connect({
     socket: stream,
     ...TLS_POLICY,
@@ -93,9 +100,12 @@ export async function connectTls(
     await handshake(socket);
     const presented = presentedCertificate(socket);
     if (presented === undefined) throw new KmsError('BAD_PEER', 'the server shows no certificate');
-    const { spki } = verifyNodeIdentity(crypto, presented.der, expected);
+    const { identity, spki } = verifyNodeCertificate(crypto, presented.der, expected.networkId);
     assertSameKey(spki, presented);
-    return socket;
+    if (expected.identity !== undefined && !equalBytes(identity, expected.identity)) {
+      throw new KmsError('BAD_PEER', 'the node is not the party that the manifest names at this address');
+    }
+    return { socket, identity };
   } catch (error) {
     socket.destroy();
     stream.destroy();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { commands, runCli } from '../../../client/cli/cli.ts';
+import { Interrupts } from '../../../client/cli/terminal.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'kms-cli-'));
 const launcher = new URL('../../../client/bin/kms', import.meta.url).pathname;
@@ -22,6 +23,7 @@ async function kms(...argv: string[]): Promise<Run> {
     stderr: { write: (text) => (stderr += text) },
     env: { KMS_STATE: join(directory, 'no-network') },
     nowMs: () => 0,
+    interrupts: new Interrupts(),
   });
   return { code, stdout, stderr };
 }

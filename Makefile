@@ -1,0 +1,37 @@
+# Every target works from a bare clone: the toolchain (Node 24 included) comes with npm ci.
+.PHONY: demo test check bench fuzz build clean install presets
+
+# npm itself runs on whatever Node the machine has; scripts run on the pinned one.
+RUN := npm run --silent
+
+build: install
+	@$(RUN) kernel
+	@$(RUN) proto
+
+# npm ci when the lockfile is newer than what is installed.
+install: node_modules/.package-lock.json
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+demo: build
+	@$(RUN) demo -- $(if $(STEPS),--steps $(STEPS))
+
+test: build
+	@$(RUN) test
+
+check: build
+	@$(RUN) check
+
+bench: build
+	@$(RUN) bench
+
+fuzz: build
+	@FUZZ_RUNS=$(or $(RUNS),20000) $(RUN) fuzz
+
+presets: build
+	@$(RUN) presets
+
+clean:
+	rm -rf out node_modules shared/math/kernel/generated

@@ -1,0 +1,380 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { nodePrimitives } from '../../enclave/primitives.ts';
+import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
+import { committee } from '../../shared/committee.ts';
+import { codeOf, KmsError } from '../../shared/errors.ts';
+import { type Digest, digest, epochId, partyId } from '../../shared/ids.ts';
+import { encodeManifest, type Manifest, networkIdOf } from '../../shared/manifest.ts';
+import { describeNode, joinNode, type NodeCard } from './node-admin.ts';
+import { isAlive, startProcess, stopProcess } from './process.ts';
+import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
+
+export interface UpOptions {
+  /** Default: `.kms` in the working directory. Created with mode 0700. */
+  readonly stateDirectory?: string;
+  readonly n?: number;
+  readonly t?: number;
+  readonly name?: string;
+  readonly roundMs?: number;
+  readonly openingMs?: number;
+  /** Enclave entry point; `entries` overrides it for single parties. */
+  readonly entry?: string;
+  readonly entries?: ReadonlyMap<number, string>;
+  /** Aborted: everything that was started is stopped again. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: UpProgress) => void;
+}
+
+export interface UpProgress {
+  readonly phase: 'starting' | 'joining' | 'connecting';
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface NodeStatus {
+  readonly party: number;
+  readonly address: string;
+  readonly enclave: boolean;
+  readonly parent: boolean;
+  /** Undefined if the node does not answer. */
+  readonly card: NodeCard | undefined;
+}
+
+export const MANIFEST_FILE = 'manifest.bin';
+export const DEFAULT_STATE_DIRECTORY = '.kms';
+
+const ENCLAVE_ENTRY = fileURLToPath(new URL('../../enclave/main.ts', import.meta.url));
+const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
+const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
+/** `<root>/64/ingress.sock` has to fit into a unix socket's path on every system. */
+const MAX_SOCKET_ROOT_BYTES = 80;
+const START_TIMEOUT_MS = 60_000;
+const POLL_MS = 50;
+
+/**
+ * A network on this machine for development: n nodes of two processes each, mock enclaves over unix sockets, loopback
+ * ports. Its nodes outlive the process that started them; state.json in the state directory says how to find them.
+ */
+export class LocalNetwork {
+  readonly directory: string;
+  #state: NetworkState;
+
+  private constructor(directory: string, state: NetworkState) {
+    this.directory = directory;
+    this.#state = state;
+  }
+
+  /** The network of a state directory, up or down. @throws {KmsError} UNAVAILABLE if there is none */
+  static async open(stateDirectory: string = DEFAULT_STATE_DIRECTORY): Promise<LocalNetwork> {
+    const directory = resolve(stateDirectory);
+    const state = await readState(directory);
+    if (state === undefined) throw new KmsError('UNAVAILABLE', `there is no network in ${directory}`);
+    return new LocalNetwork(directory, state);
+  }
+
+  /**
+   * Starts a network and waits until all its nodes are connected; one that was there before continues with its keys.
+   * @throws {KmsError} BAD_INPUT if another n or t is asked for than the network there has; TIMEOUT, UNAVAILABLE
+   */
+  static async up(options: UpOptions = {}): Promise<LocalNetwork> {
+    const directory = resolve(options.stateDirectory ?? DEFAULT_STATE_DIRECTORY);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const found = await readState(directory);
+    const { n, t } = found ?? { ...DEFAULTS, ...definedSizes(options) };
+    if ((options.n ?? n) !== n || (options.t ?? t) !== t) {
+      throw new KmsError(
+        'BAD_INPUT',
+        `the network in ${directory} has n=${n}, t=${t}; erase it or use another directory`,
+      );
+    }
+    const network = new LocalNetwork(directory, found ?? (await freshState(directory, n, t, options)));
+    const limit = AbortSignal.timeout(START_TIMEOUT_MS);
+    const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
+    try {
+      await network.#start(options, signal);
+      return network;
+    } catch (error) {
+      await network.down();
+      if (limit.aborted) {
+        throw new KmsError('TIMEOUT', `nodes did not come up; see ${join(directory, 'logs')}`, {
+          cause: error,
+        });
+      }
+      throw error;
+    }
+  }
+
+  get n(): number {
+    return this.#state.n;
+  }
+
+  get t(): number {
+    return this.#state.t;
+  }
+
+  /** Undefined until the nodes have joined. */
+  get networkId(): Digest | undefined {
+    const { networkId } = this.#state;
+    return networkId === undefined ? undefined : digest(networkId);
+  }
+
+  get manifestFile(): string {
+    return join(this.directory, MANIFEST_FILE);
+  }
+
+  /** Addresses by party 1..n in order. */
+  get addresses(): readonly string[] {
+    return this.#state.nodes.map(({ address }) => address);
+  }
+
+  /** Stops every process and removes every socket. Data stays unless it is to be erased. */
+  async down({ erase = false }: { readonly erase?: boolean } = {}): Promise<void> {
+    await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
+    await rm(this.#state.socketRoot, { recursive: true, force: true });
+    if (erase) await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** Stops one of a node's processes, or both. SIGKILL: without giving it time for anything. */
+  async stopNode(
+    party: number,
+    { role, signal }: { readonly role?: Role; readonly signal?: 'SIGTERM' | 'SIGKILL' } = {},
+  ): Promise<void> {
+    const { processes } = this.#node(party);
+    const roles: readonly Role[] = role === undefined ? ['parent', 'enclave'] : [role];
+    for (const each of roles) {
+      const id = processes[each];
+      if (id !== undefined) await stopProcess(id, signal);
+    }
+  }
+
+  /** Starts those of a node's processes that do not run. @param entry another enclave entry point from now on */
+  async startNode(
+    party: number,
+    { role, entry }: { readonly role?: Role; readonly entry?: string } = {},
+  ): Promise<void> {
+    const node = this.#node(party);
+    await mkdir(node.socketDirectory, { recursive: true, mode: 0o700 });
+    if (entry !== undefined) await this.#change(party, { entry });
+    const roles: readonly Role[] = role === undefined ? ['enclave', 'parent'] : [role];
+    for (const each of roles) {
+      const id = node.processes[each];
+      if (id === undefined || !(await isAlive(id))) await this.#startProcess(party, each);
+    }
+  }
+
+  /** @throws {KmsError} TIMEOUT unless each of these nodes reaches each other one of them; default: all nodes */
+  async connected(
+    parties: readonly number[] = this.#state.nodes.map(({ party }) => party),
+    signal: AbortSignal = AbortSignal.timeout(START_TIMEOUT_MS),
+    onProgress: (done: number) => void = () => {},
+  ): Promise<void> {
+    let done = 0;
+    await Promise.all(
+      parties.map(async (party) => {
+        const others = parties.filter((other) => other !== party);
+        const isConnected = (card: NodeCard): boolean =>
+          others.every((other) => card.connectedPeers.includes(other));
+        await this.#card(party, this.networkId, isConnected, signal);
+        onProgress(++done);
+      }),
+    );
+  }
+
+  async status(): Promise<readonly NodeStatus[]> {
+    return Promise.all(
+      this.#state.nodes.map(async ({ party, address, processes }) => {
+        const lives = async (role: Role): Promise<boolean> => {
+          const id = processes[role];
+          return id !== undefined && isAlive(id);
+        };
+        const [enclave, parent] = await Promise.all([lives('enclave'), lives('parent')]);
+        const card =
+          enclave && parent ? await describeNode(address, this.networkId).catch(() => undefined) : undefined;
+        return { party, address, enclave, parent, card };
+      }),
+    );
+  }
+
+  async #start(options: UpOptions, signal: AbortSignal): Promise<void> {
+    const total = this.n;
+    const report = (phase: UpProgress['phase'], done: number): void =>
+      options.onProgress?.({ phase, done, total });
+    await writeState(this.directory, this.#state);
+    await writeFile(this.#egressFile, JSON.stringify(this.addresses), { mode: 0o600 });
+    for (const { party } of this.#state.nodes) {
+      signal.throwIfAborted();
+      report('starting', party - 1);
+      const entry = options.entries?.get(party) ?? options.entry;
+      await this.startNode(party, entry === undefined ? {} : { entry: resolve(entry) });
+    }
+    const manifest = await this.#manifest(signal);
+    for (const { party } of this.#state.nodes) {
+      report('joining', party - 1);
+      await this.#join(party, manifest, signal);
+    }
+    await this.connected(undefined, signal, (done) => report('connecting', done));
+  }
+
+  /** Assembled from what the nodes say they are, once; it is written down before any node is given it. */
+  async #manifest(signal: AbortSignal): Promise<Uint8Array> {
+    if (this.networkId !== undefined) return readFile(this.manifestFile);
+    const { name, n, t, nodes } = this.#state;
+    const identities = await Promise.all(
+      nodes.map(async ({ party }) => (await this.#card(party, NO_NETWORK, () => true, signal)).identity),
+    );
+    const manifest: Manifest = {
+      name,
+      n,
+      t,
+      epoch: epochId(0),
+      parties: nodes.map(({ party, address }, i) => ({
+        party: partyId(party, n),
+        identity: identities[i]!,
+        address,
+      })),
+    };
+    const bytes = encodeManifest(manifest);
+    await writeFile(this.manifestFile, bytes, { mode: 0o600 });
+    await this.#save({ ...this.#state, networkId: networkIdOf(nodePrimitives, manifest) });
+    return bytes;
+  }
+
+  /** Gives the node the manifest unless it has it: a start that was interrupted may have come this far. */
+  async #join(party: number, manifest: Uint8Array, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#card(party, this.networkId, () => true, signal);
+    } catch (error) {
+      if (codeOf(error) !== 'BAD_PEER') throw error;
+      await joinNode(this.#node(party).address, manifest);
+    }
+  }
+
+  /** Asks until the node answers what is waited for. */
+  async #card(
+    party: number,
+    networkId: Digest | undefined,
+    isGood: (card: NodeCard) => boolean,
+    signal: AbortSignal,
+  ): Promise<NodeCard> {
+    for (;;) {
+      const { address, processes } = this.#node(party);
+      const card = await describeNode(address, networkId).catch((error: unknown) => {
+        // A node that is just starting; any other answer is final.
+        if (codeOf(error) === 'UNAVAILABLE' || codeOf(error) === 'TIMEOUT') return undefined;
+        throw error;
+      });
+      if (card !== undefined && isGood(card)) return card;
+      for (const role of ['enclave', 'parent'] as const) {
+        const id = processes[role];
+        if (id !== undefined && (await isAlive(id))) continue;
+        throw new KmsError(
+          'UNAVAILABLE',
+          `the ${role} of node ${party} ended; see ${this.#logFile(party, role)}`,
+        );
+      }
+      if (signal.aborted) throw new KmsError('TIMEOUT', `node ${party} is not ready`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  async #startProcess(party: number, role: Role): Promise<void> {
+    const { address, socketDirectory, entry } = this.#node(party);
+    const { roundMs, openingMs } = this.#state;
+    const home = join(this.directory, 'nodes', `${party}`);
+    await mkdir(home, { recursive: true, mode: 0o700 });
+    const config =
+      role === 'enclave'
+        ? { dataDirectory: join(home, 'sealed'), socketDirectory, roundMs, openingMs }
+        : { listen: address, socketDirectory, egressFile: this.#egressFile };
+    const configFile = join(home, `${role}.json`);
+    await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
+    const id = await startProcess(
+      role === 'enclave' ? entry : PARENT_ENTRY,
+      ['--config', configFile],
+      this.#logFile(party, role),
+    );
+    await this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } });
+  }
+
+  get #egressFile(): string {
+    return join(this.directory, 'egress.json');
+  }
+
+  #logFile(party: number, role: Role): string {
+    return join(this.directory, 'logs', `${party}-${role}.log`);
+  }
+
+  #node(party: number): NodeState {
+    const node = this.#state.nodes[party - 1];
+    if (node === undefined) throw new KmsError('BAD_INPUT', `there is no party ${party} in this network`);
+    return node;
+  }
+
+  #change(party: number, change: Partial<NodeState>): Promise<void> {
+    const nodes = this.#state.nodes.map((node) => (node.party === party ? { ...node, ...change } : node));
+    return this.#save({ ...this.#state, nodes });
+  }
+
+  async #save(state: NetworkState): Promise<void> {
+    this.#state = state;
+    await writeState(this.directory, state);
+  }
+}
+
+function definedSizes({ n, t }: UpOptions): { n?: number; t?: number } {
+  return { ...(n === undefined ? {} : { n }), ...(t === undefined ? {} : { t }) };
+}
+
+async function freshState(
+  directory: string,
+  n: number,
+  t: number,
+  options: UpOptions,
+): Promise<NetworkState> {
+  committee(n, t);
+  const inside = join(directory, 'sockets');
+  const socketRoot =
+    Buffer.byteLength(inside) <= MAX_SOCKET_ROOT_BYTES ? inside : await mkdtemp(join(tmpdir(), 'kms-'));
+  const ports = await freePorts(n);
+  return {
+    format: 1,
+    name: options.name ?? DEFAULTS.name,
+    n,
+    t,
+    roundMs: options.roundMs ?? DEFAULTS.roundMs,
+    openingMs: options.openingMs ?? DEFAULTS.openingMs,
+    socketRoot,
+    nodes: ports.map((port, i) => ({
+      party: i + 1,
+      address: `127.0.0.1:${port}`,
+      socketDirectory: join(socketRoot, `${i + 1}`),
+      entry: ENCLAVE_ENTRY,
+      processes: {},
+    })),
+  };
+}
+
+/** Ports that nobody listened on a moment ago, all different: they are held together before they are let go. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((done, failed) => {
+          server.once('error', failed);
+          server.listen(0, '127.0.0.1', () => {
+            const address = server.address();
+            if (address === null || typeof address === 'string') failed(new KmsError('INTERNAL', 'no port'));
+            else done(address.port);
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}

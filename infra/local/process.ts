@@ -1,0 +1,94 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { KmsError } from '../../shared/errors.ts';
+
+/** A process, so that another one that got its number later is never taken for it. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Opaque: when it started, on which boot. */
+  readonly started: string;
+}
+
+const STOP_TIMEOUT_MS = 5_000;
+const POLL_MS = 20;
+
+/**
+ * Starts a Node process in a process group of its own that outlives this one.
+ * @param logFile its standard output and error are appended
+ * @throws {KmsError} UNAVAILABLE if it cannot be started
+ */
+export async function startProcess(
+  entry: string,
+  args: readonly string[],
+  logFile: string,
+): Promise<ProcessId> {
+  await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+  await using log = await open(logFile, 'a', 0o600);
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, ...args], {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+    // No environment reaches a node but what Node needs to find itself.
+    env: { PATH: process.env.PATH ?? '' },
+  });
+  child.unref();
+  child.on('error', () => {});
+  const { pid } = child;
+  const started = pid === undefined ? undefined : await startOf(pid);
+  if (pid === undefined || started === undefined) {
+    throw new KmsError('UNAVAILABLE', `${entry} did not start; see ${logFile}`);
+  }
+  return { pid, started };
+}
+
+export async function isAlive(id: ProcessId): Promise<boolean> {
+  return (await startOf(id.pid)) === id.started;
+}
+
+/** Ends the process and its group; resolves when it is gone. SIGTERM becomes SIGKILL when it is not heeded. */
+export async function stopProcess(id: ProcessId, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  const deadlineMs = performance.now() + STOP_TIMEOUT_MS;
+  let sent: 'SIGTERM' | 'SIGKILL' | undefined;
+  while (await isAlive(id)) {
+    const wanted = performance.now() > deadlineMs ? 'SIGKILL' : signal;
+    if (sent !== wanted) signalGroup(id.pid, wanted);
+    sent = wanted;
+    await sleep(POLL_MS);
+  }
+}
+
+function signalGroup(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It ended in between.
+  }
+}
+
+/** Undefined if there is no such process, or only its exit status. */
+async function startOf(pid: number): Promise<string | undefined> {
+  if (process.platform !== 'linux') return startByPs(pid);
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The command name may hold anything; what follows its last parenthesis are fields 3, 4, ...
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state] = fields;
+    if (state === 'Z' || state === 'X') return undefined;
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    return `${boot}/${fields[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+async function startByPs(pid: number): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,lstart=', '-p', `${pid}`]);
+    const [state, ...started] = stdout.trim().split(/\s+/);
+    return state === undefined || state.startsWith('Z') ? undefined : started.join(' ');
+  } catch {
+    return undefined;
+  }
+}

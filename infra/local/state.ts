@@ -1,0 +1,89 @@
+import { open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseAddress } from '../../shared/address.ts';
+import { committee } from '../../shared/committee.ts';
+import { KmsError } from '../../shared/errors.ts';
+import { digest, partyId } from '../../shared/ids.ts';
+import type { ProcessId } from './process.ts';
+
+export type Role = 'enclave' | 'parent';
+
+export interface NodeState {
+  readonly party: number;
+  /** `host:port` of its parent. */
+  readonly address: string;
+  /** Holds the sockets between its two processes. */
+  readonly socketDirectory: string;
+  /** Enclave entry point. */
+  readonly entry: string;
+  readonly processes: { readonly [R in Role]?: ProcessId };
+}
+
+/** What state.json says about a local network. Nothing in it is secret. */
+export interface NetworkState {
+  readonly format: 1;
+  readonly name: string;
+  readonly n: number;
+  readonly t: number;
+  readonly roundMs: number;
+  readonly openingMs: number;
+  /** Removed when the network goes down. */
+  readonly socketRoot: string;
+  /** Once the nodes have joined: 64 hex digits. */
+  readonly networkId?: string;
+  readonly nodes: readonly NodeState[];
+}
+
+export const STATE_FILE = 'state.json';
+
+/** Undefined if there is no network. @throws {KmsError} BAD_ENCODING if the file is not one of these */
+export async function readState(directory: string): Promise<NetworkState | undefined> {
+  const path = join(directory, STATE_FILE);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new KmsError('UNAVAILABLE', `${path} cannot be read`, { cause: error });
+  }
+  try {
+    const state: NetworkState = JSON.parse(text);
+    check(state);
+    return state;
+  } catch (cause) {
+    throw new KmsError('BAD_ENCODING', `${path} is not the state of a local network`, { cause });
+  }
+}
+
+/** Replaces the file as a whole. */
+export async function writeState(directory: string, state: NetworkState): Promise<void> {
+  const path = join(directory, STATE_FILE);
+  {
+    await using file = await open(`${path}.tmp`, 'w', 0o600);
+    await file.writeFile(`${JSON.stringify(state, undefined, 2)}\n`);
+    await file.sync();
+  }
+  await rename(`${path}.tmp`, path);
+}
+
+/** Everything that is later used to signal, remove or connect. */
+function check(state: NetworkState): void {
+  if (state.format !== 1) throw new KmsError('BAD_ENCODING', 'unknown format');
+  committee(state.n, state.t);
+  if (state.networkId !== undefined) digest(state.networkId);
+  if (typeof state.socketRoot !== 'string' || state.nodes.length !== state.n) {
+    throw new KmsError('BAD_ENCODING', 'nodes and sockets do not fit');
+  }
+  for (const { party, address, socketDirectory, entry, processes } of state.nodes) {
+    partyId(party, state.n);
+    parseAddress(address);
+    if (typeof socketDirectory !== 'string' || typeof entry !== 'string') {
+      throw new KmsError('BAD_ENCODING', 'a node lacks its directories');
+    }
+    for (const id of [processes.enclave, processes.parent]) {
+      if (id !== undefined && !(Number.isInteger(id.pid) && id.pid > 1 && typeof id.started === 'string')) {
+        throw new KmsError('BAD_ENCODING', 'a process is not one');
+      }
+    }
+  }
+}
