@@ -131,6 +131,7 @@ export class Ceremonies {
     const ceremony: Ceremony = { machine, driver, watchers, failure: undefined, isAnnounced: false };
     this.#running.set(machine.purpose, ceremony);
     this.#announce(ceremony);
+    driver.start();
     this.#replay(machine.purpose, driver);
     return ceremony;
   }

@@ -32,7 +32,10 @@ export class MachineDriver {
   constructor(machine: Machine, ports: DriverPorts) {
     this.#machine = machine;
     this.#ports = ports;
-    this.#enqueue((nowMs) => machine.start(nowMs));
+  }
+
+  start(): void {
+    this.#enqueue((nowMs) => this.#machine.start(nowMs));
   }
 
   receive(from: PartyId, message: Uint8Array): void {

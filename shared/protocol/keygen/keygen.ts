@@ -137,12 +137,15 @@ export class KeyGeneration implements Machine {
     return this.#finished === undefined ? this.#signed?.key : undefined;
   }
 
+  /** How far this request is, in steps: agreement, seeds, every opening, certificate. */
   get progress(): { readonly phase: string; readonly done: number; readonly total: number } {
-    if (this.#finished !== undefined) return { phase: 'done', done: 1, total: 1 };
-    if (this.#signed !== undefined) return { phase: 'certifying the key', done: 0, total: 1 };
-    if (this.#attempt === undefined) return { phase: 'agreeing on a session', done: 0, total: 1 };
-    if (!this.#attempt.hasBegun) return { phase: 'setting up seeds', done: 0, total: 1 };
-    return { phase: 'opening key elements', ...this.#attempt.generation.progress };
+    const opening = this.#attempt?.generation.progress ?? { done: 0, total: 1 };
+    const total = opening.total + 3;
+    if (this.#finished !== undefined) return { phase: 'done', done: total, total };
+    if (this.#signed !== undefined) return { phase: 'certifying the key', done: total - 1, total };
+    if (this.#attempt === undefined) return { phase: 'agreeing on a session', done: 0, total };
+    if (!this.#attempt.hasBegun) return { phase: 'setting up seeds', done: 1, total };
+    return { phase: 'opening key elements', done: 2 + opening.done, total };
   }
 
   get nextWakeMs(): number | undefined {
