@@ -60,9 +60,10 @@ function describe(phase: string, done: number, total: number, elapsedMs: number)
   return `${bar} ${Math.floor(share * 100)}% ${phase}${left}`;
 }
 
-/** 850 ms, 12 s, 3 min 20 s. */
+/** 850 ms, 1.4 s, 12 s, 3 min 20 s. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }

@@ -108,11 +108,19 @@ export class KmsClient {
     const request = { requestId, preset, galoisKeys: galoisChoices[galois] };
     const fetched = new Map<KeyId, Promise<NetworkKey>>();
     let made: NetworkKey | undefined;
+    let reached = 0;
+    const advance = (phase: string, done: number, total: number): void => {
+      // Every node reports; the one that is furthest speaks.
+      const share = total > 0 ? done / total : 0;
+      if (share < reached) return;
+      reached = share;
+      onProgress?.(phase, done, total);
+    };
     const answers = await this.network.ask(
       async (node, options) => {
         for await (const { phase, done, total, keyId: id } of node.generateKey(request, options)) {
           if (id.length > 0) return keyIdFrom(id);
-          onProgress?.(phase, done, total);
+          advance(phase, done, total);
         }
         throw new KmsError('UNAVAILABLE', 'the node ended without a key');
       },

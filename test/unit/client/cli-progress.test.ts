@@ -21,7 +21,7 @@ describe('progress', () => {
     expect(written).toEqual([
       'work: [........................] 0% first\n',
       'work: [######..................] 25% first, 15 s left\n',
-      'work: [############............] 50% second, 5 s left\n',
+      'work: [############............] 50% second, 5.0 s left\n',
     ]);
   });
 
@@ -43,10 +43,12 @@ describe('progress', () => {
   });
 
   it('duration: milliseconds, seconds, minutes', () => {
-    expect([0, 999, 1000, 59_400, 200_000].map(duration)).toEqual([
+    expect([0, 999, 1000, 9949, 9950, 59_400, 200_000].map(duration)).toEqual([
       '0 ms',
       '999 ms',
-      '1 s',
+      '1.0 s',
+      '9.9 s',
+      '10 s',
       '59 s',
       '3 min 20 s',
     ]);

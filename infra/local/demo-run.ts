@@ -1,0 +1,186 @@
+import { randomInt } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { Progress } from '../../client/cli/progress.ts';
+import type { Decryption } from '../../client/sdk/decryption.ts';
+import type { KmsClient } from '../../client/sdk/kms-client.ts';
+import type { NetworkKey } from '../../client/sdk/network-key.ts';
+import { systemRng } from '../../enclave/primitives.ts';
+import { KmsError } from '../../shared/errors.ts';
+import { DEFAULT_PRESET, presetByName } from '../../shared/fhe/presets.ts';
+import type { Value } from '../../shared/fhe/value.ts';
+import { generateUserKey } from '../../shared/protocol/user-decryption/hpke.ts';
+import type { DemoStep } from './demo-steps.ts';
+import type { LocalNetwork } from './network.ts';
+
+export const PRESET = presetByName(DEFAULT_PRESET);
+/** Lives with the tests: the enclave itself has no switch for lying. */
+const LIAR_ENTRY = fileURLToPath(new URL('../../test/faults/liar-enclave.ts', import.meta.url));
+const PARTY_DOWN = 4;
+const LIAR = 2;
+
+/** (a + b) * c of random numbers or vectors: the plaintexts are known here, and nowhere else until they are decrypted. */
+interface Computation {
+  readonly operands: readonly Value[];
+  readonly expected: Value;
+}
+
+/** Everything the steps hand on to each other. */
+export class Demo {
+  readonly #network: LocalNetwork;
+  readonly #client: KmsClient;
+  readonly #progress: Progress;
+  readonly #computations: readonly Computation[] = [computation('scalar'), computation('vector')];
+  readonly culprits = new Set<number>();
+  #key: NetworkKey | undefined;
+  #ciphertexts: readonly (readonly Uint8Array[])[] = [];
+  #results: readonly Uint8Array[] = [];
+
+  constructor(network: LocalNetwork, client: KmsClient, progress: Progress) {
+    this.#network = network;
+    this.#client = client;
+    this.#progress = progress;
+  }
+
+  /** @returns what happened, in a few words. @throws when anything is not as it must be */
+  run(step: DemoStep): Promise<string> {
+    switch (step) {
+      case 'keygen':
+        return this.#keygen();
+      case 'encrypt':
+        return this.#encrypt();
+      case 'eval':
+        return this.#evaluate();
+      case 'decrypt':
+        return this.#decrypt(this.#results, [], []);
+      case 'decrypt-node-down':
+        return this.#decryptWithout(PARTY_DOWN);
+      case 'decrypt-liar':
+        return this.#decryptWithLiar(LIAR);
+      case 'user-decrypt':
+        return this.#userDecrypt();
+    }
+  }
+
+  get #generated(): NetworkKey {
+    if (this.#key === undefined) throw new KmsError('INTERNAL', 'there is no key yet');
+    return this.#key;
+  }
+
+  async #keygen(): Promise<string> {
+    this.#key = await this.#client.generateKey({
+      preset: PRESET.name,
+      onProgress: (phase, done, total) => this.#progress.update(phase, done, total),
+    });
+    return `${PRESET.name} key ${this.#key.id.slice(0, 12)}, signed by n - t nodes, held by none`;
+  }
+
+  async #encrypt(): Promise<string> {
+    this.#ciphertexts = await encryptAll(this.#generated, this.#computations);
+    return `3 numbers and 3 vectors of ${PRESET.degree}`;
+  }
+
+  async #evaluate(): Promise<string> {
+    this.#results = await computeAll(this.#generated, this.#ciphertexts);
+    return '(a + b) * c of the numbers and of the vectors, by node-seal';
+  }
+
+  async #decrypt(
+    results: readonly Uint8Array[],
+    missing: readonly number[],
+    culprits: readonly number[],
+  ): Promise<string> {
+    let agreeing = 0;
+    for (const [i, { expected }] of this.#computations.entries()) {
+      const decryption = await this.#client.decrypt(results[i]!);
+      expectDecryption(decryption, expected, missing, culprits);
+      agreeing = decryption.agreeing.length;
+    }
+    return `both right; ${agreeing} of ${this.#network.n} nodes agree`;
+  }
+
+  async #decryptWithout(party: number): Promise<string> {
+    const results = await this.#recomputed();
+    await this.#network.stopNode(party, { signal: 'SIGKILL' });
+    try {
+      return `node ${party} killed; ${await this.#decrypt(results, [party], [])}`;
+    } finally {
+      await this.#network.startNode(party);
+      await this.#network.connected();
+    }
+  }
+
+  async #decryptWithLiar(party: number): Promise<string> {
+    const results = await this.#recomputed();
+    await this.#network.stopNode(party, { role: 'enclave' });
+    await this.#network.startNode(party, { role: 'enclave', entry: LIAR_ENTRY });
+    await this.#network.connected();
+    const text = await this.#decrypt(results, [], [party]);
+    this.culprits.add(party);
+    return `node ${party} sends garbage and is named; ${text}`;
+  }
+
+  /** Values that were never decrypted in public, so that no process but this one ever holds them. */
+  async #userDecrypt(): Promise<string> {
+    const user = await generateUserKey(systemRng);
+    using _held = user.privateKey;
+    const fresh = [computation('scalar'), computation('vector')];
+    const results = await computeAll(this.#generated, await encryptAll(this.#generated, fresh));
+    const liars = [...this.culprits];
+    for (const [i, { expected }] of fresh.entries()) {
+      expectDecryption(await this.#client.userDecrypt(results[i]!, user), expected, [], liars);
+    }
+    const despite = liars.length === 0 ? '' : `, despite node ${liars.join()}`;
+    return `both right${despite}; the nodes saw sealed shares only`;
+  }
+
+  /** New ciphertexts of the same values: nodes remember what they have decrypted already. */
+  async #recomputed(): Promise<readonly Uint8Array[]> {
+    return computeAll(this.#generated, await encryptAll(this.#generated, this.#computations));
+  }
+}
+
+function computation(kind: Value['kind']): Computation {
+  const p = PRESET.plainModulus;
+  const count = kind === 'scalar' ? 1 : PRESET.degree;
+  const draw = (): BigUint64Array =>
+    BigUint64Array.from({ length: count }, () => BigInt(randomInt(Number(p))));
+  const [a, b, c] = [draw(), draw(), draw()];
+  const asValue = (values: BigUint64Array): Value =>
+    kind === 'scalar' ? { kind, value: values[0]! } : { kind, values };
+  const expected = asValue(a.map((x, i) => ((x + b[i]!) * c[i]!) % p));
+  return { operands: [a, b, c].map(asValue), expected };
+}
+
+async function encryptAll(
+  key: NetworkKey,
+  computations: readonly Computation[],
+): Promise<readonly (readonly Uint8Array[])[]> {
+  return Promise.all(
+    computations.map(({ operands }) => Promise.all(operands.map((value) => key.encrypt(value)))),
+  );
+}
+
+/** (a + b) * c of each. */
+async function computeAll(
+  key: NetworkKey,
+  ciphertexts: readonly (readonly Uint8Array[])[],
+): Promise<readonly Uint8Array[]> {
+  using evaluator = await key.evaluator();
+  return ciphertexts.map(([a, b, c]) => evaluator.mul(evaluator.add(a!, b!), c!));
+}
+
+function expectDecryption(
+  { value, missing, culprits }: Decryption,
+  expected: Value,
+  absent: readonly number[],
+  lying: readonly number[],
+): void {
+  const text = ({ kind, ...rest }: Value): string => `${kind} ${Object.values(rest).join()}`;
+  if (text(value) !== text(expected)) throw new KmsError('INTERNAL', 'the decrypted value is wrong');
+  if (missing.join() !== absent.join()) {
+    throw new KmsError('INTERNAL', `missing are [${missing}], expected [${absent}]`);
+  }
+  if (culprits.join() !== lying.join()) {
+    throw new KmsError('INTERNAL', `culprits are [${culprits}], expected [${lying}]`);
+  }
+}

@@ -1,0 +1,46 @@
+import { KmsError } from '../../shared/errors.ts';
+
+/** In the order in which they run. */
+export const DEMO_STEPS = [
+  'keygen',
+  'encrypt',
+  'eval',
+  'decrypt',
+  'decrypt-node-down',
+  'decrypt-liar',
+  'user-decrypt',
+] as const;
+
+export type DemoStep = (typeof DEMO_STEPS)[number];
+
+const needs: Readonly<Record<DemoStep, readonly DemoStep[]>> = {
+  keygen: [],
+  encrypt: ['keygen'],
+  eval: ['encrypt'],
+  decrypt: ['eval'],
+  'decrypt-node-down': ['eval'],
+  'decrypt-liar': ['eval'],
+  'user-decrypt': ['keygen'],
+};
+
+/**
+ * The steps to run for a comma-separated selection: those named and those they need. Nothing selected: all.
+ * @throws {KmsError} BAD_INPUT for a name that is none
+ */
+export function stepsWithNeeds(selection: string): readonly DemoStep[] {
+  const names = selection.split(',').filter((name) => name !== '');
+  if (names.length === 0) return DEMO_STEPS;
+  const wanted = new Set<DemoStep>();
+  const want = (step: DemoStep): void => {
+    wanted.add(step);
+    needs[step].forEach(want);
+  };
+  for (const name of names) {
+    const step = DEMO_STEPS.find((known) => known === name);
+    if (step === undefined) {
+      throw new KmsError('BAD_INPUT', `there is no step '${name}'; steps are ${DEMO_STEPS.join(', ')}`);
+    }
+    want(step);
+  }
+  return DEMO_STEPS.filter((step) => wanted.has(step));
+}

@@ -1,0 +1,104 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { duration, Progress } from '../../client/cli/progress.ts';
+import { table } from '../../client/cli/table.ts';
+import { KmsClient } from '../../client/sdk/kms-client.ts';
+import { Demo, PRESET } from './demo-run.ts';
+import { type DemoStep, stepsWithNeeds } from './demo-steps.ts';
+import { LocalNetwork } from './network.ts';
+
+const OUTPUT = 'out/demo.json';
+
+interface StepResult {
+  readonly name: DemoStep;
+  readonly ok: boolean;
+  readonly ms: number;
+  readonly detail: string;
+}
+
+async function runSteps(
+  demo: Demo,
+  steps: readonly DemoStep[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<readonly StepResult[]> {
+  const results: StepResult[] = [];
+  for (const name of steps) {
+    if (signal.aborted) break;
+    progress.update(name, 0, 0);
+    const startedMs = performance.now();
+    const [ok, detail] = await demo.run(name).then(
+      (text) => [true, text] as const,
+      (error: unknown) => [false, error instanceof Error ? error.message : String(error)] as const,
+    );
+    results.push({ name, ok, ms: Math.round(performance.now() - startedMs), detail });
+    if (!ok) break;
+  }
+  progress.finish();
+  return results;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { steps: { type: 'string' } } });
+  const steps = stepsWithNeeds(values.steps ?? process.env.STEPS ?? '');
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => interrupted.abort());
+
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'kms-demo-'));
+  const startedMs = performance.now();
+  const progress = new Progress(process.stderr, () => performance.now(), 'demo');
+  let network: LocalNetwork | undefined;
+  try {
+    network = await LocalNetwork.up({
+      stateDirectory,
+      signal: interrupted.signal,
+      onProgress: ({ phase, done, total }) => progress.update(`${phase} ${total} nodes`, done, total),
+    });
+    using client = await KmsClient.connect({
+      manifest: new Uint8Array(await readFile(network.manifestFile)),
+    });
+    // Ends whatever step is waiting for nodes.
+    interrupted.signal.addEventListener('abort', () => client[Symbol.dispose]());
+    const demo = new Demo(network, client, progress);
+    const results = await runSteps(demo, steps, progress, interrupted.signal);
+    if (interrupted.signal.aborted) return 130;
+    await report(network, results, [...demo.culprits], performance.now() - startedMs);
+    return results.every(({ ok }) => ok) ? 0 : 1;
+  } catch (error) {
+    progress.finish();
+    if (interrupted.signal.aborted) return 130;
+    process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  } finally {
+    progress.finish();
+    await network?.down({ erase: true });
+    await rm(stateDirectory, { recursive: true, force: true });
+  }
+}
+
+async function report(
+  network: LocalNetwork,
+  results: readonly StepResult[],
+  culprits: readonly number[],
+  totalMs: number,
+): Promise<void> {
+  const { n, t } = network;
+  const rows = results.map(({ name, ok, ms, detail }) => [name, ok ? 'ok' : 'FAILED', duration(ms), detail]);
+  const lines = [
+    `${n} nodes (${2 * n} processes), ${t} of them may be corrupt; ${PRESET.name}; ${duration(totalMs)} in all`,
+    '',
+    ...table([['STEP', 'RESULT', 'TIME', 'WHAT'], ...rows]),
+    '',
+    'Decryption here is KEY-EXPOSING: it decrypts whatever it is given. For development only.',
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+  const steps = results.map(({ name, ok, ms }) => ({ name, ok, ms }));
+  const json = { committee: { n, t }, preset: PRESET.name, steps, culprits };
+  await mkdir('out', { recursive: true });
+  await writeFile(OUTPUT, `${JSON.stringify(json, undefined, 2)}\n`);
+}
+
+process.exitCode = await main();
