@@ -76,6 +76,7 @@ async function main(): Promise<number> {
     progress.finish();
     await network?.down({ erase: true });
     await rm(stateDirectory, { recursive: true, force: true });
+    if (interrupted.signal.aborted) process.stderr.write('demo: stopped; nothing is left running\n');
   }
 }
 

@@ -1,5 +1,5 @@
 import { createConnection, type Socket } from 'node:net';
-import { createClient } from '@connectrpc/connect';
+import { ConnectError, createClient } from '@connectrpc/connect';
 import { grpcOver } from '../../enclave/net/http2.ts';
 import { connectTls } from '../../enclave/net/tls.ts';
 import { nodePrimitives } from '../../enclave/primitives.ts';
@@ -8,7 +8,7 @@ import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import { equalBytes, toHex } from '../../shared/wire/bytes.ts';
-import { NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
+import { FaultSchema, NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
 
 export interface NodeCard {
   /** Ed25519 public key; the TLS session proved it. */
@@ -34,9 +34,16 @@ export async function describeNode(address: string, networkId: Digest = NO_NETWO
   });
 }
 
-/** @throws {KmsError} BAD_MANIFEST if the node refuses it; UNAVAILABLE, TIMEOUT, BAD_PEER */
-export async function joinNode(address: string, manifest: Uint8Array): Promise<void> {
-  await calling(address, NO_NETWORK, (client) => client.join({ manifest }));
+/**
+ * @param networkId of the network it belongs to already, NO_NETWORK before
+ * @throws {KmsError} BAD_MANIFEST if the node refuses it; UNAVAILABLE, TIMEOUT, BAD_PEER
+ */
+export async function joinNode(
+  address: string,
+  manifest: Uint8Array,
+  networkId: Digest = NO_NETWORK,
+): Promise<void> {
+  await calling(address, networkId, (client) => client.join({ manifest }));
 }
 
 async function calling<T>(
@@ -50,12 +57,18 @@ async function calling<T>(
     const client = nodeClient(socket);
     return await call(client, identity);
   } catch (cause) {
-    throw cause instanceof KmsError
-      ? cause
-      : new KmsError('UNAVAILABLE', `the node at ${address} does not serve`, { cause });
+    throw cause instanceof KmsError ? cause : refusal(address, cause);
   } finally {
     socket.destroy();
   }
+}
+
+/** What the node said about it, if it said anything. */
+function refusal(address: string, cause: unknown): KmsError {
+  const [fault] = ConnectError.from(cause).findDetails(FaultSchema);
+  return fault?.code === 'BAD_MANIFEST'
+    ? new KmsError('BAD_MANIFEST', `the node at ${address} refuses the manifest`, { cause })
+    : new KmsError('UNAVAILABLE', `the node at ${address} does not serve`, { cause });
 }
 
 type NodeClient = ReturnType<typeof nodeClient>;
