@@ -5,7 +5,7 @@ import { writeCounterBlocks } from '../../math/counter-blocks.ts';
 import { WideSum } from '../../math/prss-sum.ts';
 import type { Residues, Ring } from '../../math/ring.ts';
 import { maskLabel } from '../prss/labels.ts';
-import { BLOCK_BYTES } from '../prss/prf.ts';
+import { BLOCK_BYTES, type Prf } from '../prss/prf.ts';
 import type { PrssShares } from '../prss/shares.ts';
 
 /** Version of the rule that switches a ciphertext down before decryption; part of every flood's label. */
@@ -36,29 +36,32 @@ export class FloodShares {
     this.#limbs = Math.ceil((preset.floodBits + 1) / 32);
   }
 
-  /** E_i of all N coefficients: k*N residues, coefficient form. */
+  /** E_i of all N coefficients: k*N residues, coefficient form. Secret. */
   vector(ciphertext: Digest): Residues {
     const label = this.#label(ciphertext);
     const counters = new Uint8Array((this.#ring.degree / GROUP) * this.#limbs * BLOCK_BYTES);
-    return this.#sum(this.#ring.degree, (bases) => writeCounterBlocks(bases, counters), [label], counters);
+    return this.#sum(this.#ring.degree, (prf) => prf.keystream(label, counters));
   }
 
-  /** E_i of coefficient 0 of each ciphertext: k words each. */
+  /** E_i of coefficient 0 of each ciphertext: k words each. Secret. */
   scalars(ciphertexts: readonly Digest[]): readonly Residues[] {
     const labels = ciphertexts.map((ciphertext) => this.#label(ciphertext));
     const groupBytes = this.#limbs * BLOCK_BYTES;
     const counters = new Uint8Array(labels.length * groupBytes);
     const groups = labels.map((_, i) => counters.subarray(i * groupBytes, (i + 1) * groupBytes));
-    const fill = (bases: Uint8Array): void => {
+    const count = GROUP * labels.length;
+    const shares = this.#sum(count, (prf) => {
+      const bases = prf.bases(labels);
       for (const [i, group] of groups.entries()) {
         writeCounterBlocks(bases.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES), group);
       }
-    };
-    const count = GROUP * labels.length;
-    const shares = this.#sum(count, fill, labels, counters);
-    return labels
-      .map((_, i) => this.#ring.primes.map((_, j) => shares[j * count + GROUP * i] ?? 0n))
-      .map(toResidues);
+      return prf.stream(counters);
+    });
+    const first = labels.map((_, i) =>
+      BigUint64Array.from(this.#ring.primes, (_prime, j) => shares[j * count + GROUP * i] ?? 0n),
+    );
+    shares.fill(0n);
+    return first;
   }
 
   #label(ciphertext: Digest): Uint8Array {
@@ -76,22 +79,15 @@ export class FloodShares {
     return maskLabel(this.#prss.primitives, this.#prss.owner, mask);
   }
 
-  #sum(
-    count: number,
-    fill: (bases: Uint8Array) => void,
-    labels: readonly Uint8Array[],
-    counters: Uint8Array,
-  ): Residues {
+  /** @param streamOf the keystream of one seed, as WideSum.add wants it; erased after use */
+  #sum(count: number, streamOf: (prf: Prf) => Uint8Array): Residues {
     const { floodBits } = this.#preset;
     using sum = new WideSum(this.#ring.kernel, { count, limbs: this.#limbs, bits: floodBits + 1 });
     for (const { prf, numerator } of this.#prss.weighted) {
-      fill(prf.bases(labels));
-      sum.add(prf.stream(counters), numerator);
+      const stream = streamOf(prf);
+      sum.add(stream, numerator);
+      stream.fill(0);
     }
     return sum.finish(this.#ring, this.#prss.denominator, 1n << BigInt(floodBits));
   }
-}
-
-function toResidues(words: readonly bigint[]): Residues {
-  return BigUint64Array.from(words);
 }

@@ -35,8 +35,10 @@ export class PartialDecryptor {
     this.ring.ntt(c1Ntt);
     const product = this.ring.mul(c1Ntt, this.#sNtt);
     this.ring.intt(product);
-    const share = this.ring.add(product, this.#floods.vector(ciphertext));
+    const flood = this.#floods.vector(ciphertext);
+    const share = this.ring.add(product, flood);
     product.fill(0n);
+    flood.fill(0n);
     return share;
   }
 
@@ -44,8 +46,12 @@ export class PartialDecryptor {
   scalars(tasks: readonly Pick<DecryptionTask, 'c1' | 'ciphertext'>[]): readonly Residues[] {
     const floods = this.#floods.scalars(tasks.map((task) => task.ciphertext));
     return tasks.map(({ c1 }, i) => {
-      const product = this.ring.constantCoefficient(c1, this.#s);
-      return product.map((word, j) => (word + (floods[i]?.[j] ?? 0n)) % (this.ring.primes[j] ?? 1n));
+      const share = this.ring.constantCoefficient(c1, this.#s);
+      for (const [j, prime] of this.ring.primes.entries()) {
+        share[j] = ((share[j] ?? 0n) + (floods[i]?.[j] ?? 0n)) % prime;
+      }
+      floods[i]?.fill(0n);
+      return share;
     });
   }
 

@@ -1,11 +1,9 @@
+import { writeCounterBlocks } from '../../math/counter-blocks.ts';
 import type { BlockCipher, Ciphers, Hashes } from '../../primitives.ts';
 import { utf8 } from '../../wire/bytes.ts';
 
 export const BLOCK_BYTES = 16;
 export const LABEL_BYTES = 32;
-
-/** Writes counter blocks base, base + 1, ... (128-bit little-endian addition); the kernel's, injected for speed. */
-export type CounterBlocks = (base: Uint8Array, blockCount: number) => Uint8Array;
 
 /**
  * PRF of one seed: label (32 bytes) -> keystream (protocols.md section 2, "PRF").
@@ -43,8 +41,12 @@ export class Prf {
     return this.#stream.encrypt(counters);
   }
 
-  /** The first blockCount blocks of the keystream of one label. */
-  keystream(label: Uint8Array, blockCount: number, counterBlocks: CounterBlocks): Uint8Array {
-    return this.stream(counterBlocks(this.bases([label]), blockCount));
+  /**
+   * The keystream of one label, as long as `counters` (whole blocks), which is scratch: it is overwritten with the
+   * counter blocks, and one array serves the streams of many seeds.
+   */
+  keystream(label: Uint8Array, counters: Uint8Array): Uint8Array {
+    writeCounterBlocks(this.bases([label]), counters);
+    return this.stream(counters);
   }
 }

@@ -1,13 +1,12 @@
 import { type Committee, corruptSets } from '../../committee.ts';
 import type { PartyId } from '../../ids.ts';
-import { counterBlocks } from '../../math/counter-blocks.ts';
 import { SmallSum } from '../../math/prss-sum.ts';
 import type { Residues, Ring } from '../../math/ring.ts';
 import { cbd21SizeBytes, sampleCbd21, sampleTernary, ternarySizeBytes } from '../../math/samplers.ts';
 import { PrssWeights } from '../../math/shamir.ts';
 import type { Primitives } from '../../primitives.ts';
 import { type Mask, type MaskOwner, maskLabel } from './labels.ts';
-import { BLOCK_BYTES, Prf } from './prf.ts';
+import { Prf } from './prf.ts';
 import type { KeySeeds } from './seeds.ts';
 
 /** Masks whose per-seed values are small integers; floods are made by FloodShares. */
@@ -47,9 +46,10 @@ export class PrssShares {
     const label = maskLabel(this.primitives, this.owner, mask);
     const isTernary = mask.role === 's' || mask.role === 'u';
     const sizeBytes = isTernary ? ternarySizeBytes(ring.degree) : cbd21SizeBytes(ring.degree);
+    const counters = new Uint8Array(sizeBytes);
     using sum = new SmallSum(ring.kernel, ring.degree);
     for (const { prf, numerator } of this.weighted) {
-      const stream = prf.keystream(label, sizeBytes / BLOCK_BYTES, counterBlocks);
+      const stream = prf.keystream(label, counters);
       const values = isTernary
         ? sampleTernary(ring.kernel, stream, ring.degree).values
         : sampleCbd21(ring.kernel, stream, ring.degree);
