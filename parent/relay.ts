@@ -18,7 +18,7 @@ export interface RelayLimits {
 export const RELAY_LIMITS: RelayLimits = {
   maxInbound: 256,
   maxOutbound: 128,
-  idleMs: 120_000,
+  idleMs: 300_000,
   connectMs: 5_000,
 };
 
@@ -60,7 +60,7 @@ export class Relay {
     });
     const { host, port } = options.listen;
     await new Promise<void>((resolve, reject) => {
-      relay.#server.once('error', (cause) => {
+      relay.#server.on('error', (cause) => {
         reject(new KmsError('UNAVAILABLE', `cannot listen on ${host}:${port}`, { cause }));
       });
       relay.#server.listen(port, host, resolve);

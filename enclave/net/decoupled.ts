@@ -23,6 +23,8 @@ export class DecoupledSocket extends Duplex {
     socket.once('close', () => this.destroy());
     socket.on('error', () => this.destroy());
     if (socket.destroyed) this.destroy();
+    // An error here only says that the connection is over, which `close` says too.
+    this.on('error', () => {});
   }
 
   override _read(): void {

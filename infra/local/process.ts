@@ -12,7 +12,7 @@ export interface ProcessId {
   readonly started: string;
 }
 
-const STOP_TIMEOUT_MS = 5_000;
+const STOP_TIMEOUT_MS = 3_000;
 const POLL_MS = 20;
 
 /**

@@ -1,6 +1,32 @@
+import { connect } from 'node:tls';
+import { create } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
+import { UnixLink } from '../../../enclave/link/unix.ts';
+import { Credentials } from '../../../enclave/net/credentials.ts';
+import { dialNode } from '../../../enclave/net/dial.ts';
+import { grpcOver } from '../../../enclave/net/http2.ts';
+import { PeerNetwork } from '../../../enclave/net/peers.ts';
+import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
+import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
+import { KmsError } from '../../../shared/errors.ts';
 import { partyId } from '../../../shared/ids.ts';
-import { numbered, numberOf, TestNodes, type TestNodesOptions, until } from './nodes.ts';
+import { networkIdOf } from '../../../shared/manifest.ts';
+import {
+  type PeerFrame,
+  PeerFrameSchema,
+  PeerService,
+} from '../../../shared/wire/generated/kms/v1/peer_pb.js';
+import {
+  type Logged,
+  numbered,
+  numberOf,
+  recorder,
+  TestNodes,
+  type TestNodesOptions,
+  tcp,
+  until,
+} from './nodes.ts';
 
 let all: TestNodes | undefined;
 
@@ -118,5 +144,72 @@ describe('peer network', () => {
     expect(slow!.received.map((one) => numberOf(one.payload))).toEqual(
       Array.from({ length: count }, (_, i) => i),
     );
+  });
+
+  it('peer network: a full outbox is dropped and logged as BUSY, and the peer is served again later', async () => {
+    const log: Logged[] = [];
+    const network = new PeerNetwork({
+      onMessage: () => {},
+      self: partyId(1),
+      parties: [partyId(1), partyId(2)],
+      dial: () => Promise.reject(new KmsError('UNAVAILABLE', 'nobody there')),
+      rng: systemRng,
+      log: recorder(log),
+      limits: { maxPayloadBytes: 1000, maxOutboxBytes: 5000 },
+    });
+    network.start();
+    for (let i = 0; i < 6; i++) network.send(partyId(2), new Uint8Array(900));
+    expect(log.map((line) => line.code)).toEqual(['BUSY']);
+    for (let i = 0; i < 5; i++) network.send(partyId(2), new Uint8Array(900));
+    expect(log.map((line) => line.code)).toEqual(['BUSY']);
+    await until(() => log.some((line) => line.event === 'dial-failed' && line.code === 'UNAVAILABLE'));
+    await network.close();
+    network.send(partyId(2), new Uint8Array(1));
+  });
+
+  it('peer network: a second connection of the same peer replaces the first', async () => {
+    const network = await joined(4);
+    const [first, second] = network.nodes;
+    const networkId = networkIdOf(nodePrimitives, network.manifest());
+    const own = await (await Credentials.create(first!.signer, nodePrimitives)).identityFor(networkId);
+    const target = { address: second!.address, networkId, identity: second!.signer.publicKey };
+    const socket = await dialNode(new UnixLink(first!.directory), own, nodePrimitives, target);
+    const frames: PeerFrame[] = [];
+    const requests = async function* () {
+      yield { frame: create(PeerFrameSchema, { incarnation: systemRng(16) }) };
+      await new Promise((resolve) => socket.once('close', resolve));
+    };
+    const reading = (async () => {
+      for await (const { frame } of createClient(PeerService, grpcOver(socket)).exchange(requests())) {
+        if (frame !== undefined) frames.push(frame);
+      }
+    })().catch(() => {});
+    await until(() => second!.log.some((line) => line.reason === 'replaced'));
+    await until(() => frames.length > 0);
+    // The process that is still there dials again and replaces in turn; nothing it sent is lost.
+    first!.peers!.send(second!.party, numbered(3));
+    await until(() => second!.received.length === 1);
+    await reading;
+    expect(socket.destroyed).toBe(true);
+  });
+
+  it('peer network: garbage instead of TLS, HTTP/2 or frames closes that connection only', async () => {
+    const { nodes } = await joined(4);
+    const [first, second] = nodes;
+    for (const size of [1, 100, 20_000]) {
+      const plain = await tcp(second!.address);
+      plain.resume().write(systemRng(size));
+      plain.end();
+      await until(() => plain.destroyed);
+      const stream = await tcp(second!.address);
+      const options = { ...TLS_POLICY, ALPNProtocols: ['h2'], rejectUnauthorized: false };
+      const secure = connect({ socket: stream, ...options });
+      secure.on('error', () => {});
+      secure.resume().end(systemRng(size));
+      await until(() => secure.destroyed);
+    }
+    first!.peers!.send(second!.party, numbered(1));
+    await until(() => second!.received.length === 1);
+    expect(second!.peers!.connected()).toHaveLength(3);
   });
 });
