@@ -1,0 +1,240 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from '../../../client/cli/cli.ts';
+import { Interrupts } from '../../../client/cli/terminal.ts';
+import { LocalNetwork } from '../../../infra/local/network.ts';
+import { isAlive, type ProcessId } from '../../../infra/local/process.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'kms-cli-'));
+const state = join(home, 'state');
+const launcher = new URL('../../../client/bin/kms', import.meta.url).pathname;
+const file = (name: string): string => join(home, name);
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One command line in this process. */
+async function kms(...argv: string[]): Promise<Run> {
+  let [stdout, stderr] = ['', ''];
+  const code = await runCli(argv, {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+    env: { KMS_STATE: state },
+    nowMs: () => performance.now(),
+    interrupts: new Interrupts(),
+  });
+  return { code, stdout, stderr };
+}
+
+/** A command that succeeds; its JSON object. */
+async function json(...argv: string[]) {
+  const { code, stdout, stderr } = await kms(...argv, '--json');
+  expect({ code, stderr: code === 0 ? '' : stderr, stdout: code === 0 ? '' : stdout }).toEqual({
+    code: 0,
+    stderr: '',
+    stdout: '',
+  });
+  expect(stdout.trim().split('\n')).toHaveLength(1);
+  return JSON.parse(stdout);
+}
+
+async function refusal(...argv: string[]) {
+  const { code, stdout } = await kms(...argv, '--json');
+  const { error } = JSON.parse(stdout);
+  expect(error.exitCode).toBe(code);
+  return error;
+}
+
+/** The real program, found by its launcher. */
+function spawned(...argv: string[]): Run {
+  const { status, stdout, stderr } = spawnSync(launcher, argv, {
+    encoding: 'utf8',
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin', KMS_STATE: state },
+  });
+  return { code: status ?? -1, stdout, stderr };
+}
+
+let key = '';
+
+beforeAll(() => {
+  const { code, stdout, stderr } = spawned('net', 'up', '--json');
+  if (code !== 0) throw new Error(`no network: ${stdout}${stderr}`);
+  expect(JSON.parse(stdout)).toMatchObject({
+    state,
+    n: 4,
+    t: 1,
+    networkId: expect.stringMatching(/^[0-9a-f]{64}$/),
+  });
+}, 120_000);
+
+afterAll(async () => {
+  await (await LocalNetwork.open(state)).down({ erase: true }).catch(() => {});
+  rmSync(home, { recursive: true, force: true });
+}, 60_000);
+
+describe('kms with a local network', { timeout: 120_000 }, () => {
+  it('net up: of a network that is up changes nothing; another size is refused', async () => {
+    expect(await json('net', 'up')).toMatchObject({ n: 4, t: 1 });
+    expect(await refusal('net', 'up', '--parties', '7')).toMatchObject({ code: 'BAD_INPUT', exitCode: 3 });
+  });
+
+  it('net status: eight processes', async () => {
+    const { nodes } = await json('net', 'status');
+    expect(nodes).toHaveLength(4);
+    for (const node of nodes) expect(node).toMatchObject({ enclave: true, parent: true });
+  });
+
+  it('keys, encrypt: say that there is no key yet', async () => {
+    expect(await json('keys')).toEqual({ keys: [] });
+    const error = await refusal('encrypt', '--value', '1', '-o', file('none.ct'));
+    expect(error).toMatchObject({ code: 'UNKNOWN_KEY', exitCode: 3 });
+  });
+
+  it('keygen: makes a certified key, with progress and a warning on stderr', async () => {
+    const { code, stdout, stderr } = spawned('keygen', '--preset', 'test-4096', '--json');
+    expect(code).toBe(0);
+    expect(stderr).toContain('tests only');
+    expect(stderr).toMatch(/generating key: \[/);
+    const made = JSON.parse(stdout);
+    expect(made).toMatchObject({
+      key: expect.stringMatching(/^[0-9a-f]{64}$/),
+      preset: 'test-4096',
+      galois: 'none',
+    });
+    key = made.key;
+    expect(await json('keys')).toEqual({
+      keys: [{ key, preset: 'test-4096', galois: 'none', epoch: 0, testOnly: true }],
+    });
+  });
+
+  it('encrypt: numbers and vectors, by the only key, a beginning of its id, or the whole', async () => {
+    const a = await json('encrypt', '--value', '42', '-o', file('a.ct'));
+    expect(a).toMatchObject({ key, kind: 'scalar', bytes: statSync(file('a.ct')).size });
+    await json('encrypt', '--key', key.slice(0, 6), '--value', '5', '-o', file('b.ct'));
+    await json('encrypt', '-k', key, '--vector', '1,2,3', '-o', file('v.ct'));
+    expect((await refusal('encrypt', '--value', '99999999999', '-o', file('x.ct'))).code).toBe('BAD_INPUT');
+    expect((await refusal('encrypt', '-k', 'nonsense', '--value', '1', '-o', file('x.ct'))).exitCode).toBe(3);
+    const other = key.startsWith('0000') ? '1111' : '0000';
+    expect((await refusal('encrypt', '-k', other, '--value', '1', '-o', file('x.ct'))).code).toBe(
+      'UNKNOWN_KEY',
+    );
+  });
+
+  it('eval: adds, subtracts, multiplies, and refuses what would never be decrypted', async () => {
+    await json('eval', 'add', file('a.ct'), file('b.ct'), '-o', file('sum.ct'));
+    await json('eval', 'sub', file('a.ct'), file('b.ct'), '-o', file('difference.ct'));
+    const product = await json('eval', 'mul', file('sum.ct'), file('v.ct'), '-o', file('product.ct'));
+    expect(product).toMatchObject({ kind: 'vector', key });
+    expect(product.noiseBits).toBeLessThanOrEqual(product.noiseLimitBits);
+    let [deeper, error] = [file('product.ct'), undefined as { code: string } | undefined];
+    for (let depth = 2; depth < 6 && error === undefined; depth++) {
+      const out = file(`depth-${depth}.ct`);
+      const { code, stdout } = await kms('eval', 'mul', deeper, deeper, '-o', out, '--json');
+      if (code !== 0) error = { ...JSON.parse(stdout).error };
+      deeper = out;
+    }
+    expect(error).toMatchObject({ code: 'TOO_NOISY', exitCode: 5 });
+  });
+
+  it('decrypt: gives the values, says that it exposes the key', async () => {
+    const { code, stdout, stderr } = spawned('decrypt', file('sum.ct'));
+    expect([code, stdout]).toEqual([0, '47\n']);
+    expect(stderr.trim().split('\n')).toEqual([expect.stringContaining('KEY-EXPOSING')]);
+    expect(await kms('decrypt', file('difference.ct'))).toMatchObject({ code: 0, stdout: '37\n' });
+    const product = await kms('decrypt', file('product.ct'), '--json');
+    const all = [1, 2, 3, 4];
+    expect(JSON.parse(product.stdout)).toMatchObject({
+      kind: 'vector',
+      values: [47, 94, 141],
+      agreeing: all,
+    });
+  });
+
+  it('decrypt: refuses files that are no ciphertext', async () => {
+    expect((await refusal('decrypt', launcher)).exitCode).toBe(3);
+    expect((await refusal('decrypt', home)).exitCode).toBe(3);
+  });
+
+  it('user-decrypt: with a key of the user, who alone learns the value', async () => {
+    await json('user-keygen', '-o', file('me.key'));
+    const { code, stdout, stderr } = await kms(
+      'user-decrypt',
+      file('sum.ct'),
+      '--user-key',
+      file('me.key'),
+      '--json',
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: 'scalar', value: 47, missing: [], culprits: [] });
+    expect(stderr).toContain('KEY-EXPOSING');
+  });
+
+  it('bench: measures and checks', async () => {
+    const { code, stdout } = await kms('bench', '--runs', '1', '--json');
+    expect(code).toBe(0);
+    const names = JSON.parse(stdout).results.map((result: { name: string }) => result.name);
+    expect(names).toEqual(
+      ['scalar', 'vector'].flatMap((kind) => [`encrypt-${kind}`, `decrypt-${kind}`, `user-decrypt-${kind}`]),
+    );
+  });
+
+  it('nodes down: one is done without, two give a clear error, and back up the same command succeeds', async () => {
+    const network = await LocalNetwork.open(state);
+    await network.stopNode(1, { signal: 'SIGKILL' });
+    await json('encrypt', '-k', key, '--value', '9', '-o', file('c.ct'));
+    const three = await kms('decrypt', file('c.ct'), '--json');
+    expect(JSON.parse(three.stdout)).toMatchObject({ value: 9, agreeing: [2, 3, 4], missing: [1] });
+    await network.stopNode(3);
+    await json('encrypt', '-k', key, '--value', '10', '-o', file('d.ct'));
+    expect(await refusal('decrypt', file('d.ct'))).toMatchObject({
+      code: 'NOT_ENOUGH_PARTIES',
+      exitCode: 4,
+      missing: [1, 3],
+    });
+    const user = await refusal('user-decrypt', file('d.ct'), '--user-key', file('me.key'));
+    expect(user).toMatchObject({ code: 'NOT_ENOUGH_PARTIES', exitCode: 4, missing: [1, 3] });
+    expect((await refusal('keys')).exitCode).toBe(4);
+    await json('net', 'up');
+    expect(JSON.parse((await kms('decrypt', file('d.ct'), '--json')).stdout)).toMatchObject({
+      value: 10,
+      missing: [],
+    });
+  });
+
+  it('manifest: of another network is refused', async () => {
+    const manifest = readFileSync(join(state, 'manifest.bin'));
+    const at = manifest.indexOf('local');
+    expect(at).toBeGreaterThan(0);
+    manifest.write('other', at);
+    const path = file('other.bin');
+    writeFileSync(path, manifest);
+    expect(await refusal('keys', '--manifest', path)).toMatchObject({ code: 'BAD_PEER', exitCode: 5 });
+  });
+
+  it('net down: leaves no process and no socket', async () => {
+    const { nodes, socketRoot } = readState();
+    const processes = nodes.flatMap((node) => [node.processes.enclave, node.processes.parent]);
+    expect(processes).toHaveLength(8);
+    expect(spawned('net', 'down').code).toBe(0);
+    for (const process of processes) expect(await isAlive(process)).toBe(false);
+    expect(() => readdirSync(socketRoot)).toThrow();
+    expect((await refusal('keys')).exitCode).toBe(4);
+  });
+});
+
+interface State {
+  readonly socketRoot: string;
+  readonly nodes: readonly {
+    readonly processes: { readonly enclave: ProcessId; readonly parent: ProcessId };
+  }[];
+}
+
+function readState(): State {
+  return JSON.parse(readFileSync(join(state, 'state.json'), 'utf8'));
+}
