@@ -1,18 +1,16 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { nodePrimitives } from '../../enclave/primitives.ts';
 import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
-import { committee } from '../../shared/committee.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest, epochId, partyId } from '../../shared/ids.ts';
 import { encodeManifest, type Manifest, networkIdOf } from '../../shared/manifest.ts';
+import { freshState } from './fresh-state.ts';
 import { describeNode, joinNode, type NodeCard } from './node-admin.ts';
 import { isAlive, startProcess, stopProcess } from './process.ts';
-import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
+import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
 
 export interface UpOptions {
   /** Default: `.kms` in the working directory. Created with mode 0700. */
@@ -48,11 +46,10 @@ export interface NodeStatus {
 export const MANIFEST_FILE = 'manifest.bin';
 export const DEFAULT_STATE_DIRECTORY = '.kms';
 
-const ENCLAVE_ENTRY = fileURLToPath(new URL('../../enclave/main.ts', import.meta.url));
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
-/** `<root>/64/ingress.sock` has to fit into a unix socket's path on every system. */
-const MAX_SOCKET_ROOT_BYTES = 80;
+/** What a network makes in its state directory; `client` is the command line's cache of public keys. */
+const OWN_ENTRIES = ['nodes', 'logs', 'client', 'egress.json', MANIFEST_FILE, STATE_FILE];
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 
@@ -85,14 +82,15 @@ export class LocalNetwork {
     const directory = resolve(options.stateDirectory ?? DEFAULT_STATE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const found = await readState(directory);
-    const { n, t } = found ?? { ...DEFAULTS, ...definedSizes(options) };
+    const state = found ?? (await freshState(directory, termsOf(options)));
+    const { n, t } = state;
     if ((options.n ?? n) !== n || (options.t ?? t) !== t) {
       throw new KmsError(
         'BAD_INPUT',
         `the network in ${directory} has n=${n}, t=${t}; erase it or use another directory`,
       );
     }
-    const network = new LocalNetwork(directory, found ?? (await freshState(directory, n, t, options)));
+    const network = new LocalNetwork(directory, state);
     const limit = AbortSignal.timeout(START_TIMEOUT_MS);
     const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
     try {
@@ -136,7 +134,10 @@ export class LocalNetwork {
   async down({ erase = false }: { readonly erase?: boolean } = {}): Promise<void> {
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await rm(this.#state.socketRoot, { recursive: true, force: true });
-    if (erase) await rm(this.directory, { recursive: true, force: true });
+    if (!erase) return;
+    for (const entry of OWN_ENTRIES) await rm(join(this.directory, entry), { recursive: true, force: true });
+    // Whatever else lies there is somebody's.
+    await rmdir(this.directory).catch(() => {});
   }
 
   /** Stops one of a node's processes, or both. SIGKILL: without giving it time for anything. */
@@ -326,55 +327,12 @@ export class LocalNetwork {
   }
 }
 
-function definedSizes({ n, t }: UpOptions): { n?: number; t?: number } {
-  return { ...(n === undefined ? {} : { n }), ...(t === undefined ? {} : { t }) };
-}
-
-async function freshState(
-  directory: string,
-  n: number,
-  t: number,
-  options: UpOptions,
-): Promise<NetworkState> {
-  committee(n, t);
-  const inside = join(directory, 'sockets');
-  const socketRoot =
-    Buffer.byteLength(inside) <= MAX_SOCKET_ROOT_BYTES ? inside : await mkdtemp(join(tmpdir(), 'kms-'));
-  const ports = await freePorts(n);
+function termsOf({ name, n, t, roundMs, openingMs }: UpOptions): typeof DEFAULTS {
   return {
-    format: 1,
-    name: options.name ?? DEFAULTS.name,
-    n,
-    t,
-    roundMs: options.roundMs ?? DEFAULTS.roundMs,
-    openingMs: options.openingMs ?? DEFAULTS.openingMs,
-    socketRoot,
-    nodes: ports.map((port, i) => ({
-      party: i + 1,
-      address: `127.0.0.1:${port}`,
-      socketDirectory: join(socketRoot, `${i + 1}`),
-      entry: ENCLAVE_ENTRY,
-      processes: {},
-    })),
+    name: name ?? DEFAULTS.name,
+    n: n ?? DEFAULTS.n,
+    t: t ?? DEFAULTS.t,
+    roundMs: roundMs ?? DEFAULTS.roundMs,
+    openingMs: openingMs ?? DEFAULTS.openingMs,
   };
-}
-
-/** Ports that nobody listened on a moment ago, all different: they are held together before they are let go. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((done, failed) => {
-          server.once('error', failed);
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address();
-            if (address === null || typeof address === 'string') failed(new KmsError('INTERNAL', 'no port'));
-            else done(address.port);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }

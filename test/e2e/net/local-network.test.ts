@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -89,7 +89,10 @@ describe('local network', () => {
     const stale: ProcessId = { pid: bystander.pid!, started: 'earlier' };
     const nodes = recorded.nodes.map((node) => ({ ...node, processes: { enclave: stale, parent: stale } }));
     await writeState(other, { ...recorded, nodes, socketRoot: join(other, 'sockets') });
+    await writeFile(join(other, 'not-ours'), 'keep');
     await (await LocalNetwork.open(other)).down({ erase: true });
+    expect(await readdir(other)).toEqual(['not-ours']);
+    await rm(other, { recursive: true });
     expect(bystander.exitCode).toBeNull();
     expect(() => process.kill(bystander.pid!, 0)).not.toThrow();
     process.kill(bystander.pid!, 'SIGKILL');
