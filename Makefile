@@ -34,4 +34,4 @@ presets: build
 	@$(RUN) presets
 
 clean:
-	rm -rf out node_modules shared/math/kernel/generated
+	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated
