@@ -17,10 +17,17 @@ export interface Answers<T> {
   readonly faults: ReadonlyMap<PartyId, Fault>;
 }
 
-/** Once enough have answered, the others get this long: a liar that is a little slower is still named. */
-const GRACE_MS = 400;
+/** How long questions may take. */
+export interface Patience {
+  /** For one question to all nodes. */
+  readonly timeoutMs: number;
+  /** What the others get once enough have answered: a liar that is a little slower is still named. */
+  readonly graceMs: number;
+}
+
+export const PATIENCE: Patience = { timeoutMs: 60_000, graceMs: 400 };
 /** How long one node may keep the others from being asked. */
-const PATIENCE_MS = 3000;
+const NEXT_NODE_MS = 3000;
 
 /** All nodes of one network, as its manifest names them; asks them all at the same time, trusts none of them. */
 export class Network {
@@ -28,13 +35,10 @@ export class Network {
   readonly committee: Committee;
   readonly electorate: Electorate;
   readonly #channels: readonly NodeChannel[];
-  readonly #timeoutMs: number;
+  readonly #patience: Patience;
 
-  /**
-   * @param timeoutMs for one question to all nodes
-   * @throws {KmsError} BAD_MANIFEST
-   */
-  constructor(manifest: Manifest, timeoutMs: number) {
+  /** @throws {KmsError} BAD_MANIFEST */
+  constructor(manifest: Manifest, patience: Patience = PATIENCE) {
     this.manifest = manifest;
     this.committee = committee(manifest.n, manifest.t);
     const networkId = networkIdOf(noble, manifest);
@@ -46,7 +50,7 @@ export class Network {
       primitives: { ...noble, aes256: noCipher },
     };
     this.#channels = manifest.parties.map((member) => new NodeChannel(member, networkId));
-    this.#timeoutMs = timeoutMs;
+    this.#patience = patience;
   }
 
   /**
@@ -57,7 +61,7 @@ export class Network {
   async ask<T>(
     question: (node: NodeClient, options: CallOptions) => Promise<T>,
     accept: (party: PartyId, value: T) => boolean | Promise<boolean> = () => false,
-    { timeoutMs = this.#timeoutMs }: { readonly timeoutMs?: number } = {},
+    { timeoutMs = this.#patience.timeoutMs }: { readonly timeoutMs?: number } = {},
   ): Promise<Answers<T>> {
     const values = new Map<PartyId, T>();
     const faults = new Map<PartyId, Fault>();
@@ -76,7 +80,7 @@ export class Network {
         if (over) return;
         const enough = await accept(party, value);
         values.set(party, value);
-        if (enough) timer ??= setTimeout(graceOver, GRACE_MS);
+        if (enough) timer ??= setTimeout(graceOver, this.#patience.graceMs);
       } catch (error) {
         if (!over) faults.set(party, faultOf(error));
       }
@@ -96,7 +100,7 @@ export class Network {
   async first<T>(question: (node: NodeClient, options: CallOptions) => Promise<T>): Promise<T> {
     const faults = new Map<PartyId, Fault>();
     const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(this.#timeoutMs)]);
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(this.#patience.timeoutMs)]);
     const asked: Promise<{ readonly value: T } | undefined>[] = [];
     try {
       for (const channel of this.#channels) {
@@ -111,7 +115,7 @@ export class Network {
           },
         );
         asked.push(answer);
-        const won = await Promise.race([answer, firstOf(asked), after(PATIENCE_MS)]);
+        const won = await Promise.race([answer, firstOf(asked), after(NEXT_NODE_MS)]);
         if (won !== undefined) return won.value;
       }
       const won = await firstOf(asked);

@@ -43,7 +43,10 @@ export class Session {
         throw new KmsError('UNAVAILABLE', `there is no network in ${state}`, { cause });
       },
     );
-    return new Session(await KmsClient.connect({ manifest, timeoutMs }), join(state, 'client', 'keys'));
+    return new Session(
+      await KmsClient.connect({ manifest, patience: { timeoutMs } }),
+      join(state, 'client', 'keys'),
+    );
   }
 
   [Symbol.dispose](): void {

@@ -8,15 +8,15 @@ import type { UserKey } from '../../shared/protocol/user-decryption/user-key.ts'
 import { concat, fromHex, toHex } from '../../shared/wire/bytes.ts';
 import { GaloisKeys } from '../../shared/wire/generated/kms/v1/node_pb.js';
 import { meaningOf } from '../fault.ts';
-import { failureOf, Network } from '../network.ts';
+import { failureOf, Network, PATIENCE, type Patience } from '../network.ts';
 import { type Decryption, decryptForUser, decryptPublicly } from './decryption.ts';
 import { NetworkKey } from './network-key.ts';
 
 export interface ClientOptions {
   /** Or its canonical bytes. */
   readonly manifest: Manifest | Uint8Array;
-  /** For one question to all nodes, in milliseconds; key generation has a limit of its own. */
-  readonly timeoutMs?: number;
+  /** Milliseconds; key generation has a limit of its own. */
+  readonly patience?: Partial<Patience>;
   /** Secure randomness; default: the platform's. */
   readonly rng?: Rng;
 }
@@ -41,7 +41,6 @@ export interface NodeStatus {
   readonly keyCount: number;
 }
 
-const TIMEOUT_MS = 60_000;
 const KEYGEN_TIMEOUT_MS = 30 * 60_000;
 /** bfv-16384 with all Galois keys stays below. */
 const MAX_KEY_BYTES = 512 << 20;
@@ -70,13 +69,9 @@ export class KmsClient {
   }
 
   /** Connections are opened at the first question. @throws {KmsError} BAD_MANIFEST */
-  static async connect({
-    manifest,
-    timeoutMs = TIMEOUT_MS,
-    rng = platformRng,
-  }: ClientOptions): Promise<KmsClient> {
+  static async connect({ manifest, patience, rng = platformRng }: ClientOptions): Promise<KmsClient> {
     const decoded = manifest instanceof Uint8Array ? decodeManifest(manifest) : manifest;
-    return new KmsClient(new Network(decoded, timeoutMs), await Kernel.load(), rng);
+    return new KmsClient(new Network(decoded, { ...PATIENCE, ...patience }), await Kernel.load(), rng);
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,7 @@
 import { createServer as createTcpServer } from 'node:net';
 import { createServer as createTlsServer, type SecureContextOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Unanswered } from '../../../client/network.ts';
+import { type Patience, Unanswered } from '../../../client/network.ts';
 import { KmsClient } from '../../../client/sdk/kms-client.ts';
 import type { NodeApi } from '../../../enclave/api.ts';
 import { Credentials } from '../../../enclave/net/credentials.ts';
@@ -47,9 +47,15 @@ function envelopeOf(c0: Residues, kind: ValueKind): Uint8Array {
   );
 }
 
-async function clientOf(apis: (Partial<NodeApi> | undefined)[], timeoutMs = 10_000): Promise<KmsClient> {
+async function clientOf(
+  apis: (Partial<NodeApi> | undefined)[],
+  patience: Partial<Patience> = {},
+): Promise<KmsClient> {
   network.apis = apis.map((api) => (api === undefined ? undefined : fakeApi(api)));
-  const client = await KmsClient.connect({ manifest: network.manifest, timeoutMs });
+  const client = await KmsClient.connect({
+    manifest: network.manifest,
+    patience: { timeoutMs: 20_000, graceMs: 20_000, ...patience },
+  });
   clients.push(client);
   return client;
 }
@@ -143,7 +149,9 @@ describe('client: decrypt', () => {
   });
 
   it('decrypt: does without a node that fails and one that stays silent only when three remain', async () => {
-    const three = await clientOf([deciding(1, value), undefined, deciding(3, value), deciding(4, value)]);
+    const three = await clientOf([deciding(1, value), undefined, deciding(3, value), deciding(4, value)], {
+      graceMs: 100,
+    });
     expect(await three.decrypt(envelope)).toEqual({ value, agreeing: [1, 3, 4], missing: [2], culprits: [] });
     const two = await clientOf([
       deciding(1, value),
@@ -255,7 +263,9 @@ describe('client: connections', () => {
     (await client.status()).filter(({ up }) => up).map(({ party }) => party);
 
   it('status: tells who is up', async () => {
-    const client = await clientOf([describing(1), undefined, describing(3), failing('INTERNAL')], 2500);
+    const client = await clientOf([describing(1), undefined, describing(3), failing('INTERNAL')], {
+      timeoutMs: 2500,
+    });
     expect(await upOf(client)).toEqual([1, 3]);
   });
 
@@ -300,7 +310,7 @@ describe('client: connections', () => {
       );
       const client = await KmsClient.connect({
         manifest: { ...network.manifest, parties },
-        timeoutMs: 10_000,
+        patience: { timeoutMs: 10_000 },
       });
       clients.push(client);
       const { faults } = await client.network.ask((node, options) => node.describe({}, options));

@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { DEMO_STEPS } from '../../../infra/local/demo-steps.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'kms-demo-test-'));
+const entry = new URL('../../../infra/local/demo.ts', import.meta.url).pathname;
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+/** The demo with a temporary directory of its own, so that what it leaves there can be seen. */
+function demo(steps: string): ChildProcess {
+  return spawn(process.execPath, [entry], {
+    cwd: home,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, TMPDIR: home, STEPS: steps },
+  });
+}
+
+/** Command lines of all processes that were started with a file below `home`. */
+function leftovers(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      } catch {
+        return '';
+      }
+    })
+    .filter((line) => line.includes(home));
+}
+
+async function ended(child: ChildProcess): Promise<number | null> {
+  const [code] = await once(child, 'exit');
+  return code;
+}
+
+describe('demo', { timeout: 120_000 }, () => {
+  it('run: every step is ok, the liar is named, nothing is left', async () => {
+    const child = demo('');
+    let table = '';
+    child.stdout?.on('data', (text) => {
+      table += text;
+    });
+    expect(await ended(child)).toBe(0);
+    const written = JSON.parse(readFileSync(join(home, 'out/demo.json'), 'utf8'));
+    expect(written).toEqual({
+      committee: { n: 4, t: 1 },
+      preset: 'bfv-8192',
+      steps: DEMO_STEPS.map((name) => ({ name, ok: true, ms: expect.any(Number) })),
+      culprits: [2],
+    });
+    for (const name of DEMO_STEPS) expect(table).toMatch(new RegExp(`^${name} +ok `, 'm'));
+    expect(table).toContain('KEY-EXPOSING');
+    expect(leftovers()).toEqual([]);
+    expect(readdirSync(home)).toEqual(['out']);
+  });
+
+  it.each(['starting', 'keygen'])('interrupt: while %s, leaves no process and no file', async (phase) => {
+    const child = demo('keygen');
+    const exit = ended(child);
+    child.stderr?.on('data', (text) => {
+      if (`${text}`.includes(phase)) child.kill('SIGINT');
+    });
+    expect(await exit).toBe(130);
+    expect(leftovers()).toEqual([]);
+    expect(readdirSync(home)).toEqual(['out']);
+  });
+
+  it('run: refuses a step that is none', async () => {
+    expect(await ended(demo('nonsense'))).toBe(1);
+  });
+});
