@@ -47,6 +47,8 @@ interface Attempt {
 
 /** Bytes of messages for a session this party has not joined yet, per peer; more are dropped. */
 const MAX_EARLY_BYTES = 64 << 20;
+/** A party that has signed joins no attempt any more: the others may certify one that is this much later. */
+const MAX_ATTEMPTS_AHEAD = 64;
 
 /**
  * Distributed key generation for one request, from agreement on a session to a certified key (protocols.md sections 2
@@ -101,7 +103,9 @@ export class KeyGeneration implements Machine {
     if (first === undefined) throw new KmsError('INTERNAL', 'nothing to resume');
     const machine = new KeyGeneration(membership, first.state.request, settings);
     machine.#agreement = machine.#newAgreement(1 + Math.max(...attempts.map((files) => files.state.attempt)));
-    for (const files of attempts) machine.#restore(files);
+    // A settled attempt first: what is left of the others is then erased at the start.
+    const rank = ({ certificate }: KeyFiles): number => (certificate === undefined ? 1 : 0);
+    for (const files of [...attempts].sort((a, b) => rank(a) - rank(b))) machine.#restore(files);
     return machine;
   }
 
@@ -160,7 +164,8 @@ export class KeyGeneration implements Machine {
   }
 
   start(nowMs: number): Effect[] {
-    if (this.#finished !== undefined) return [];
+    // What an earlier life had no time to erase.
+    if (this.#finished !== undefined) return this.#forgetOthers(this.#finished.record.key);
     const effects = this.#query(nowMs);
     if (this.#signed !== undefined) return [...effects, ...this.#repeatSignature()];
     return [...effects, ...this.#agree(this.#agreement.start(nowMs), nowMs)];
@@ -384,11 +389,17 @@ export class KeyGeneration implements Machine {
       return [];
     }
     this.#finished = { record, certificate, seeds };
-    // An adopted record goes to disk behind its certificate, so that a restart never takes it for one it signed.
+    // An adopted record goes to disk behind its certificate, so that a restart never takes it for one it signed. A party
+    // that was not in the session has not written that it knows of this attempt either.
+    const { key, attempt } = record;
+    const state = encode(requestStateCodec, { request: this.request, key, attempt });
     const adopted: Effect[] =
-      this.#signed === undefined
-        ? [{ kind: 'persist', name: recordName(record.key), record: encode(keyRecordCodec, record) }]
-        : [];
+      this.#signed?.statement === certificate.statement
+        ? []
+        : [
+            { kind: 'persist', name: requestName(key), record: state },
+            { kind: 'persist', name: recordName(key), record: encode(keyRecordCodec, record) },
+          ];
     return [
       { kind: 'persist', name: certificateName(record.key), record: encodeCertificate(certificate) },
       ...adopted,
@@ -432,9 +443,9 @@ export class KeyGeneration implements Machine {
     return this.#agree(this.#agreement.start(nowMs), nowMs);
   }
 
-  /** Key ids of this request: of the attempts so far. */
+  /** Key ids of this request: of the attempts so far and of those that others may have made meanwhile. */
   #isOurs(key: KeyId): boolean {
-    for (let attempt = 0; attempt <= this.#agreement.attempt + 1; attempt++) {
+    for (let attempt = 0; attempt <= this.#agreement.attempt + MAX_ATTEMPTS_AHEAD; attempt++) {
       if (keyIdOf(this.#membership, this.purpose, attempt) === key) return true;
     }
     return false;
@@ -447,9 +458,9 @@ export class KeyGeneration implements Machine {
   }
 
   #answer(from: PartyId, key: KeyId): Effect[] {
-    if (this.#finished?.record.key === key) {
-      const { certificate } = this.#finished;
-      return [this.#send(from, { kind: 'key-certificate', key, certificate })];
+    if (this.#finished !== undefined) {
+      const { record, certificate } = this.#finished;
+      return [this.#send(from, { kind: 'key-certificate', key: record.key, certificate })];
     }
     if (this.#signed?.key !== key) return [];
     const { statement } = this.#signed;
