@@ -25,6 +25,7 @@ const meanings: Readonly<Record<ErrorCode, string>> = {
   BAD_SIGNATURE: 'a signature is not valid',
   BAD_MANIFEST: 'the network manifest is not the one of this network',
   BAD_PEER: 'what answered is not the node that the manifest names',
+  BAD_ATTESTATION: 'what answered does not prove that it is an enclave of this network',
   TOO_LARGE: 'the message is too large',
   TOO_NOISY: 'the ciphertext may be too noisy to be decrypted safely',
   UNKNOWN_KEY: 'the network has no such key',

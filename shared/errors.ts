@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'BAD_SIGNATURE'
   | 'BAD_MANIFEST' // network manifest malformed or not the one this network agreed on
   | 'BAD_PEER' // a peer's certificate or identity is not the one the manifest names
+  | 'BAD_ATTESTATION' // no authentic attestation document, or not one that the policy accepts
   | 'TOO_LARGE'
   | 'TOO_NOISY' // static noise bound above v_max at the decryption level
   | 'UNKNOWN_KEY'

@@ -31,6 +31,7 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   BAD_SIGNATURE: 'refused',
   BAD_MANIFEST: 'refused',
   BAD_PEER: 'refused',
+  BAD_ATTESTATION: 'refused',
   TOO_LARGE: 'badInput',
   TOO_NOISY: 'refused',
   UNKNOWN_KEY: 'badInput',

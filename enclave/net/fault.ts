@@ -9,6 +9,7 @@ const FACES: { readonly [C in ErrorCode]: readonly [Code, string] } = {
   BAD_SIGNATURE: [Code.InvalidArgument, 'a signature is not valid'],
   BAD_MANIFEST: [Code.FailedPrecondition, 'not the manifest of this network'],
   BAD_PEER: [Code.Unauthenticated, 'not a member of this network'],
+  BAD_ATTESTATION: [Code.Unauthenticated, 'the attestation is not acceptable'],
   TOO_LARGE: [Code.OutOfRange, 'the request is too large'],
   TOO_NOISY: [Code.FailedPrecondition, 'the ciphertext may be too noisy to decrypt'],
   UNKNOWN_KEY: [Code.NotFound, 'no such key'],

@@ -1,0 +1,15 @@
+import type { Nsm } from '../nsm/nsm.ts';
+
+/** What a build takes from the machine below it. `#platform` names the implementation: nitro.ts or mock.ts. */
+export interface Platform {
+  readonly name: 'nitro' | 'mock';
+  readonly nsm: Nsm;
+  /**
+   * The key of the records in a directory; 32 secret bytes.
+   * @throws {KmsError} STORE_FAILED
+   */
+  sealingKey(dataDirectory: string): Promise<Uint8Array>;
+}
+
+/** @throws {KmsError} UNAVAILABLE if this machine is not what the build is for */
+export type OpenPlatform = () => Promise<Platform>;
