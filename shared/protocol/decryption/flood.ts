@@ -4,6 +4,7 @@ import type { Digest } from '../../ids.ts';
 import { writeCounterBlocks } from '../../math/counter-blocks.ts';
 import { WideSum } from '../../math/prss-sum.ts';
 import type { Residues, Ring } from '../../math/ring.ts';
+import { erase } from '../prss/erasure.ts';
 import { maskLabel } from '../prss/labels.ts';
 import { BLOCK_BYTES, type Prf } from '../prss/prf.ts';
 import type { PrssShares } from '../prss/shares.ts';
@@ -60,7 +61,7 @@ export class FloodShares {
     const first = labels.map((_, i) =>
       BigUint64Array.from(this.#ring.primes, (_prime, j) => shares[j * count + GROUP * i] ?? 0n),
     );
-    shares.fill(0n);
+    erase(shares);
     return first;
   }
 
@@ -86,7 +87,7 @@ export class FloodShares {
     for (const { prf, numerator } of this.#prss.weighted) {
       const stream = streamOf(prf);
       sum.add(stream, numerator);
-      stream.fill(0);
+      erase(stream);
     }
     return sum.finish(this.#ring, this.#prss.denominator, 1n << BigInt(floodBits));
   }

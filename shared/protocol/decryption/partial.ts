@@ -3,6 +3,7 @@ import { type Preset, primesAt } from '../../fhe/presets.ts';
 import type { Digest } from '../../ids.ts';
 import type { Kernel } from '../../math/kernel/kernel.ts';
 import { type Residues, Ring } from '../../math/ring.ts';
+import { erase } from '../prss/erasure.ts';
 import type { PrssShares } from '../prss/shares.ts';
 import { FloodShares } from './flood.ts';
 import type { DecryptionTask } from './task.ts';
@@ -37,8 +38,7 @@ export class PartialDecryptor {
     this.ring.intt(product);
     const flood = this.#floods.vector(ciphertext);
     const share = this.ring.add(product, flood);
-    product.fill(0n);
-    flood.fill(0n);
+    for (const summand of [product, flood]) erase(summand);
     return share;
   }
 

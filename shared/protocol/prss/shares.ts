@@ -5,6 +5,7 @@ import type { Residues, Ring } from '../../math/ring.ts';
 import { cbd21SizeBytes, sampleCbd21, sampleTernary, ternarySizeBytes } from '../../math/samplers.ts';
 import { PrssWeights } from '../../math/shamir.ts';
 import type { Primitives } from '../../primitives.ts';
+import { erase } from './erasure.ts';
 import { type Mask, type MaskOwner, maskLabel } from './labels.ts';
 import { Prf } from './prf.ts';
 import type { KeySeeds } from './seeds.ts';
@@ -54,8 +55,8 @@ export class PrssShares {
         ? sampleTernary(ring.kernel, stream, ring.degree).values
         : sampleCbd21(ring.kernel, stream, ring.degree);
       sum.add(values, numerator);
-      values.fill(0);
-      stream.fill(0);
+      erase(values);
+      erase(stream);
     }
     return sum.finish(ring, this.denominator);
   }
