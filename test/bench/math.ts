@@ -1,105 +1,91 @@
 import { randomBytes } from 'node:crypto';
-import { pathToFileURL } from 'node:url';
 import { committee } from '../../shared/committee.ts';
+import { presetByName, primesAt } from '../../shared/fhe/presets.ts';
 import type { PartyId } from '../../shared/ids.ts';
-import { Kernel } from '../../shared/math/kernel/kernel.ts';
-import { isPrime } from '../../shared/math/modular.ts';
+import type { Kernel } from '../../shared/math/kernel/kernel.ts';
 import { WideSum } from '../../shared/math/prss-sum.ts';
 import { type Residues, Ring } from '../../shared/math/ring.ts';
 import { RobustDecoder } from '../../shared/math/robust-decoder.ts';
 import { PrssWeights } from '../../shared/math/shamir.ts';
+import { type Job, timed } from './job.ts';
+import type { Workbench } from './workbench.ts';
 
-/** One figure of out/bench.json: the median of `runs` warm runs. */
-export interface Measurement {
-  readonly name: string;
-  readonly unit: 'us' | 'ms';
-  readonly median: number;
-  readonly runs: number;
-}
-
-const DEGREE = 8192;
-const WARM_UP = 20;
-
-export async function benchRing(): Promise<Ring> {
-  const primes: bigint[] = [];
-  for (let q = (1n << 54n) - BigInt(2 * DEGREE) + 1n; primes.length < 2; q -= BigInt(2 * DEGREE)) {
-    if (isPrime(q)) primes.push(q);
-  }
-  return new Ring(await Kernel.load(), DEGREE, primes);
-}
-
-function measure(name: string, unit: 'us' | 'ms', runs: number, job: () => void): Measurement {
-  for (let i = 0; i < WARM_UP; i++) job();
-  const times = Array.from({ length: runs }, () => {
-    const start = performance.now();
-    job();
-    return performance.now() - start;
-  }).sort((a, b) => a - b);
-  const median = times[runs >> 1]! * (unit === 'us' ? 1000 : 1);
-  return { name, unit, median: Math.round(median * 1000) / 1000, runs };
+/** N = 8192 over the two 54-bit primes of bfv-8192's decryption level. */
+export function decryptionRing(kernel: Kernel): Ring {
+  const preset = presetByName('bfv-8192');
+  return new Ring(kernel, preset.degree, primesAt(preset, preset.decryptionLevel));
 }
 
 const random = (ring: Ring): Residues => ring.uniform(randomBytes(24 * ring.length));
 
-/** Forward transform of one 54-bit prime, copies in and out included. */
-export function benchNtt(ring: Ring): Measurement {
-  const one = ring.take(1);
-  const a = random(one);
-  return measure('ntt-8192', 'us', 400, () => one.ntt(a));
+export function mathJobs({ kernel }: Workbench): readonly Job[] {
+  const ring = decryptionRing(kernel);
+  return [ntt(ring), innerProduct(ring), wideSum(ring), decode(ring, 4, 1, 0), ...decodeWide(ring)];
 }
 
-/** Constant coefficient of a product, one prime. */
-export function benchInnerProduct(ring: Ring): Measurement {
-  const one = ring.take(1);
-  const [c, s] = [random(one), random(one)];
-  return measure('inner-product-8192', 'us', 400, () => one.constantCoefficient(c, s));
-}
-
-/**
- * The flood of one vector request at (13,4): 495 streams of 78-bit integers, and the residues modulo two
- * primes.
- */
-export function benchWideSum(ring: Ring): Measurement {
-  const of = committee(13, 4);
-  const weights = new PrssWeights(of);
-  const numerator = weights.numerator(of.parties.slice(0, 4), of.parties[12]!);
-  const streams = Array.from({ length: 16 }, () => randomBytes(12 * DEGREE));
-  return measure('wide-sum-495', 'ms', 20, () => {
-    const sum = new WideSum(ring.kernel, { count: DEGREE, limbs: 3, bits: 78 });
-    for (let i = 0; i < 495; i++) sum.add(streams[i % 16]!, numerator);
-    sum.finish(ring, weights.denominator, 1n << 77n);
+function ntt(ring: Ring): Job {
+  const about = 'forward NTT, one 54-bit prime, copies in and out included';
+  return timed({ name: 'ntt-8192', unit: 'us', about, target: 170 }, { runs: 60, calls: 50 }, () => {
+    const one = ring.take(1);
+    const a = random(one);
+    return () => one.ntt(a);
   });
 }
 
-/** Robust decoding of a vector over two primes at (13,4) with `liars` shares wrong in one residue each. */
-export function benchDecode(ring: Ring, liars: 0 | 4): Measurement {
-  const of = committee(13, 4);
-  const coefficients = Array.from({ length: of.t + 1 }, () => random(ring));
-  const shares = new Map<PartyId, Residues>();
-  for (const id of of.parties) {
-    const x = ring.primes.map(() => BigInt(id));
-    shares.set(
-      id,
-      coefficients.reduceRight((value, next) => ring.add(ring.scale(value, x), next), ring.zero()),
-    );
-  }
-  for (const id of of.parties.slice(0, liars)) shares.get(id)![id * 1000]! ^= 1n;
-  const decoder = new RobustDecoder(ring, of, randomBytes);
-  return measure(`decode-vector-13-4${liars > 0 ? '-liars' : ''}`, 'ms', 60, () => {
-    const opened = decoder.tryDecode(shares);
-    if (opened?.wrong.length !== liars) throw new Error('decoder failed');
+function innerProduct(ring: Ring): Job {
+  const about = 'constant coefficient of a product, one prime';
+  return timed({ name: 'inner-product-8192', unit: 'us', about }, { runs: 40, calls: 400 }, () => {
+    const one = ring.take(1);
+    const [c, s] = [random(one), random(one)];
+    return () => one.constantCoefficient(c, s);
   });
 }
 
-export async function benchMath(): Promise<Measurement[]> {
-  const ring = await benchRing();
-  return [
-    benchNtt(ring),
-    benchInnerProduct(ring),
-    benchWideSum(ring),
-    benchDecode(ring, 0),
-    benchDecode(ring, 4),
-  ];
+function wideSum(ring: Ring): Job {
+  const about = 'sum of 495 streams of 78-bit integers, reduced modulo two primes';
+  const figure = { name: 'flood-sum-13-4', unit: 'ms', about } as const;
+  return timed(figure, { runs: 30 }, () => {
+    const of = committee(13, 4);
+    const weights = new PrssWeights(of);
+    const numerator = weights.numerator(of.parties.slice(0, 4), of.parties[12]!);
+    const streams = Array.from({ length: 16 }, () => randomBytes(12 * ring.degree));
+    return () => {
+      using sum = new WideSum(ring.kernel, { count: ring.degree, limbs: 3, bits: 78 });
+      for (let i = 0; i < 495; i++) sum.add(streams[i % 16]!, numerator);
+      sum.finish(ring, weights.denominator, 1n << 77n);
+    };
+  });
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) console.table(await benchMath());
+function decodeWide(ring: Ring): readonly Job[] {
+  return [decode(ring, 13, 4, 0, 3), decode(ring, 13, 4, 4, 6)];
+}
+
+/** Robust decoding of a vector over two primes from all shares, `liars` of them wrong in one residue each. */
+function decode(ring: Ring, n: number, t: number, liars: number, target?: number): Job {
+  const figure = {
+    name: `decode-vector-${n}-${t}${liars > 0 ? '-liars' : ''}`,
+    unit: 'ms',
+    about: `robust decoding of ${n} shares, ${liars} of them wrong`,
+    ...(target !== undefined && { target }),
+  } as const;
+  return timed(figure, { runs: 60, calls: 5 }, () => {
+    const shares = sharesOf(ring, n, t);
+    for (const id of [...shares.keys()].slice(0, liars)) shares.get(id)![id * 1000]! ^= 1n;
+    const decoder = new RobustDecoder(ring, committee(n, t), randomBytes);
+    return () => {
+      const opened = decoder.tryDecode(shares);
+      if (opened?.wrong.length !== liars) throw new Error('the decoder failed');
+    };
+  });
+}
+
+function sharesOf(ring: Ring, n: number, t: number): Map<PartyId, Residues> {
+  const of = committee(n, t);
+  const coefficients = Array.from({ length: t + 1 }, () => random(ring));
+  const at = (x: number): Residues => {
+    const factors = ring.primes.map(() => BigInt(x));
+    return coefficients.reduceRight((value, next) => ring.add(ring.scale(value, factors), next), ring.zero());
+  };
+  return new Map(of.parties.map((id) => [id, at(id)]));
+}

@@ -1,0 +1,78 @@
+import type { Baseline } from './baseline.ts';
+import { type Figure, type Job, median, type Run } from './job.ts';
+
+/** The median of `runs` warm runs. */
+export interface Measurement {
+  readonly figure: Figure;
+  readonly median: number;
+  readonly runs: number;
+  /** Median of the NTT baseline right after this job's runs. */
+  readonly ntt8192Us: number;
+}
+
+/** The runs of all jobs are spread over this many rounds: a slow minute of the machine touches all jobs alike. */
+const ROUNDS = 5;
+
+interface Progress {
+  update(phase: string, done: number, total: number): void;
+}
+
+/** Runs every job round by round, in the order given, with a sample of the baseline after each block. */
+export async function measureAll(
+  jobs: readonly Job[],
+  baseline: Baseline,
+  progress: Progress,
+): Promise<readonly Measurement[]> {
+  const records = jobs.map((job) => new JobRecord(job));
+  const total = ROUNDS * jobs.length;
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [at, record] of records.entries()) {
+      progress.update(record.name, round * jobs.length + at, total);
+      await record.block(round, baseline);
+    }
+  }
+  return records.flatMap((record) => record.measurements);
+}
+
+class JobRecord {
+  readonly #job: Job;
+  readonly #values: number[][];
+  readonly #ntts: number[] = [];
+  #run: Run | undefined;
+
+  constructor(job: Job) {
+    this.#job = job;
+    this.#values = job.figures.map(() => []);
+  }
+
+  get name(): string {
+    return this.#job.figures[0]?.name ?? '';
+  }
+
+  get measurements(): readonly Measurement[] {
+    const ntt8192Us = median(this.#ntts);
+    return this.#job.figures.map((figure, i) => {
+      const values = this.#values[i] ?? [];
+      return { figure, median: significant(median(values)), runs: values.length, ntt8192Us };
+    });
+  }
+
+  async block(round: number, baseline: Baseline): Promise<void> {
+    const { runs, warmUps } = this.#job;
+    const count = Math.ceil((runs * (round + 1)) / ROUNDS) - Math.ceil((runs * round) / ROUNDS);
+    if (count === 0) return;
+    const run = this.#run ?? this.#job.prepare();
+    if (this.#run === undefined) for (let i = 0; i < warmUps; i++) await run();
+    this.#run = run;
+    for (let i = 0; i < count; i++) {
+      const values = await run();
+      for (const [figure, value] of values.entries()) this.#values[figure]?.push(value);
+    }
+    this.#ntts.push(baseline.sample().ntt8192Us);
+  }
+}
+
+/** Four digits are more than the machine is good for. */
+function significant(value: number): number {
+  return value >= 1000 ? Math.round(value) : Number(value.toPrecision(4));
+}
