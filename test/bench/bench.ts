@@ -7,8 +7,8 @@
  * those figures are measured and out/bench.json stays as it is. A missed target is shown and fails nothing.
  *
  * How to read the figures:
- * - Each is the median of so many warm runs. The runs are spread over five rounds through all jobs, so that a slow
- *   minute of the machine touches all of them.
+ * - Each is the median of RUNS warm runs; a run of a short job is several calls, and the figure is for one. The runs
+ *   are spread over five rounds through all jobs, so that a slow minute of the machine touches all of them.
  * - Times are CPU time of the whole process, all threads, garbage collection included; the code under test runs on one
  *   of them. Other work on the machine still slows it, through caches and clocks. Only `keygen-wall-*` is what a clock
  *   on the wall shows.
@@ -19,8 +19,8 @@
  *   flood is included. `open-envelope`, `switch-down`, `sign-share`, `verify-share` and `user-share-seal` are what
  *   lies around it; `public-decryption-*` is everything one party computes for one request, without the network.
  * - `keygen-*` is the work of all parties together, in one process under virtual time.
- * - The key of the decryption jobs is handed out by a dealer, and the liars of `decode-*-liars` are the worst case: as
- *   many as the committee tolerates, each wrong in a place of its own.
+ * - The key of the decryption jobs is handed out by a dealer. The liars of `decode-*-liars` are as many as the
+ *   committee tolerates, each wrong in one residue.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -17,6 +17,8 @@ export interface Job {
   /** Runs before the first that counts. */
   readonly warmUps: number;
   readonly runs: number;
+  /** Of the whole job, roughly: for the progress bar only. */
+  readonly seconds: number;
   /** Makes the inputs; called once, and not at all for a job that is left out. */
   readonly prepare: () => Run;
 }
@@ -29,6 +31,8 @@ export interface Repetition {
   readonly requests?: number;
 }
 
+/** What a job of short runs takes. */
+const TYPICAL_SECONDS = 1.5;
 const PER_SECOND = { us: 1e6, ms: 1e3, s: 1 } as const;
 
 /** A job of one figure, in CPU time. @param prepare makes the inputs and returns what is timed */
@@ -41,6 +45,7 @@ export function timed(
     figures: [figure],
     warmUps: Math.ceil(runs / 4),
     runs,
+    seconds: TYPICAL_SECONDS,
     prepare: () => {
       const call = prepare();
       return async () => {

@@ -24,11 +24,12 @@ export async function measureAll(
   progress: Progress,
 ): Promise<readonly Measurement[]> {
   const records = jobs.map((job) => new JobRecord(job));
-  const total = ROUNDS * jobs.length;
+  const total = jobs.reduce((sum, { seconds }) => sum + seconds, 0);
+  let done = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [at, record] of records.entries()) {
-      progress.update(record.name, round * jobs.length + at, total);
-      await record.block(round, baseline);
+    for (const record of records) {
+      progress.update(record.name, done, total);
+      done += await record.block(round, baseline);
     }
   }
   return records.flatMap((record) => record.measurements);
@@ -57,10 +58,11 @@ class JobRecord {
     });
   }
 
-  async block(round: number, baseline: Baseline): Promise<void> {
-    const { runs, warmUps } = this.#job;
+  /** The runs of one round. @returns the part of the job's rough seconds that they stand for */
+  async block(round: number, baseline: Baseline): Promise<number> {
+    const { runs, warmUps, seconds } = this.#job;
     const count = Math.ceil((runs * (round + 1)) / ROUNDS) - Math.ceil((runs * round) / ROUNDS);
-    if (count === 0) return;
+    if (count === 0) return 0;
     const run = this.#run ?? this.#job.prepare();
     if (this.#run === undefined) for (let i = 0; i < warmUps; i++) await run();
     this.#run = run;
@@ -69,6 +71,7 @@ class JobRecord {
       for (const [figure, value] of values.entries()) this.#values[figure]?.push(value);
     }
     this.#ntts.push(baseline.sample().ntt8192Us);
+    return (seconds * count) / runs;
   }
 }
 
