@@ -9,7 +9,10 @@ export type ErrorCode =
   | 'BAD_INPUT' // well formed, but not acceptable: the message says what to change
   | 'BAD_SIGNATURE'
   | 'BAD_MANIFEST' // network manifest malformed or not the one this network agreed on
-  | 'BAD_PEER' // a peer's certificate or identity is not the one the manifest names
+  | 'BAD_GENESIS' // malformed, of another class than the build, or not the one that was accepted first
+  | 'BAD_CONFIGURATION' // malformed, or not an acceptable next one of the network's chain
+  | 'CONFLICT' // two successors of one configuration are signed: the node has stopped
+  | 'BAD_PEER' // a peer's certificate or identity is not the one the configuration names
   | 'BAD_ATTESTATION' // no authentic attestation document, or not one that the policy accepts
   | 'TOO_LARGE'
   | 'TOO_NOISY' // static noise bound above v_max at the decryption level
