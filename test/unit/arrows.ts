@@ -1,0 +1,118 @@
+import { isBuiltin } from 'node:module';
+import { posix } from 'node:path';
+
+/** Which zones a zone's files may import from; infra/ and test/ are tools and may use any but test/ (style.md). */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  shared: ['shared'],
+  enclave: ['enclave', 'shared'],
+  parent: ['parent', 'shared'],
+  client: ['client', 'shared'],
+  gateway: ['gateway', 'shared'],
+  infra: ['infra', 'shared', 'enclave', 'parent', 'client', 'gateway'],
+  test: ['test', 'infra', 'shared', 'enclave', 'parent', 'client', 'gateway'],
+};
+
+/** Single files with an arrow of their own. */
+const EXCEPTIONS: Readonly<Record<string, string>> = { 'client/cli/net.ts': 'infra/local/' };
+
+/** Pure packages, which run in an enclave and in a browser alike. */
+const SHARED_PACKAGES: readonly string[] = [
+  '@bufbuild/protobuf',
+  '@hpke/core',
+  '@hpke/hybridkem-x-wing',
+  '@noble/curves',
+  '@noble/hashes',
+  '@peculiar/x509',
+  'reflect-metadata',
+];
+
+/** Built by hand with the tool chain, never shipped. */
+const BUILD_SCRIPTS: readonly string[] = ['shared/math/kernel/build.ts'];
+
+/** Ambient time, randomness, input and output, which shared/ takes as arguments. */
+const AMBIENT = new RegExp(
+  [
+    String.raw`\b(?:process|console|performance|Buffer|globalThis|require)\b(?!\s*:)`,
+    String.raw`\bset(?:Timeout|Interval|Immediate)\b`,
+    String.raw`\bDate\.now\b|\bDate\s*\(\s*\)`,
+    String.raw`\bMath\.random\b|\b(?:getRandomValues|randomUUID|generateKey)\s*\(`,
+    String.raw`\bimport\.meta\b`,
+  ].join('|'),
+  'g',
+);
+
+export interface SourceFile {
+  /** From the root of the repository, with slashes. */
+  readonly path: string;
+  readonly source: string;
+}
+
+/**
+ * Arrows and ambient names that break the rules, one line each.
+ * @param dependencies names in package.json that are installed for users
+ */
+export function violations({ path, source }: SourceFile, dependencies: readonly string[]): readonly string[] {
+  const zone = path.split('/')[0] ?? '';
+  const isBuildScript = BUILD_SCRIPTS.includes(path);
+  const code = withoutComments(source);
+  const found = importsOf(code).flatMap((specifier) => {
+    const problem = specifier.startsWith('.')
+      ? fileProblem(path, zone, specifier)
+      : packageProblem(zone, isBuildScript, specifier, dependencies);
+    return problem === undefined ? [] : [`${path}: ${problem}`];
+  });
+  // A test may compute what it imports.
+  if (zone !== 'test' && COMPUTED_IMPORT.test(code)) found.push(`${path}: imports something computed`);
+  if (zone !== 'shared' || isBuildScript) return found;
+  const ambient = [...withoutStrings(code).matchAll(AMBIENT)].map(([name]) => `${path}: uses ${name}`);
+  return [...found, ...ambient];
+}
+
+/** What a file imports: statically, dynamically, as a type, or to export it again. */
+export function importsOf(code: string): readonly string[] {
+  const fromClauses = code.matchAll(/\b(?:import|export)\b[^'"`;()]*?\bfrom\s*(['"])(.+?)\1/g);
+  const bare = code.matchAll(/\bimport\s*(['"])(.+?)\1/g);
+  const calls = code.matchAll(/\b(?:import|require)\s*\(\s*(['"])(.+?)\1/g);
+  return [...fromClauses, ...bare, ...calls].map((match) => match[2] ?? '');
+}
+
+function fileProblem(path: string, zone: string, specifier: string): string | undefined {
+  const target = posix.join(posix.dirname(path), specifier);
+  const exception = EXCEPTIONS[path];
+  if (exception !== undefined && target.startsWith(exception)) return undefined;
+  if (zone === 'test' && target === 'package.json') return undefined;
+  return ARROWS[zone]?.includes(target.split('/')[0] ?? '') ? undefined : `imports ${target}`;
+}
+
+function packageProblem(
+  zone: string,
+  isBuildScript: boolean,
+  specifier: string,
+  dependencies: readonly string[],
+): string | undefined {
+  const isTool = isBuildScript || zone === 'infra' || zone === 'test';
+  if (isBuiltin(specifier)) return zone === 'shared' && !isTool ? `imports ${specifier}` : undefined;
+  if (isTool) return undefined;
+  const name = specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+  const allowed = zone === 'shared' ? SHARED_PACKAGES : dependencies;
+  return allowed.includes(name) ? undefined : `imports the package ${name}`;
+}
+
+const COMPUTED_IMPORT = /\bimport\s*\(\s*[^'"\s]/;
+
+const TOKENS = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;
+
+function withoutComments(source: string): string {
+  return source.replace(TOKENS, (token) => (token.startsWith('/') ? ' ' : token));
+}
+
+/** Template literals keep what they compute. */
+function withoutStrings(code: string): string {
+  return code.replace(TOKENS, (token) => {
+    if (!token.startsWith('`')) return "''";
+    return [...token.matchAll(/\$\{([^}]*)\}/g)].map((match) => match[1]).join(' ');
+  });
+}
