@@ -38,9 +38,10 @@ export class RecordDownload {
 
   /** @returns false if the piece is not the one asked for; the download is then worthless */
   add({ offset, total, bytes }: Chunk): boolean {
-    if (total > MAX_RECORD_BYTES || bytes.length === 0 || bytes.length > CHUNK_BYTES) return false;
+    if (total > MAX_RECORD_BYTES || offset !== this.#received || offset >= total) return false;
+    // Whole pieces only: a peer that sends single bytes would never be done, and never late.
+    if (bytes.length !== Math.min(CHUNK_BYTES, total - offset)) return false;
     // Grows with what has arrived, never with what was announced.
-    if (offset !== this.#received || offset + bytes.length > total) return false;
     const grown = new Uint8Array(offset + bytes.length);
     if (this.#bytes !== undefined) grown.set(this.#bytes);
     grown.set(bytes, offset);
