@@ -47,20 +47,27 @@ export interface SourceFile {
   readonly source: string;
 }
 
-/**
- * Arrows and ambient names that break the rules, one line each.
- * @param dependencies names in package.json that are installed for users
- */
-export function violations({ path, source }: SourceFile, dependencies: readonly string[]): readonly string[] {
+/** What package.json says about names that are no paths. */
+export interface PackageNames {
+  /** Packages installed for users. */
+  readonly dependencies: Readonly<Record<string, string>>;
+  /** Subpath imports (#name): a file for every build condition. */
+  readonly imports: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+/** Arrows and ambient names that break the rules, one line each. */
+export function violations({ path, source }: SourceFile, names: PackageNames): readonly string[] {
   const zone = path.split('/')[0] ?? '';
   const isBuildScript = BUILD_SCRIPTS.includes(path);
   const code = withoutComments(source);
-  const found = importsOf(code).flatMap((specifier) => {
-    const problem = specifier.startsWith('.')
-      ? fileProblem(path, zone, specifier)
-      : packageProblem(zone, isBuildScript, specifier, dependencies);
-    return problem === undefined ? [] : [`${path}: ${problem}`];
+  const problems = importsOf(code).flatMap((specifier) => {
+    if (specifier.startsWith('.')) return fileProblem(path, zone, specifier);
+    const aliased = names.imports[specifier];
+    // Whatever the build condition, the arrow holds.
+    if (aliased !== undefined) return Object.values(aliased).map((file) => targetProblem(path, zone, file));
+    return packageProblem(zone, isBuildScript, specifier, Object.keys(names.dependencies));
   });
+  const found = problems.flatMap((problem) => (problem === undefined ? [] : `${path}: ${problem}`));
   // A test may compute what it imports.
   if (zone !== 'test' && COMPUTED_IMPORT.test(code)) found.push(`${path}: imports something computed`);
   if (zone !== 'shared' || isBuildScript) return found;
@@ -77,7 +84,12 @@ export function importsOf(code: string): readonly string[] {
 }
 
 function fileProblem(path: string, zone: string, specifier: string): string | undefined {
-  const target = posix.join(posix.dirname(path), specifier);
+  return targetProblem(path, zone, posix.join(posix.dirname(path), specifier));
+}
+
+/** @param file from the root of the repository */
+function targetProblem(path: string, zone: string, file: string): string | undefined {
+  const target = posix.normalize(file);
   const exception = EXCEPTIONS[path];
   if (exception !== undefined && target.startsWith(exception)) return undefined;
   if (zone === 'test' && target === 'package.json') return undefined;

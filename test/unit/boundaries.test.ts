@@ -8,7 +8,6 @@ const ROOT = join(import.meta.dirname, '../..');
 const ZONES = ['shared', 'enclave', 'parent', 'client', 'gateway', 'infra', 'test'];
 /** Generated code, and AssemblyScript, which is another language. */
 const SKIPPED = /(?:^|\/)(?:generated|node_modules|out)(?:\/|$)|^shared\/math\/kernel\/assembly\//;
-const dependencies = Object.keys(packageJson.dependencies);
 
 function sources(): readonly string[] {
   return ZONES.flatMap((zone) => {
@@ -20,7 +19,7 @@ function sources(): readonly string[] {
   });
 }
 
-const found = (path: string, source: string): readonly string[] => violations({ path, source }, dependencies);
+const found = (path: string, source: string): readonly string[] => violations({ path, source }, packageJson);
 
 test('boundaries: every import in the repository follows an arrow', () => {
   const files = sources();
@@ -32,6 +31,17 @@ test('boundaries: every import in the repository follows an arrow', () => {
 });
 
 describe('planted imports', () => {
+  test('boundaries: a subpath import follows an arrow under every build condition', () => {
+    const imports = { '#platform': { real: './enclave/real.ts', default: './test/mock.ts' } };
+    const names = { dependencies: {}, imports };
+    const source = "import { platform } from '#platform';";
+    expect(violations({ path: 'enclave/a.ts', source }, names)).toEqual([
+      'enclave/a.ts: imports test/mock.ts',
+    ]);
+    expect(violations({ path: 'parent/a.ts', source }, names)).toHaveLength(2);
+    expect(violations({ path: 'enclave/a.ts', source: "import '#other';" }, names)).toHaveLength(1);
+  });
+
   test.each<[string, string]>([
     ['shared/a/b.ts', "import { x } from '../../enclave/x.ts';"],
     ['shared/a.ts', "import { x } from '../client/x.ts';"],
