@@ -24,11 +24,20 @@ interface Ceremony {
   readonly driver: MachineDriver;
   readonly watchers: Set<() => void>;
   failure: KmsError | undefined;
-  isAnnounced: boolean;
+  /** Keys announced, and whether with this node's share. */
+  readonly announced: Map<KeyId, boolean>;
 }
 
-/** Messages about requests this node has not been given yet, per peer. */
+/** Messages about requests this node has not been given yet, per peer; what is over makes the peer start anew. */
 const MAX_EARLY_BYTES_PER_PEER = 16 << 20;
+/** What a message costs beyond its body. */
+const EARLY_ENTRY_BYTES = 256;
+
+interface EarlyQueue {
+  readonly messages: { readonly purpose: Digest; readonly body: Uint8Array }[];
+  sizeBytes: number;
+}
+
 /** A caller waits this long without progress before it is told that the request failed. */
 const STALL_MS = 120_000;
 
@@ -38,16 +47,30 @@ export class Ceremonies {
   readonly #settings: KeygenSettings;
   readonly #ports: CeremonyPorts;
   readonly #running = new Map<Digest, Ceremony>();
-  readonly #early = new Map<PartyId, { purpose: Digest; body: Uint8Array }[]>();
+  readonly #early = new Map<PartyId, EarlyQueue>();
+  /** Settled by load(): before that nobody knows which requests this node has begun in an earlier life. */
+  readonly #loaded = Promise.withResolvers<void>();
 
   constructor(membership: Membership, settings: KeygenSettings, ports: CeremonyPorts) {
     this.#membership = membership;
     this.#settings = settings;
     this.#ports = ports;
+    // Who waits for it gets the error; if nobody does, load's own caller has it.
+    this.#loaded.promise.catch(() => undefined);
   }
 
-  /** Continues every key generation that this node's store knows. */
+  /** Continues every key generation that this node's store knows. Requests wait for it. */
   async load(): Promise<void> {
+    try {
+      await this.#loadAll();
+      this.#loaded.resolve();
+    } catch (error) {
+      this.#loaded.reject(error);
+      throw error;
+    }
+  }
+
+  async #loadAll(): Promise<void> {
     const ids = new Set<KeyId>();
     for (const name of await this.#ports.store.list('keys/')) ids.add(keyId(name.split('/')[1] ?? ''));
     const byPurpose = new Map<Digest, KeyFiles[]>();
@@ -68,10 +91,12 @@ export class Ceremonies {
    */
   async *generate(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress> {
     presetByName(request.preset);
+    await this.#loaded.promise;
     const purpose = requestPurpose(this.#membership, request);
     const ceremony =
       this.#running.get(purpose) ?? this.#run(new KeyGeneration(this.#membership, request, this.#settings));
     let last = '';
+    let movedMs = this.#ports.nowMs();
     while (!signal.aborted) {
       if (ceremony.failure !== undefined) throw ceremony.failure;
       const { finished, progress } = ceremony.machine;
@@ -82,22 +107,29 @@ export class Ceremonies {
       const seen = JSON.stringify(progress);
       if (seen !== last) {
         last = seen;
+        movedMs = this.#ports.nowMs();
         yield { kind: 'progress', ...progress };
       }
-      await this.#change(ceremony, signal);
+      const leftMs = movedMs + STALL_MS - this.#ports.nowMs();
+      if (leftMs <= 0) {
+        throw new KmsError('SETUP_ABORTED', 'the key generation does not move; repeat it as a new request');
+      }
+      await this.#change(ceremony, leftMs, signal);
     }
   }
 
-  receive(from: PartyId, purpose: Digest, body: Uint8Array): void {
+  /** Resolves when the message has been dealt with: until then the transport holds its peer back. */
+  async receive(from: PartyId, purpose: Digest, body: Uint8Array): Promise<void> {
     const ceremony = this.#running.get(purpose);
-    if (ceremony !== undefined) {
-      ceremony.driver.receive(from, body);
-      return;
-    }
-    const early = [...(this.#early.get(from) ?? []), { purpose, body }];
-    let sizeBytes = early.reduce((sum, one) => sum + one.body.length, 0);
-    while (sizeBytes > MAX_EARLY_BYTES_PER_PEER) sizeBytes -= early.shift()?.body.length ?? sizeBytes;
-    this.#early.set(from, early);
+    if (ceremony !== undefined) return ceremony.driver.receive(from, body);
+    const queue = this.#early.get(from) ?? { messages: [], sizeBytes: 0 };
+    this.#early.set(from, queue);
+    const sizeBytes = body.length + EARLY_ENTRY_BYTES;
+    if (queue.sizeBytes + sizeBytes > MAX_EARLY_BYTES_PER_PEER)
+      this.#early.set(from, { messages: [], sizeBytes: 0 });
+    const kept = this.#early.get(from);
+    kept?.messages.push({ purpose, body });
+    if (kept !== undefined) kept.sizeBytes += sizeBytes;
   }
 
   stop(): void {
@@ -105,6 +137,7 @@ export class Ceremonies {
   }
 
   #run(machine: KeyGeneration): Ceremony {
+    if (this.#running.has(machine.purpose)) throw new KmsError('INTERNAL', 'this request runs already');
     const { store, nowMs, onFailure } = this.#ports;
     const watchers = new Set<() => void>();
     const notify = (): void => {
@@ -128,7 +161,7 @@ export class Ceremonies {
         notify();
       },
     });
-    const ceremony: Ceremony = { machine, driver, watchers, failure: undefined, isAnnounced: false };
+    const ceremony: Ceremony = { machine, driver, watchers, failure: undefined, announced: new Map() };
     this.#running.set(machine.purpose, ceremony);
     this.#announce(ceremony);
     driver.start();
@@ -136,39 +169,37 @@ export class Ceremonies {
     return ceremony;
   }
 
-  #announce(ceremony: Ceremony): void {
-    const { finished } = ceremony.machine;
-    if (finished === undefined || ceremony.isAnnounced) return;
-    ceremony.isAnnounced = true;
-    this.#ports.onKey(finished);
-  }
-
-  #replay(purpose: Digest, driver: MachineDriver): void {
-    for (const [from, early] of this.#early) {
-      for (const one of early) if (one.purpose === purpose) driver.receive(from, one.body);
-      this.#early.set(
-        from,
-        early.filter((one) => one.purpose !== purpose),
-      );
+  /** Tells of every key that exists by now, again when this node gets its share of one later. */
+  #announce({ machine, announced }: Ceremony): void {
+    for (const finished of machine.certified) {
+      const { key } = finished.record;
+      const holdsShare = finished.seeds !== undefined;
+      if (announced.get(key) === holdsShare) continue;
+      announced.set(key, holdsShare);
+      this.#ports.onKey(finished);
     }
   }
 
-  /** Resolves at the next step of the machine. @throws {KmsError} SETUP_ABORTED after a long silence */
-  #change(ceremony: Ceremony, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
+  #replay(purpose: Digest, driver: MachineDriver): void {
+    for (const [from, { messages }] of this.#early) {
+      const ours = messages.filter((one) => one.purpose === purpose);
+      const others = messages.filter((one) => one.purpose !== purpose);
+      const sizeBytes = others.reduce((sum, { body }) => sum + body.length + EARLY_ENTRY_BYTES, 0);
+      this.#early.set(from, { messages: others, sizeBytes });
+      for (const { body } of ours) void driver.receive(from, body);
+    }
+  }
+
+  /** Resolves at the next step of the machine, after the given time, or when the caller has gone. */
+  #change(ceremony: Ceremony, forMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', wake);
         ceremony.watchers.delete(wake);
-      };
-      const wake = (): void => {
-        end();
         resolve();
       };
-      const timer = setTimeout(() => {
-        end();
-        reject(new KmsError('SETUP_ABORTED', 'the key generation does not move; repeat it as a new request'));
-      }, STALL_MS);
+      const timer = setTimeout(wake, forMs);
       ceremony.watchers.add(wake);
       signal.addEventListener('abort', wake);
     });

@@ -17,16 +17,26 @@ export interface DriverPorts {
 /** Timers further away are split: setTimeout takes 31 bits. */
 const MAX_TIMER_MS = 60_000;
 
+interface Step {
+  readonly run: () => readonly Effect[];
+  readonly done: () => void;
+}
+
 /**
  * Runs one sans-IO machine: one step at a time, effects strictly in order, each complete before the next, so that
- * nothing is spoken before what it stands for is durable.
+ * nothing is spoken before what it stands for is durable. Deadlines come before messages: a peer that keeps the queue
+ * full stops no round.
  */
 export class MachineDriver {
   readonly #machine: Machine;
   readonly #ports: DriverPorts;
-  readonly #steps: ((nowMs: number) => readonly Effect[])[] = [];
+  readonly #steps: Step[] = [];
   #isRunning = false;
   #isStopped = false;
+  /** The first step is start(). */
+  #isStarted = false;
+  /** Deadlines and messages take turns when both are waiting. */
+  #hasTicked = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(machine: Machine, ports: DriverPorts) {
@@ -35,32 +45,40 @@ export class MachineDriver {
   }
 
   start(): void {
-    this.#enqueue((nowMs) => this.#machine.start(nowMs));
+    void this.#enqueue(() => this.#machine.start(this.#ports.nowMs()));
   }
 
-  receive(from: PartyId, message: Uint8Array): void {
-    this.#enqueue((nowMs) => this.#machine.receive(from, message, nowMs));
+  /** Resolves when the message has been dealt with, so that its sender can be held back meanwhile. */
+  receive(from: PartyId, message: Uint8Array): Promise<void> {
+    const arrivedMs = this.#ports.nowMs();
+    return this.#enqueue(() => this.#machine.receive(from, message, arrivedMs));
   }
 
   stop(): void {
     this.#isStopped = true;
-    this.#steps.length = 0;
+    for (const { done } of this.#steps.splice(0)) done();
     clearTimeout(this.#timer);
   }
 
-  #enqueue(step: (nowMs: number) => readonly Effect[]): void {
-    if (this.#isStopped) return;
-    this.#steps.push(step);
-    if (!this.#isRunning) void this.#run();
+  #enqueue(run: () => readonly Effect[]): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    return new Promise((done) => {
+      this.#steps.push({ run, done });
+      if (!this.#isRunning) void this.#run();
+    });
   }
 
   async #run(): Promise<void> {
     this.#isRunning = true;
     try {
-      for (let step = this.#steps.shift(); step !== undefined; step = this.#steps.shift()) {
-        for (const effect of step(this.#ports.nowMs())) {
-          if (this.#isStopped) return;
-          await this.#perform(effect);
+      for (let step = this.#next(); step !== undefined; step = this.#next()) {
+        try {
+          for (const effect of step.run()) {
+            if (this.#isStopped) return;
+            await this.#perform(effect);
+          }
+        } finally {
+          step.done();
         }
         this.#ports.onProgress();
         // Long ceremonies leave room for requests and heartbeats between two steps.
@@ -75,6 +93,21 @@ export class MachineDriver {
     }
   }
 
+  /** A deadline that has come, else the oldest message. */
+  #next(): Step | undefined {
+    const wakeMs = this.#isStarted ? this.#machine.nextWakeMs : undefined;
+    const isDue = wakeMs !== undefined && wakeMs <= this.#ports.nowMs();
+    if (isDue && !this.#hasTicked) {
+      this.#hasTicked = true;
+      return { run: () => this.#machine.tick(this.#ports.nowMs()), done: () => undefined };
+    }
+    this.#hasTicked = false;
+    const step = this.#steps.shift();
+    if (step !== undefined) this.#isStarted = true;
+    if (step === undefined && isDue) return this.#next();
+    return step;
+  }
+
   async #perform(effect: Effect): Promise<void> {
     if (effect.kind === 'send') this.#ports.send(effect.to, effect.message);
     else if (effect.kind === 'persist') await this.#ports.store.put(effect.name, effect.record);
@@ -86,6 +119,9 @@ export class MachineDriver {
     const wakeMs = this.#machine.nextWakeMs;
     if (wakeMs === undefined || this.#isStopped) return;
     const delayMs = Math.min(Math.max(1, wakeMs - this.#ports.nowMs()), MAX_TIMER_MS);
-    this.#timer = setTimeout(() => this.#enqueue((nowMs) => this.#machine.tick(nowMs)), delayMs);
+    this.#timer = setTimeout(
+      () => void this.#enqueue(() => this.#machine.tick(this.#ports.nowMs())),
+      delayMs,
+    );
   }
 }

@@ -16,7 +16,10 @@ export interface Committee {
   readonly certificateQuorum: number;
 }
 
-/** @throws {KmsError} BAD_INPUT unless 1 <= t and 3t + 1 <= n <= 64 */
+/** One PRSS seed per set of t parties: (13,4) has 715, more is not supported. */
+export const MAX_SEEDS = 715;
+
+/** @throws {KmsError} BAD_INPUT unless 1 <= t, 3t + 1 <= n and C(n,t) <= 715 */
 export function committee(n: number, t: number): Committee {
   if (!Number.isInteger(n) || !Number.isInteger(t) || t < 1 || n < 3 * t + 1 || n > MAX_PARTIES) {
     throw new KmsError(
@@ -24,12 +27,32 @@ export function committee(n: number, t: number): Committee {
       `a committee needs 1 <= t and 3t+1 <= n <= ${MAX_PARTIES}; got n=${n}, t=${t}`,
     );
   }
+  if (binomial(n, t) > MAX_SEEDS) {
+    throw new KmsError(
+      'BAD_INPUT',
+      `(n,t) = (${n},${t}) needs more than ${MAX_SEEDS} seeds; (13,4) is the largest`,
+    );
+  }
   const parties = Array.from({ length: n }, (_, index) => partyId(index + 1, n));
   return { n, t, parties, decodingQuorum: 2 * t + 1, certificateQuorum: n - t };
 }
 
+function binomial(n: number, k: number): number {
+  let result = 1;
+  for (let i = 1; i <= k; i++) result = (result * (n - k + i)) / i;
+  return Math.round(result);
+}
+
+const knownSets = new WeakMap<Committee, readonly (readonly PartyId[])[]>();
+
 /** All subsets of exactly t parties in lexicographic order: the index set of the PRSS seeds (section 2). */
 export function corruptSets(of: Committee): readonly (readonly PartyId[])[] {
+  const known = knownSets.get(of) ?? allSets(of);
+  knownSets.set(of, known);
+  return known;
+}
+
+function allSets(of: Committee): readonly (readonly PartyId[])[] {
   const sets: PartyId[][] = [];
   const extend = (from: number, chosen: PartyId[]): void => {
     if (chosen.length === of.t) {

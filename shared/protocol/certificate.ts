@@ -26,7 +26,8 @@ export function signScoped(
   { domain, scope }: StatementScope,
   statement: Digest,
 ): PartySignature {
-  const signature = signStatement(by, `certificate/${domain}`, by.networkId, by.epoch, scope, statement);
+  const fields = [by.networkId, by.configuration, by.epoch, scope, statement];
+  const signature = signStatement(by, `certificate/${domain}`, ...fields);
   return { party: by.self, signature };
 }
 
@@ -36,7 +37,10 @@ export function keyScope(key: KeyId): StatementScope {
 }
 
 /** Whose signatures count. */
-export type Electorate = Pick<Membership, 'networkId' | 'epoch' | 'committee' | 'identities' | 'primitives'>;
+export type Electorate = Pick<
+  Membership,
+  'networkId' | 'configuration' | 'epoch' | 'committee' | 'identities' | 'primitives'
+>;
 
 function isScopedSignature(
   among: Electorate,
@@ -44,7 +48,7 @@ function isScopedSignature(
   statement: Digest,
   one: PartySignature,
 ): boolean {
-  const fields = [among.networkId, among.epoch, scope, statement];
+  const fields = [among.networkId, among.configuration, among.epoch, scope, statement];
   return isSigned(among, one.party, one.signature, `certificate/${domain}`, ...fields);
 }
 

@@ -28,6 +28,11 @@ export interface Machine {
 /** Who this party is and who the others are: fixed for an epoch. */
 export interface Membership {
   readonly networkId: Digest;
+  /**
+   * Digest of the configuration with which the epoch began, which fixes committee and identities. Later configurations
+   * of the epoch move addresses and measurements only: what was signed under this one stays valid.
+   */
+  readonly configuration: Digest;
   readonly epoch: EpochId;
   readonly committee: Committee;
   readonly self: PartyId;

@@ -40,7 +40,14 @@ async function simulation(load: Load, { n, t, seed = 'b', rules = [], network = 
     network,
     factory(membership) {
       const participants = membership.committee.parties;
-      const terms = { session, step, participants, startMs: START_MS, roundMs: ROUND_MS };
+      const terms = {
+        session,
+        step,
+        participants,
+        startMs: START_MS,
+        roundMs: ROUND_MS,
+        maxValueBytes: 1 << 20,
+      };
       return new BroadcastMachine(
         membership,
         new Broadcast(membership, terms),

@@ -258,7 +258,7 @@ describe('rules of an opening', () => {
       [
         {
           file: OPENING,
-          find: 'if (this.#shares.has(from) || this.#malformed.has(from) || this.#culprits.has(from)) return;',
+          find: 'if (this.hasHeard(from)) return;',
           replace: '',
         },
       ],

@@ -75,6 +75,7 @@ describe('key generation', () => {
     const honest = others(sim, ...liars);
     expect(finish(sim, honest)).toBe(true);
     checkKey(kernel, sim, honest);
+    sim.run(() => false, 5000);
     for (const party of honest) expect(sim.machine(party)?.culprits).toEqual(liars);
   });
 
@@ -91,6 +92,8 @@ describe('key generation', () => {
       const honest = others(sim, liar);
       expect(finish(sim, honest)).toBe(true);
       checkKey(kernel, sim, honest);
+      // Shares that come after the key exists are still judged.
+      sim.run(() => false, 5000);
       for (const party of honest) expect(sim.machine(party)?.culprits).toEqual([liar]);
     },
   );

@@ -13,7 +13,7 @@ const LONGEST_STATEMENT_BYTES = 1000;
 
 /**
  * Watches everything that leaves honest parties and what lies on their disks, and says what no crash may ever break:
- * one statement per party and matter, silence in a session of an earlier process life, one certified key per request.
+ * one statement per party and matter, silence in a session of an earlier process life, one certified record per key.
  */
 export class Witness {
   /** What a party has stated about a matter, and in which life it spoke in a session. */
@@ -51,10 +51,11 @@ export class Witness {
         if (certificate === undefined) continue;
         if (!isCertified(sim.membership(party), keyScope(state.key), certificate))
           this.violations.push(`party ${party} holds an invalid certificate`);
+        const before = certified.get(state.key)?.statement ?? certificate.statement;
+        if (before !== certificate.statement) this.violations.push(`two certified records of ${state.key}`);
         certified.set(state.key, certificate);
       }
     }
-    if (certified.size > 1) this.violations.push('two keys of one request are certified');
     for (const [key, { statement }] of certified) {
       if (!records.has(statement)) this.violations.push(`nobody holds the certified record of ${key}`);
     }
@@ -76,7 +77,7 @@ export class Witness {
     }
     if (message.kind !== 'key-signature') return;
     const { key, statement } = message;
-    this.#once(from, 'the key', `${key} ${statement}`);
+    this.#once(from, `key ${key}`, statement);
     const signed = this.#signers.get(statement) ?? { key, parties: new Set() };
     signed.parties.add(from);
     this.#signers.set(statement, signed);

@@ -10,6 +10,7 @@ import {
 import { KeyGeneration, type KeygenSettings } from '../../shared/protocol/keygen/keygen.ts';
 import { keyRecordCodec } from '../../shared/protocol/keygen/record.ts';
 import type { KeyRequest } from '../../shared/protocol/keygen/request.ts';
+import { archiveName } from '../../shared/protocol/setup/archive.ts';
 import { seedRecordCodec, seedRecordName } from '../../shared/protocol/setup/setup.ts';
 import { type Codec, decode } from '../../shared/wire/codec.ts';
 import type { Disk, Factory } from './simulation.ts';
@@ -49,6 +50,7 @@ export function filesOn(disk: Disk): readonly KeyFiles[] {
       return {
         state,
         seeds: read(seedRecordName(state.key), seedRecordCodec),
+        archive: disk.get(archiveName(state.key)),
         record: read(recordName(state.key), keyRecordCodec),
         certificate: read(certificateName(state.key), certificateCodec),
       };

@@ -80,7 +80,13 @@ export function memberships(of: Committee, seed: string): Map<PartyId, Membershi
     of.parties.map((party) => [party, ed25519Signer(seededRng(`${seed}/identity/${party}`)(32))]),
   );
   const identities = new Map([...signers].map(([party, signer]) => [party, signer.publicKey]));
-  const common = { networkId: digest('11'.repeat(32)), epoch: epochId(0), committee: of, identities };
+  const common = {
+    networkId: digest('11'.repeat(32)),
+    configuration: digest('33'.repeat(32)),
+    epoch: epochId(0),
+    committee: of,
+    identities,
+  };
   return new Map(
     [...signers].map(([self, signer]) => [self, { ...common, self, signer, primitives: nodePrimitives }]),
   );

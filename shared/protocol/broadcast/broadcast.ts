@@ -5,7 +5,6 @@ import { digestOf, isSigned, NO_DIGEST, signStatement, tupleDigest } from '../st
 import {
   type BroadcastMessage,
   broadcastMessage,
-  MAX_BROADCAST_VALUE_BYTES,
   type PartySignature,
   type Relay,
   type ViewCertificate,
@@ -20,6 +19,8 @@ export interface BroadcastTerms {
   /** Round r ends at startMs + r * roundMs. */
   readonly startMs: number;
   readonly roundMs: number;
+  /** Longer values are no values. */
+  readonly maxValueBytes: number;
 }
 
 /** What every honest participant ends with: a value per participant, undefined where the sender failed. */
@@ -77,7 +78,7 @@ export class Broadcast {
   /** This party's own value. @returns messages to send to all participants */
   propose(value: Uint8Array, nowMs: number): Uint8Array[] {
     const self = this.#membership.self;
-    if (value.length > MAX_BROADCAST_VALUE_BYTES) throw new RangeError('broadcast value too large');
+    if (value.length > this.#terms.maxValueBytes) throw new RangeError('broadcast value too large');
     const digest = digestOf(this.#membership.primitives, value);
     const own = { party: self, signature: this.#signValue(self, digest) };
     this.#extracted.get(self)?.push({ value, digest, signatures: [own] });

@@ -1,6 +1,7 @@
 import type { KeyId } from '../../ids.ts';
 import { type Codec, decode, encode, key, struct, u32 } from '../../wire/codec.ts';
 import { type Certificate, certificateCodec } from '../certificate.ts';
+import { archiveName } from '../setup/archive.ts';
 import { type SeedRecord, seedRecordCodec, seedRecordName } from '../setup/setup.ts';
 import { type KeyRecord, keyRecordCodec } from './record.ts';
 import { type KeyRequest, keyRequestCodec } from './request.ts';
@@ -18,6 +19,8 @@ export const requestStateCodec: Codec<RequestState> = struct({ request: keyReque
 export interface KeyFiles {
   readonly state: RequestState;
   readonly seeds: SeedRecord | undefined;
+  /** An encoded SeedArchive, while other members may need it. */
+  readonly archive: Uint8Array | undefined;
   readonly record: KeyRecord | undefined;
   readonly certificate: Certificate | undefined;
 }
@@ -28,7 +31,14 @@ export const certificateName = (id: KeyId): string => `keys/${id}/certificate`;
 
 /** The names that hold one key, in the order they are written. */
 export function keyFileNames(id: KeyId): readonly string[] {
-  return [requestName(id), seedRecordName(id), `keys/${id}/round-one`, recordName(id), certificateName(id)];
+  return [
+    requestName(id),
+    archiveName(id),
+    seedRecordName(id),
+    `keys/${id}/round-one`,
+    recordName(id),
+    certificateName(id),
+  ];
 }
 
 /** Reads the records of one key from whatever store holds them. @returns undefined if the key was never begun */
@@ -45,6 +55,7 @@ export async function readKeyFiles(
   return {
     state,
     seeds: await read(seedRecordName(id), seedRecordCodec),
+    archive: await get(archiveName(id)),
     record: await read(recordName(id), keyRecordCodec),
     certificate: await read(certificateName(id), certificateCodec),
   };

@@ -14,7 +14,13 @@ import { PrssShares } from '../prss/shares.ts';
 import type { Session } from '../session/agreement.ts';
 import type { SetupOutput } from '../setup/setup.ts';
 import { digestBytes, digestOf, tupleDigest } from '../statement.ts';
-import { type Element, elementName, firstRoundElements, secondRoundElements } from './elements.ts';
+import {
+  type Element,
+  elementName,
+  firstRoundElements,
+  type SecondRoundElement,
+  secondRoundElements,
+} from './elements.ts';
 import { KeyShares } from './key-shares.ts';
 import { type KeygenMessage, keygenMessage } from './messages.ts';
 import { KEY_RECORD_VERSION, type KeyRecord } from './record.ts';
@@ -49,7 +55,8 @@ export class Generation {
   #transcript: Digest | undefined;
   #roundOneDigest: Digest | undefined;
   #hasSentRoundOneCertificate = false;
-  #hasSentRoundTwo = false;
+  /** Elements whose share this party has not sent yet, in order. */
+  readonly #due: Element[] = [];
 
   constructor(membership: Membership, context: GenerationContext) {
     this.#membership = membership;
@@ -72,22 +79,45 @@ export class Generation {
     return { done: opened.length, total: this.#openings.size };
   }
 
+  /** Has every participant sent its share of everything? */
+  get hasHeardAll(): boolean {
+    const { participants } = this.#context.session;
+    return [...this.#openings.values()].every((opening) =>
+      participants.every((party) => opening.hasHeard(party)),
+    );
+  }
+
   /** Parties that sent a signed wrong share in any opening. */
   get culprits(): readonly PartyId[] {
     const all = [...this.#openings.values()].flatMap((opening) => opening.culprits);
     return [...new Set(all)].sort((a, b) => a - b);
   }
 
-  /** The seeds are certified: compute and send this party's first-round shares. */
+  /** The seeds are certified: this party's own shares follow, one by one, by work(). */
   begin({ transcript, seeds }: SetupOutput): Effect[] {
     const { key, preset } = this.#context;
     const { primitives, committee, self, epoch } = this.#membership;
     this.#transcript = transcript;
     const prss = new PrssShares(primitives, committee, self, { key, epoch }, seeds);
     this.#shares = new KeyShares(prss, { ring: this.#ring, transcript, preset: preset.name });
-    const shares = this.#shares;
-    const sent = this.#firstRound.flatMap((element) => this.#contribute(element, shares.firstRound(element)));
-    return [...sent, ...this.advance()];
+    this.#due.push(...this.#firstRound, ...this.#secondRound);
+    return this.work();
+  }
+
+  /** Is there a share to compute now? Each takes up to 100 ms at (13,4), so they are made one at a time. */
+  get hasWork(): boolean {
+    const [next] = this.#due;
+    return next !== undefined && (next.kind !== 'relin-b' || this.#isRoundOneCertified);
+  }
+
+  /** Computes, signs and sends the next share of this party, if one is due. */
+  work(): Effect[] {
+    const [next] = this.#due;
+    if (!this.hasWork || next === undefined || this.#shares === undefined) return [];
+    this.#due.shift();
+    const share =
+      next.kind === 'relin-b' ? this.#secondRoundShare(next, this.#shares) : this.#shares.firstRound(next);
+    return [...this.#contribute(next, share), ...this.advance()];
   }
 
   receiveShare(from: PartyId, name: string, share: Residues, signature: Uint8Array): Effect[] {
@@ -144,14 +174,18 @@ export class Generation {
     const effects: Effect[] = [];
     if (this.#roundOneDigest === undefined && this.#isRoundOneOpen) effects.push(...this.#signRoundOne());
     const certificate = this.#roundOne.certificate;
-    if (certificate === undefined || certificate.statement !== this.#roundOneDigest) return effects;
-    if (!this.#hasSentRoundOneCertificate) {
+    if (certificate !== undefined && this.#isRoundOneCertified && !this.#hasSentRoundOneCertificate) {
       this.#hasSentRoundOneCertificate = true;
       const { session } = this.#context;
       effects.push(...this.#sendAll({ kind: 'round-one-certificate', session: session.id, certificate }));
     }
-    if (!this.#hasSentRoundTwo) effects.push(...this.#sendRoundTwo());
     return effects;
+  }
+
+  /** n - t parties signed the h0 and h1 that this party opened: only then may a round-2 share leave. */
+  get #isRoundOneCertified(): boolean {
+    const certified = this.#roundOne.certificate?.statement;
+    return certified !== undefined && certified === this.#roundOneDigest;
   }
 
   get #elements(): readonly Element[] {
@@ -194,15 +228,10 @@ export class Generation {
     ];
   }
 
-  #sendRoundTwo(): Effect[] {
-    this.#hasSentRoundTwo = true;
-    return this.#secondRound.flatMap((element) => {
-      const { digit } = element;
-      const h0 = this.#opened({ kind: 'relin-h0', digit });
-      const h1 = this.#opened({ kind: 'relin-h1', digit });
-      const share = this.#shares?.relinearisationB(digit, { h0, h1 });
-      return share === undefined ? [] : this.#contribute(element, share);
-    });
+  #secondRoundShare({ digit }: SecondRoundElement, shares: KeyShares): Residues {
+    const h0 = this.#opened({ kind: 'relin-h0', digit });
+    const h1 = this.#opened({ kind: 'relin-h1', digit });
+    return shares.relinearisationB(digit, { h0, h1 });
   }
 
   #contribute(element: Element, share: Residues): Effect[] {

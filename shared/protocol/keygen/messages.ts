@@ -1,6 +1,7 @@
 import type { Digest, KeyId } from '../../ids.ts';
 import type { Residues } from '../../math/ring.ts';
 import {
+  bool,
   bytes,
   type Codec,
   digest32,
@@ -14,11 +15,11 @@ import {
 } from '../../wire/codec.ts';
 import { type PartySignature, partySignature } from '../broadcast/messages.ts';
 import { type Certificate, certificateCodec } from '../certificate.ts';
+import { MAX_SETUP_MESSAGE_BYTES } from '../setup/messages.ts';
 import { CHUNK_BYTES, type Chunk } from './download.ts';
 
-/** Everything parties say to each other about one key request. */
-export type KeygenMessage =
-  | { readonly kind: 'agreement'; readonly body: Uint8Array }
+/** Messages of one session: they count in that session only. */
+export type SessionMessage =
   | { readonly kind: 'setup'; readonly session: Digest; readonly body: Uint8Array }
   | {
       readonly kind: 'share';
@@ -34,26 +35,45 @@ export type KeygenMessage =
       readonly statement: Digest;
       readonly by: PartySignature;
     }
-  | { readonly kind: 'round-one-certificate'; readonly session: Digest; readonly certificate: Certificate }
+  | { readonly kind: 'round-one-certificate'; readonly session: Digest; readonly certificate: Certificate };
+
+/** Names a key by the attempt that makes it; the id follows from request and attempt. */
+interface OfKey {
+  readonly key: KeyId;
+  readonly attempt: number;
+}
+
+/** Messages about what has become of one key: they count whenever they come. */
+export type SettlementMessage =
   /** A signature on the digest of the key record. */
-  | {
-      readonly kind: 'key-signature';
-      readonly key: KeyId;
-      readonly statement: Digest;
-      readonly by: PartySignature;
-    }
-  | { readonly kind: 'key-certificate'; readonly key: KeyId; readonly certificate: Certificate }
-  /** After a restart: "what became of this key?" */
-  | { readonly kind: 'query'; readonly key: KeyId }
-  | { readonly kind: 'fetch'; readonly key: KeyId; readonly offset: number }
-  | ({ readonly kind: 'chunk'; readonly key: KeyId } & Chunk);
+  | (OfKey & { readonly kind: 'key-signature'; readonly statement: Digest; readonly by: PartySignature })
+  /** The key exists; and whether the sender holds its seeds durably. */
+  | (OfKey & {
+      readonly kind: 'key-certificate';
+      readonly certificate: Certificate;
+      readonly holdsSeeds: boolean;
+    })
+  /** "What became of this key?" */
+  | (OfKey & { readonly kind: 'query' })
+  | (OfKey & { readonly kind: 'fetch'; readonly offset: number })
+  | (OfKey & { readonly kind: 'chunk' } & Chunk)
+  /** A party without seeds asks for them, and is answered, as in the setup. */
+  | (OfKey & { readonly kind: 'archive'; readonly body: Uint8Array });
+
+/** Everything parties say to each other about one key request. */
+export type KeygenMessage =
+  | { readonly kind: 'agreement'; readonly body: Uint8Array }
+  | SessionMessage
+  | SettlementMessage;
 
 /** Largest ring element: N = 32768 over 16 primes. */
 const MAX_SHARE_RESIDUES = 32768 * 16;
+const setupBody = bytes(MAX_SETUP_MESSAGE_BYTES);
+const ofKey = { key, attempt: u32 };
 
 export const keygenMessage: Codec<KeygenMessage> = union<KeygenMessage>({
   agreement: struct({ body: bytes(1 << 16) }),
-  setup: struct({ session: digest32, body: bytes(4 << 20) }),
+  setup: struct({ session: digest32, body: setupBody }),
   share: struct({
     session: digest32,
     name: text(64),
@@ -62,9 +82,10 @@ export const keygenMessage: Codec<KeygenMessage> = union<KeygenMessage>({
   }),
   'round-one': struct({ session: digest32, statement: digest32, by: partySignature }),
   'round-one-certificate': struct({ session: digest32, certificate: certificateCodec }),
-  'key-signature': struct({ key, statement: digest32, by: partySignature }),
-  'key-certificate': struct({ key, certificate: certificateCodec }),
-  query: struct({ key }),
-  fetch: struct({ key, offset: u32 }),
-  chunk: struct({ key, offset: u32, total: u32, bytes: bytes(CHUNK_BYTES) }),
+  'key-signature': struct({ ...ofKey, statement: digest32, by: partySignature }),
+  'key-certificate': struct({ ...ofKey, certificate: certificateCodec, holdsSeeds: bool }),
+  query: struct(ofKey),
+  fetch: struct({ ...ofKey, offset: u32 }),
+  chunk: struct({ ...ofKey, offset: u32, total: u32, bytes: bytes(CHUNK_BYTES) }),
+  archive: struct({ ...ofKey, body: setupBody }),
 });

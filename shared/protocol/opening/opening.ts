@@ -86,6 +86,10 @@ export class Opening {
     return [...this.#shares.keys(), ...this.#malformed].sort((a, b) => a - b);
   }
 
+  hasHeard(party: PartyId): boolean {
+    return this.#shares.has(party) || this.#malformed.has(party) || this.#culprits.has(party);
+  }
+
   /** This party's own share: signed, counted, and returned as a signature to send with it. */
   contribute(share: Residues): Uint8Array {
     const signature = signShare(this.#membership, this.#scope, share);
@@ -95,7 +99,7 @@ export class Opening {
 
   /** A share from a peer. Unsigned and repeated shares change nothing. */
   receive(from: PartyId, share: Residues, signature: Uint8Array): void {
-    if (this.#shares.has(from) || this.#malformed.has(from) || this.#culprits.has(from)) return;
+    if (this.hasHeard(from)) return;
     if (!isSignedShare(this.#membership, this.#scope, from, share, signature)) return;
     this.#count(from, share);
   }

@@ -9,9 +9,16 @@ export type SetIndex = number;
 
 export const SEED_BYTES = 32;
 
+const knownHoldings = new WeakMap<Committee, Map<PartyId, readonly SetIndex[]>>();
+
 /** Sets A that `party` is not in: those whose seed it holds, and for which it deals a contribution. */
 export function setsHeldBy(of: Committee, party: PartyId): readonly SetIndex[] {
-  return corruptSets(of).flatMap((set, index) => (set.includes(party) ? [] : [index]));
+  const byParty = knownHoldings.get(of) ?? new Map<PartyId, readonly SetIndex[]>();
+  knownHoldings.set(of, byParty);
+  const known =
+    byParty.get(party) ?? corruptSets(of).flatMap((set, index) => (set.includes(party) ? [] : [index]));
+  byParty.set(party, known);
+  return known;
 }
 
 /**

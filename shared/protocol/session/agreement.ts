@@ -21,10 +21,12 @@ export interface AgreementTerms {
   readonly firstAttempt: number;
 }
 
-/** A clock may be ahead of the starter's by this many rounds before a proposal counts as stale. */
-const MAX_START_SKEW_ROUNDS = 2;
+/** A starter waits this many rounds for replies that are still missing: there and back. */
+const REPLY_ROUNDS = 2;
+/** A proposal starts one round after it is made; it counts if that is at most so far off, in rounds. */
+const MAX_START = { earlyRounds: 0.5, lateRounds: 2 };
 /** Attempts that end without a session take this many rounds. */
-const ATTEMPT_ROUNDS = 4;
+const ATTEMPT_ROUNDS = 5;
 
 /**
  * Agreement on a session id (protocols.md section 1): the starter of an attempt, rotating, collects signed nonces of at
@@ -33,8 +35,9 @@ const ATTEMPT_ROUNDS = 4;
  * session it has lost, and no recorded session can be replayed to it.
  *
  * A party answers the starters of attempts up to the one after its own: it can still join those that are behind, and a
- * malicious starter cannot keep pulling it ahead of the honest ones' turns. It can give different lists to
- * different parties; then none of the sessions gathers n - t signatures, and the next attempt has another starter.
+ * malicious starter cannot keep pulling it ahead of the honest ones' turns. Whoever joins
+ * passes the proposal on to everybody listed, so a starter cannot trap one party alone in a session; if it signs two lists,
+ * those who see both leave at once, and the next attempt has another starter.
  */
 export class SessionAgreement {
   readonly #membership: Membership;
@@ -46,6 +49,7 @@ export class SessionAgreement {
   #attemptStartMs = 0;
   #hasProposed = false;
   #session: Session | undefined;
+  #isRefuted = false;
 
   constructor(membership: Membership, terms: AgreementTerms, rng: Rng) {
     this.#membership = membership;
@@ -58,6 +62,11 @@ export class SessionAgreement {
     return this.#session;
   }
 
+  /** The starter of the joined session signed another list for the same attempt. */
+  get isRefuted(): boolean {
+    return this.#isRefuted;
+  }
+
   get attempt(): number {
     return this.#attempt;
   }
@@ -65,7 +74,7 @@ export class SessionAgreement {
   get nextWakeMs(): number | undefined {
     if (this.#session !== undefined) return undefined;
     const waiting = this.#isStarter && !this.#hasProposed && this.#hasQuorum;
-    return this.#attemptStartMs + (waiting ? 1 : ATTEMPT_ROUNDS) * this.#terms.roundMs;
+    return this.#attemptStartMs + (waiting ? REPLY_ROUNDS : ATTEMPT_ROUNDS) * this.#terms.roundMs;
   }
 
   start(nowMs: number): Effect[] {
@@ -75,14 +84,14 @@ export class SessionAgreement {
   receive(from: PartyId, message: Uint8Array, nowMs: number): Effect[] {
     const decoded = decode(agreementMessage, message);
     const { attempt } = decoded;
-    if (this.#session !== undefined || attempt < this.#terms.firstAttempt || attempt > this.#attempt + 1)
-      return [];
-    if (decoded.kind === 'nonce-reply') return this.#onReply(from, attempt, decoded.nonce, nowMs);
-    if (from !== this.#starterOf(attempt)) return [];
-    if (decoded.kind === 'proposal') {
-      this.#onProposal(from, decoded, nowMs);
+    if (this.#session !== undefined) {
+      if (decoded.kind === 'proposal') this.#onFurtherProposal(decoded, nowMs);
       return [];
     }
+    if (attempt < this.#terms.firstAttempt || attempt > this.#attempt + 1) return [];
+    if (decoded.kind === 'nonce-reply') return this.#onReply(from, attempt, decoded.nonce, nowMs);
+    if (decoded.kind === 'proposal') return this.#onProposal(decoded, nowMs);
+    if (from !== this.#starterOf(attempt)) return [];
     const reply = { kind: 'nonce-reply', attempt, nonce: this.#ownNonce(attempt) } as const;
     return [{ kind: 'send', to: from, message: encode(agreementMessage, reply) }];
   }
@@ -91,7 +100,7 @@ export class SessionAgreement {
     if (this.#session !== undefined) return [];
     const elapsedRounds = (nowMs - this.#attemptStartMs) / this.#terms.roundMs;
     if (elapsedRounds >= ATTEMPT_ROUNDS) return this.#beginAttempt(this.#attempt + 1, nowMs);
-    return elapsedRounds >= 1 ? this.#propose(nowMs) : [];
+    return elapsedRounds >= REPLY_ROUNDS ? this.#propose(nowMs) : [];
   }
 
   #starterOf(attempt: number): PartyId {
@@ -129,8 +138,8 @@ export class SessionAgreement {
   }
 
   #topic(attempt: number): (string | number)[] {
-    const { networkId, epoch } = this.#membership;
-    return [networkId, epoch, this.#terms.purpose, attempt];
+    const { networkId, configuration, epoch } = this.#membership;
+    return [networkId, configuration, epoch, this.#terms.purpose, attempt];
   }
 
   #isNonceSigned(one: SignedNonce, attempt: number): boolean {
@@ -151,7 +160,8 @@ export class SessionAgreement {
     if (this.#replies.has(from) || !this.#isNonceSigned(nonce, attempt)) return [];
     this.#replies.set(from, nonce);
     const everyone = this.#replies.size === this.#membership.committee.n;
-    return everyone || nowMs >= this.#attemptStartMs + this.#terms.roundMs ? this.#propose(nowMs) : [];
+    const isOver = nowMs >= this.#attemptStartMs + REPLY_ROUNDS * this.#terms.roundMs;
+    return everyone || isOver ? this.#propose(nowMs) : [];
   }
 
   #propose(nowMs: number): Effect[] {
@@ -184,28 +194,54 @@ export class SessionAgreement {
     ];
   }
 
-  #onProposal(from: PartyId, proposal: Proposal, nowMs: number): void {
-    const { committee } = this.#membership;
+  /** A proposal counts whoever brings it: whoever joins passes it on to everybody listed. */
+  #onProposal(proposal: Proposal, nowMs: number): Effect[] {
     const { attempt, nonces } = proposal;
     const startMs = Number(proposal.startMs);
     const own = this.#ownNonces.get(attempt);
     const listed = nonces.find((one) => one.party === this.#membership.self);
-    if (own === undefined || listed === undefined || !equalBytes(own.nonce, listed.nonce)) return;
-    if (nonces.length < committee.certificateQuorum || nonces.length > committee.n) return;
-    if (nonces.some((one, i) => i > 0 && one.party <= nonces[i - 1]!.party)) return;
-    if (Math.abs(startMs - nowMs) > MAX_START_SKEW_ROUNDS * this.#terms.roundMs) return;
-    const fields = this.#sessionFields(attempt, startMs, nonces);
-    if (!isSigned(this.#membership, from, proposal.signature, 'session/proposal', ...fields)) return;
-    if (!nonces.every((one) => this.#isNonceSigned(one, attempt))) return;
+    if (own === undefined || listed === undefined || !equalBytes(own.nonce, listed.nonce)) return [];
+    const { roundMs } = this.#terms;
+    const isTimely =
+      startMs >= nowMs - MAX_START.earlyRounds * roundMs && startMs <= nowMs + MAX_START.lateRounds * roundMs;
+    if (!isTimely || !this.#isProposed(proposal)) return [];
     this.#join(attempt, startMs, nonces);
+    const message = encode(agreementMessage, proposal);
+    const others = nonces.map((one) => one.party).filter((party) => party !== this.#membership.self);
+    return others.map((to) => ({ kind: 'send', to, message }));
+  }
+
+  /** Signed by its starter, over a list of at least n - t parties with their signed nonces. */
+  #isProposed({ attempt, startMs, nonces, signature }: Proposal): boolean {
+    const { committee } = this.#membership;
+    if (nonces.length < committee.certificateQuorum || nonces.length > committee.n) return false;
+    if (nonces.some((one, i) => i > 0 && one.party <= nonces[i - 1]!.party)) return false;
+    const fields = this.#sessionFields(attempt, Number(startMs), nonces);
+    return (
+      isSigned(this.#membership, this.#starterOf(attempt), signature, 'session/proposal', ...fields) &&
+      nonces.every((one) => this.#isNonceSigned(one, attempt))
+    );
+  }
+
+  /** Two lists for one attempt, both signed: no session of it can be trusted to gather everybody. */
+  #onFurtherProposal(proposal: Proposal, nowMs: number): void {
+    const session = this.#session;
+    if (session === undefined || proposal.attempt !== session.attempt || this.#isRefuted) return;
+    const startMs = Number(proposal.startMs);
+    if (!Number.isSafeInteger(startMs) || nowMs > session.startMs + ATTEMPT_ROUNDS * this.#terms.roundMs)
+      return;
+    if (this.#idOf(proposal.attempt, startMs, proposal.nonces) === session.id) return;
+    this.#isRefuted = this.#isProposed(proposal);
   }
 
   #join(attempt: number, startMs: number, nonces: readonly SignedNonce[]): void {
-    const id = tupleDigest(
-      this.#membership.primitives,
-      'session',
-      ...this.#sessionFields(attempt, startMs, nonces),
-    );
+    const id = this.#idOf(attempt, startMs, nonces);
     this.#session = { id, attempt, startMs, participants: nonces.map((one) => one.party) };
+    this.#ownNonces.clear();
+  }
+
+  #idOf(attempt: number, startMs: number, nonces: readonly SignedNonce[]): Digest {
+    const fields = this.#sessionFields(attempt, startMs, nonces);
+    return tupleDigest(this.#membership.primitives, 'session', ...fields);
   }
 }

@@ -35,7 +35,7 @@ export class ContributionStore {
 
   /** Takes values that open the dealer's commitments for sets this party holds; ignores all others. */
   take(commitments: Commitments, dealer: PartyId, values: readonly Contribution[]): void {
-    const owed = new Set(setsOwed(this.#committee, dealer, this.#self));
+    const owed = setsOwed(this.#committee, dealer, this.#self);
     const known = this.#values.get(dealer) ?? new Map<number, Uint8Array>();
     for (const { set, value } of values) {
       if (owed.has(set) && !known.has(set) && commitments.isOpening(dealer, set, value))
@@ -45,8 +45,8 @@ export class ContributionStore {
   }
 
   /** Values of `dealer` for those of the wanted sets that both this party and `holder` hold, and for no others. */
-  answer(dealer: PartyId, holder: PartyId, wanted: readonly number[]): readonly Contribution[] {
-    const allowed = new Set(setsOwed(this.#committee, dealer, holder));
+  answer(dealer: PartyId, holder: PartyId, wanted: Iterable<number>): readonly Contribution[] {
+    const allowed = setsOwed(this.#committee, dealer, holder);
     const known = this.#values.get(dealer);
     return [...new Set(wanted)].flatMap((set) => {
       const value = known?.get(set);
@@ -62,7 +62,22 @@ export class ContributionStore {
   /** Sets for which this party still lacks the dealer's value. */
   missing(dealer: PartyId): readonly number[] {
     const known = this.#values.get(dealer);
-    return setsOwed(this.#committee, dealer, this.#self).filter((set) => known?.has(set) !== true);
+    return [...setsOwed(this.#committee, dealer, this.#self)].filter((set) => known?.has(set) !== true);
+  }
+
+  /** Does this party have everything the dealer owes it? */
+  isComplete(dealer: PartyId): boolean {
+    // Only owed values that open their commitments are ever taken.
+    const held = this.#values.get(dealer)?.size ?? 0;
+    return held >= setsOwed(this.#committee, dealer, this.#self).size;
+  }
+
+  /** Everything held, for the archive; a view of live values. */
+  entries(): readonly { readonly dealer: PartyId; readonly values: readonly Contribution[] }[] {
+    return [...this.#values].map(([dealer, values]) => ({
+      dealer,
+      values: [...values].map(([set, value]) => ({ set, value })),
+    }));
   }
 
   /** Drops values that do not open these commitments: an adopted transcript may name other ones. */

@@ -11,11 +11,17 @@ import {
   u16,
   union,
 } from '../../wire/codec.ts';
-import { MAX_BROADCAST_VALUE_BYTES, type PartySignature, partySignature } from '../broadcast/messages.ts';
+import { type PartySignature, partySignature } from '../broadcast/messages.ts';
 import { type Certificate, certificateCodec } from '../certificate.ts';
 import { SEED_BYTES } from '../prss/seeds.ts';
 
-const MAX_SETS = 4096;
+/** More than any supported committee has (committee.ts). */
+const MAX_SETS = 1024;
+/** What one setup message may take, a whole transcript included. */
+export const MAX_SETUP_MESSAGE_BYTES = 4 << 20;
+/** A commitment value: one digest per set; a naming value: a few parties. */
+export const MAX_COMMITMENTS_BYTES = 32 * MAX_SETS;
+export const MAX_NAMING_BYTES = 4 + 64;
 
 /** One value c_{dealer,A}: secret, sent to holders of A only. */
 export interface Contribution {
@@ -46,18 +52,17 @@ export interface Transcript {
   readonly namings: readonly (Uint8Array | undefined)[];
 }
 
-const broadcastBody = bytes(2 * MAX_BROADCAST_VALUE_BYTES);
-const contributions: Codec<readonly Contribution[]> = list(
+const broadcastBody = bytes(2 * MAX_COMMITMENTS_BYTES);
+export const contributionsCodec: Codec<readonly Contribution[]> = list(
   struct({ set: u16, value: fixedBytes(SEED_BYTES) }),
   MAX_SETS,
 );
-const broadcastItems = list(optional(bytes(MAX_BROADCAST_VALUE_BYTES)), 64);
 
 export const transcriptCodec: Codec<Transcript> = struct({
   session: digest32,
   participants: list(party, 64),
-  commitments: broadcastItems,
-  namings: broadcastItems,
+  commitments: list(optional(bytes(MAX_COMMITMENTS_BYTES)), 64),
+  namings: list(optional(bytes(MAX_NAMING_BYTES)), 64),
 });
 
 export const namingCodec: Codec<readonly PartyId[]> = list(party, 64);
@@ -65,9 +70,9 @@ export const namingCodec: Codec<readonly PartyId[]> = list(party, 64);
 export const setupMessage: Codec<SetupMessage> = union<SetupMessage>({
   commitments: struct({ body: broadcastBody }),
   namings: struct({ body: broadcastBody }),
-  contributions: struct({ values: contributions }),
+  contributions: struct({ values: contributionsCodec }),
   ask: struct({ dealer: party, sets: list(u16, MAX_SETS) }),
-  answer: struct({ dealer: party, values: contributions }),
+  answer: struct({ dealer: party, values: contributionsCodec }),
   signature: struct({ transcript: digest32, signature: partySignature }),
   certificate: struct({ certificate: certificateCodec }),
   fetch: struct({ transcript: digest32 }),

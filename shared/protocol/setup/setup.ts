@@ -1,13 +1,22 @@
 import { KmsError } from '../../errors.ts';
 import type { Digest, KeyId, PartyId } from '../../ids.ts';
 import { bytes, type Codec, decode, digest32, encode, key as keyCodec, struct } from '../../wire/codec.ts';
+import { tokenBucket } from '../allowance.ts';
 import { Broadcast } from '../broadcast/broadcast.ts';
 import { type Certificate, CertificateCollector } from '../certificate.ts';
 import type { Effect, Membership, Rng } from '../machine.ts';
 import type { KeySeeds } from '../prss/seeds.ts';
 import type { Session } from '../session/agreement.ts';
+import { archiveName, SeedArchive } from './archive.ts';
 import { ContributionStore } from './contributions.ts';
-import { namingCodec, type SetupMessage, setupMessage, type Transcript } from './messages.ts';
+import {
+  MAX_COMMITMENTS_BYTES,
+  MAX_NAMING_BYTES,
+  namingCodec,
+  type SetupMessage,
+  setupMessage,
+  type Transcript,
+} from './messages.ts';
 import { Commitments, dealersIn, transcriptDigest } from './transcript.ts';
 
 export interface SetupTerms {
@@ -16,6 +25,9 @@ export interface SetupTerms {
   readonly key: KeyId;
   readonly roundMs: number;
 }
+
+/** Answers to one peer's questions per round: one for each dealer, and the transcript. */
+const ANSWERS_PER_PEER = 64;
 
 /** A party that sees too few dealers waits this many rounds for a certificate of those that see more. */
 const ABORT_ROUNDS = 4;
@@ -36,6 +48,32 @@ export const seedRecordCodec: Codec<SeedRecord> = struct({
 });
 
 export const seedRecordName = (key: KeyId): string => `keys/${key}/seeds`;
+
+/** The effects that make seeds, and what others may still need, durable: the seeds last, since they are signed for. */
+export function sealSeeds(of: {
+  readonly key: KeyId;
+  readonly session: Digest;
+  readonly archive: SeedArchive;
+  readonly seeds: KeySeeds;
+}): Effect[] {
+  const { key, session, archive } = of;
+  const archived = archive.encode();
+  const record = of.seeds.useBytes((seeds) =>
+    encode(seedRecordCodec, { key, session, transcript: archive.digest, seeds }),
+  );
+  const effects: Effect[] = [{ kind: 'persist', name: seedRecordName(key), record }];
+  return archived === undefined
+    ? effects
+    : [{ kind: 'persist', name: archiveName(key), record: archived }, ...effects];
+}
+
+/** What a party holds of one key's setup. */
+export interface HeldSeeds {
+  readonly transcript: Digest;
+  readonly seeds: KeySeeds;
+  /** Undefined when every member has its seeds. */
+  readonly archive: SeedArchive | undefined;
+}
 
 export interface SetupOutput {
   readonly transcript: Digest;
@@ -58,6 +96,7 @@ export class SeedSetup {
   readonly #commitmentStep: Broadcast;
   readonly #namingStep: Broadcast;
   readonly #store: ContributionStore;
+  readonly #mayAnswer: (to: PartyId, nowMs: number) => boolean;
   readonly #collector: CertificateCollector;
   /** Openings that arrived before the commitments were known. */
   readonly #early = new Map<PartyId, Extract<SetupMessage, { kind: 'contributions' }>>();
@@ -69,6 +108,8 @@ export class SeedSetup {
   #nextAskMs: number;
   #abortMs: number | undefined;
   #seeds: KeySeeds | undefined;
+  #archive: SeedArchive | undefined;
+  #hasOpened = false;
 
   constructor(membership: Membership, terms: SetupTerms, rng: Rng) {
     this.#membership = membership;
@@ -76,14 +117,21 @@ export class SeedSetup {
     const { id, participants, startMs } = terms.session;
     const { roundMs } = terms;
     const common = { session: id, participants, roundMs };
-    this.#commitmentStep = new Broadcast(membership, { ...common, step: 'setup/commitments', startMs });
+    this.#commitmentStep = new Broadcast(membership, {
+      ...common,
+      step: 'setup/commitments',
+      startMs,
+      maxValueBytes: MAX_COMMITMENTS_BYTES,
+    });
     this.#nextAskMs = this.#commitmentStep.endMs + roundMs;
     const namingStartMs = this.#commitmentStep.endMs + 3 * roundMs;
     this.#namingStep = new Broadcast(membership, {
       ...common,
       step: 'setup/namings',
       startMs: namingStartMs,
+      maxValueBytes: MAX_NAMING_BYTES,
     });
+    this.#mayAnswer = tokenBucket(ANSWERS_PER_PEER, roundMs);
     this.#collector = new CertificateCollector(membership, { domain: 'transcript', scope: id });
     this.#store = new ContributionStore(membership.committee, membership.self);
     this.#store.draw(rng);
@@ -96,10 +144,10 @@ export class SeedSetup {
     return certificate && { transcript: certificate.statement, certificate, seeds: this.#seeds };
   }
 
-  /** Seeds this party has made durable, certified or not. */
-  get held(): { readonly transcript: Digest; readonly seeds: KeySeeds } | undefined {
-    if (this.#seeds === undefined || this.#transcript === undefined) return undefined;
-    return { transcript: this.#transcript.digest, seeds: this.#seeds };
+  /** Seeds this party has made durable, certified or not, and what others may still need to make theirs. */
+  get held(): HeldSeeds | undefined {
+    if (this.#seeds === undefined || this.#archive === undefined) return undefined;
+    return { transcript: this.#archive.digest, seeds: this.#seeds, archive: this.#archive };
   }
 
   get nextWakeMs(): number | undefined {
@@ -134,9 +182,9 @@ export class SeedSetup {
     return [...commitments, ...namings, ...this.#advance(nowMs)];
   }
 
-  /** Erases the contributions; the seeds belong to the output's taker. */
+  /** Erases the contributions, unless they went into the archive; that and the seeds belong to who takes `held`. */
   [Symbol.dispose](): void {
-    this.#store[Symbol.dispose]();
+    if (this.#archive === undefined) this.#store[Symbol.dispose]();
     for (const { values } of this.#early.values()) for (const { value } of values) value.fill(0);
   }
 
@@ -151,7 +199,7 @@ export class SeedSetup {
         else this.#store.take(this.#commitments, from, message.values);
         return [];
       case 'ask': {
-        if (this.#commitments === undefined) return [];
+        if (this.#commitments === undefined || !this.#mayAnswer(from, nowMs)) return [];
         const values = this.#store.answer(message.dealer, from, message.sets);
         return values.length === 0
           ? []
@@ -170,7 +218,7 @@ export class SeedSetup {
           ? []
           : [this.#send(from, { kind: 'fetch', transcript: message.certificate.statement })];
       case 'fetch':
-        if (this.#transcript?.digest !== message.transcript) return [];
+        if (this.#transcript?.digest !== message.transcript || !this.#mayAnswer(from, nowMs)) return [];
         return [this.#send(from, { kind: 'transcript', transcript: this.#transcript.value })];
       case 'transcript':
         this.#adopt(message.transcript);
@@ -187,11 +235,14 @@ export class SeedSetup {
   /** Whatever can go on, goes on. */
   #advance(nowMs: number): Effect[] {
     const effects: Effect[] = [];
-    if (this.#commitments === undefined && this.#commitmentStep.outcome !== undefined)
-      effects.push(...this.#open());
+    if (!this.#hasOpened && this.#commitmentStep.outcome !== undefined) effects.push(...this.#open(nowMs));
+    if (this.#transcript === undefined && this.#abortMs !== undefined && nowMs >= this.#abortMs) {
+      throw new KmsError('SETUP_ABORTED', 'too few dealers are left; the key generation starts again');
+    }
     if (this.#commitments === undefined) return effects;
     effects.push(...this.#ask(nowMs), ...this.#name(nowMs));
-    if (this.#transcript === undefined && this.#namingStep.outcome !== undefined) this.#conclude(nowMs);
+    const canConclude = this.#transcript === undefined && this.#abortMs === undefined;
+    if (canConclude && this.#namingStep.outcome !== undefined) this.#conclude(nowMs);
     effects.push(...this.#sign());
     const certificate = this.#collector.certificate;
     if (certificate !== undefined && this.#isCertified && !this.#hasSentCertificate) {
@@ -202,11 +253,13 @@ export class SeedSetup {
   }
 
   /** The commitment broadcast has ended: only now may values leave, each to the holders of its set. */
-  #open(): Effect[] {
+  #open(nowMs: number): Effect[] {
     const { id } = this.#terms.session;
     const { primitives, committee } = this.#membership;
-    this.#commitments = new Commitments(primitives, committee, id, this.#commitmentStep.outcome ?? []);
+    this.#hasOpened = true;
+    this.#commitments ??= new Commitments(primitives, committee, id, this.#commitmentStep.outcome ?? []);
     this.#takeEarly(this.#commitments);
+    if (this.#commitments.dealers.length < committee.certificateQuorum) this.#expectAbort(nowMs);
     return this.#others.map((to) => this.#send(to, { kind: 'contributions', values: this.#store.owed(to) }));
   }
 
@@ -221,7 +274,11 @@ export class SeedSetup {
   }
 
   get #lacking(): readonly PartyId[] {
-    return this.#awaited.filter((dealer) => this.#store.missing(dealer).length > 0);
+    return this.#awaited.filter((dealer) => !this.#store.isComplete(dealer));
+  }
+
+  get #isLacking(): boolean {
+    return this.#awaited.some((dealer) => !this.#store.isComplete(dealer));
   }
 
   /** Asks the other participants, who answer with what both hold, once a round while something is lacking. */
@@ -236,7 +293,7 @@ export class SeedSetup {
   /** Names nobody as soon as nothing is lacking, and whoever is lacking when the time is over. */
   #name(nowMs: number): Effect[] {
     const isOver = nowMs >= this.#commitmentStep.endMs + 3 * this.#terms.roundMs;
-    if (this.#hasNamed || (this.#lacking.length > 0 && !isOver)) return [];
+    if (this.#hasNamed || (this.#isLacking && !isOver)) return [];
     this.#hasNamed = true;
     return this.#wrap('namings', this.#namingStep.propose(encode(namingCodec, this.#lacking), nowMs));
   }
@@ -250,11 +307,11 @@ export class SeedSetup {
       commitments: participants.map((party) => this.#commitmentStep.outcome?.get(party)),
       namings: participants.map((party) => this.#namingStep.outcome?.get(party)),
     });
-    if (isFormed) return;
+    if (!isFormed) this.#expectAbort(nowMs);
+  }
+
+  #expectAbort(nowMs: number): void {
     this.#abortMs ??= nowMs + ABORT_ROUNDS * this.#terms.roundMs;
-    if (nowMs >= this.#abortMs) {
-      throw new KmsError('SETUP_ABORTED', 'too few dealers are left; the key generation starts again');
-    }
   }
 
   /** @returns false if fewer than n - t dealers are left */
@@ -279,23 +336,26 @@ export class SeedSetup {
     this.#takeEarly(this.#commitments);
     this.#seeds?.[Symbol.dispose]();
     this.#seeds = undefined;
+    this.#archive = undefined;
   }
 
-  /** Derives and seals the seeds of this transcript, then signs it, once. */
+  /** Derives and seals the seeds of this transcript, then signs it, once, unless another one is certified. */
   #sign(): Effect[] {
-    if (this.#transcript === undefined || this.#seeds !== undefined || this.#lacking.length > 0) return [];
-    const { primitives } = this.#membership;
+    if (this.#transcript === undefined || this.#seeds !== undefined || this.#isLacking) return [];
     const { session, key } = this.#terms;
-    const { digest, dealers } = this.#transcript;
-    this.#seeds = this.#store.deriveSeeds(primitives, session.id, digest, dealers, key);
-    const record = this.#seeds.useBytes((seeds) =>
-      encode(seedRecordCodec, { key, session: session.id, transcript: digest, seeds }),
-    );
-    const sealed: Effect = { kind: 'persist', name: seedRecordName(key), record };
-    if (this.#hasSigned) return [sealed];
+    const { digest, value } = this.#transcript;
+    const archive = new SeedArchive(this.#membership, key, digest, this.#store);
+    archive.setTranscript(value);
+    const held = archive.deriveSeeds();
+    if (held === undefined) return [];
+    this.#seeds = held;
+    this.#archive = archive;
+    const sealed = sealSeeds({ key, session: session.id, archive, seeds: held });
+    const certified = this.#collector.certificate?.statement;
+    if (this.#hasSigned || (certified !== undefined && certified !== digest)) return sealed;
     this.#hasSigned = true;
     const signature = this.#collector.sign(digest);
-    return [sealed, ...this.#sendToOthers({ kind: 'signature', transcript: digest, signature })];
+    return [...sealed, ...this.#sendToOthers({ kind: 'signature', transcript: digest, signature })];
   }
 
   get #others(): readonly PartyId[] {

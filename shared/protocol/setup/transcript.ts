@@ -88,8 +88,16 @@ function namedIn(value: Uint8Array | undefined): readonly PartyId[] | 'everyone'
   }
 }
 
-/** Sets A for which `dealer` owes `holder` a value: neither is in A. */
-export function setsOwed(of: Committee, dealer: PartyId, holder: PartyId): readonly number[] {
+const knownDebts = new WeakMap<Committee, Map<string, ReadonlySet<number>>>();
+
+/** Sets A for which `dealer` owes `holder` a value: neither is in A. In ascending order. */
+export function setsOwed(of: Committee, dealer: PartyId, holder: PartyId): ReadonlySet<number> {
+  const byPair = knownDebts.get(of) ?? new Map<string, ReadonlySet<number>>();
+  knownDebts.set(of, byPair);
+  const pair = `${dealer}/${holder}`;
   const sets = corruptSets(of);
-  return setsHeldBy(of, holder).filter((set) => !sets[set]?.includes(dealer));
+  const known =
+    byPair.get(pair) ?? new Set(setsHeldBy(of, holder).filter((set) => !sets[set]?.includes(dealer)));
+  byPair.set(pair, known);
+  return known;
 }

@@ -13,7 +13,7 @@ import type { UserPrivateKey } from './user-key.ts';
 export interface UserDecryptionInput {
   readonly scope: ShareScope;
   readonly committee: Committee;
-  /** Ed25519 identity keys from the manifest. */
+  /** Ed25519 identity keys from the configuration. */
   readonly identities: ReadonlyMap<PartyId, Uint8Array>;
   readonly privateKey: UserPrivateKey;
   readonly primitives: Hashes & Verifier;

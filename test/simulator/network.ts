@@ -1,0 +1,101 @@
+import { ed25519Signer, nodePrimitives } from '../../enclave/primitives.ts';
+import { digest, epochId, partyId } from '../../shared/ids.ts';
+import { ConfigurationChain } from '../../shared/network/chain.ts';
+import type { Configuration, Measurement } from '../../shared/network/configuration.ts';
+import { type Genesis, NO_GATEWAY, networkIdOf } from '../../shared/network/genesis.ts';
+import { governanceQuorum } from '../../shared/network/governance.ts';
+import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
+import type { Signer } from '../../shared/primitives.ts';
+import { NO_DIGEST } from '../../shared/protocol/statement.ts';
+
+/** A measurement that differs from those of other seeds. */
+export function measurement(seed: number): Measurement {
+  return {
+    pcr0: new Uint8Array(48).fill(seed),
+    pcr1: new Uint8Array(48).fill(seed + 1),
+    pcr2: new Uint8Array(48).fill(seed + 2),
+  };
+}
+
+/** Operators 1..n; a generation gives other keys. */
+export function operators(n: number, generation = 1): readonly Signer[] {
+  return Array.from({ length: n }, (_, i) =>
+    ed25519Signer(new Uint8Array(32).fill(i + 1).fill(0xa0 + generation, 0, 1)),
+  );
+}
+
+export function governanceOf(signers: readonly Signer[]): Genesis['governance'] {
+  return { keys: signers.map(({ publicKey }) => publicKey), quorum: governanceQuorum(signers.length) };
+}
+
+export function mockGenesis(signers: readonly Signer[], change: Partial<Genesis> = {}): Genesis {
+  return {
+    name: 'test',
+    class: 'mock',
+    attestationRoot: digest('ab'.repeat(32)),
+    gateway: NO_GATEWAY,
+    governance: governanceOf(signers),
+    measurementDelayBlocks: 100,
+    rpc: { k: 0, endpoints: [] },
+    ...change,
+  };
+}
+
+/** Configuration 0. */
+export function founding(
+  genesis: Genesis,
+  members: readonly { readonly identity: Uint8Array; readonly address: string }[],
+  change: Partial<Configuration> = {},
+): Configuration {
+  return {
+    number: 0,
+    networkId: networkIdOf(nodePrimitives, genesis),
+    predecessor: NO_DIGEST,
+    epoch: epochId(0),
+    t: Math.floor((members.length - 1) / 3),
+    members: members.map(({ identity, address }, i) => ({ party: partyId(i + 1), identity, address })),
+    measurements: [measurement(10)],
+    activationBlock: 0,
+    overlapUntilBlock: 0,
+    governance: genesis.governance,
+    rpc: genesis.rpc,
+    custodians: [],
+    ...change,
+  };
+}
+
+/** The configuration after the chain's newest one: 10 blocks after its window, with a window of 20 blocks. */
+export function successor(chain: ConfigurationChain, change: Partial<Configuration> = {}): Configuration {
+  const { digest: predecessor, signed } = chain.newest;
+  const { number, overlapUntilBlock } = signed.configuration;
+  return {
+    ...signed.configuration,
+    number: number + 1,
+    predecessor,
+    activationBlock: overlapUntilBlock + 10,
+    overlapUntilBlock: overlapUntilBlock + 30,
+    ...change,
+  };
+}
+
+/** Signed by exactly these of the signing governance's keys. */
+export function signedBy(
+  signers: readonly Signer[],
+  configuration: Configuration,
+  signing: Genesis['governance'] = governanceOf(signers),
+): SignedConfiguration {
+  return signers.reduce<SignedConfiguration>(
+    (so, key) => signConfiguration(nodePrimitives, key, signing, so),
+    { configuration, signatures: [] },
+  );
+}
+
+/** A mock network of these nodes, founded. */
+export function foundedChain(
+  members: readonly { readonly identity: Uint8Array; readonly address: string }[],
+  change: Partial<Genesis> = {},
+): ConfigurationChain {
+  const signers = operators(4);
+  const genesis = mockGenesis(signers, change);
+  return ConfigurationChain.of(nodePrimitives, genesis, [signedBy(signers, founding(genesis, members))]);
+}
