@@ -1,3 +1,5 @@
+import type { Measurement } from '../../network/configuration.ts';
+import { fromHex } from '../../wire/bytes.ts';
 import { type AttestationRoot, pinnedRoot } from '../root.ts';
 
 /**
@@ -21,3 +23,16 @@ const mockRoot: AttestationRoot = pinnedRoot({
 
 /** The roots of this build; `#roots` names this file under the condition `default`. */
 export const ROOTS: readonly AttestationRoot[] = [mockRoot];
+
+/** What every mock enclave reports as its image: SHA-384 of a text with a version (a test holds them to it). */
+export const MOCK_MEASUREMENT: Measurement = {
+  pcr0: fromHex(
+    'b7dd5384b97e9630fcee88e1a068a3b3b5e48e3190e11b7b' + '7285963b5a51f77d3fe49937a6ca9b9da08fab1e0f3d45e4',
+  ),
+  pcr1: fromHex(
+    'fcb7f0036091d89184f8f2ce4b9147b02cf617feedc473ca' + 'f36934459a7a869f633f1e77275285834a34d4d1322eef2c',
+  ),
+  pcr2: fromHex(
+    'd9e7b011b20181ad93041ae25ee2c3dbe7545d7895777d94' + '2e9668708709a72cf908a36c082e69b264aa3cdf8893839f',
+  ),
+};
