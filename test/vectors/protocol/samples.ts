@@ -9,6 +9,8 @@ import { certifiedKeyCodec, type KeyRecord, keyRecordCodec } from '../../../shar
 import { type KeyRequest, keyRequestCodec } from '../../../shared/protocol/keygen/request.ts';
 import { type PeerMessage, peerMessage } from '../../../shared/protocol/peer-message.ts';
 import { type AgreementMessage, agreementMessage } from '../../../shared/protocol/session/messages.ts';
+import { SeedArchive } from '../../../shared/protocol/setup/archive.ts';
+import { ContributionStore } from '../../../shared/protocol/setup/contributions.ts';
 import {
   namingCodec,
   type SetupMessage,
@@ -17,8 +19,10 @@ import {
   transcriptCodec,
 } from '../../../shared/protocol/setup/messages.ts';
 import { seedRecordCodec } from '../../../shared/protocol/setup/setup.ts';
+import { transcriptDigest } from '../../../shared/protocol/setup/transcript.ts';
 import { type SealedShare, sealedShareCodec } from '../../../shared/protocol/user-decryption/sealed-share.ts';
 import { type Codec, encode } from '../../../shared/wire/codec.ts';
+import { seededRng } from '../../simulator/random.ts';
 import { memberships } from '../../simulator/simulation.ts';
 
 /** A wire type or sealed record: its codec, absent where the module keeps it, and the bytes of one value. */
@@ -41,6 +45,7 @@ const hex = (byte: string): string => byte.repeat(32);
 const session = digest(hex('51'));
 const statement = digest(hex('52'));
 const key = keyId(hex('53'));
+const ofKey = { key, attempt: 3 };
 const [one, two, three] = [partyId(1), partyId(2), partyId(3)];
 const signature = filled(64, 1);
 const by = { party: two, signature };
@@ -120,11 +125,12 @@ const keygen: EveryKind<KeygenMessage> = {
   share: { kind: 'share', session, name: 'relin-h0/0', share: words(1n, 2n, 3n), signature },
   'round-one': { kind: 'round-one', session, statement, by },
   'round-one-certificate': { kind: 'round-one-certificate', session, certificate },
-  'key-signature': { kind: 'key-signature', key, statement, by },
-  'key-certificate': { kind: 'key-certificate', key, certificate },
-  query: { kind: 'query', key },
-  fetch: { kind: 'fetch', key, offset: 4_194_304 },
-  chunk: { kind: 'chunk', key, offset: 5, total: 20, bytes: filled(15, 6) },
+  'key-signature': { kind: 'key-signature', ...ofKey, statement, by },
+  'key-certificate': { kind: 'key-certificate', ...ofKey, certificate, holdsSeeds: true },
+  query: { kind: 'query', ...ofKey },
+  fetch: { kind: 'fetch', ...ofKey, offset: 4_194_304 },
+  chunk: { kind: 'chunk', ...ofKey, offset: 5, total: 20, bytes: filled(15, 6) },
+  archive: { kind: 'archive', ...ofKey, body: filled(16, 7) },
 };
 const peer: EveryKind<PeerMessage> = {
   keygen: { kind: 'keygen', purpose: statement, body: filled(14, 5) },
@@ -171,6 +177,18 @@ const result = {
   value: encodeValueBytes({ kind: 'scalar', value: 77n }),
 };
 
+/** The archive of a setup in which party 1 alone has spoken so far. */
+function archiveRecord(): Uint8Array {
+  const { primitives } = member;
+  const store = new ContributionStore(member.committee, one);
+  store.draw(seededRng('archive'));
+  const commitments = [store.commit(primitives, session), undefined, undefined];
+  const dealt = { ...transcript, commitments };
+  const archive = new SeedArchive(member, key, transcriptDigest(primitives, dealt), store);
+  archive.setTranscript(dealt);
+  return archive.encode()!;
+}
+
 /** One value at least of every wire type and sealed record of shared/protocol. */
 export const samples: readonly Sample[] = [
   ...samplesOf('broadcast', broadcastMessage, broadcast),
@@ -188,6 +206,7 @@ export const samples: readonly Sample[] = [
   sample('key record', keyRecordCodec, record),
   sample('certified key', certifiedKeyCodec, { record, certificate }),
   sample('sealed share', sealedShareCodec, sealedShare),
+  { name: 'seed archive', codec: undefined, bytes: archiveRecord() },
   { name: 'signed result', codec: undefined, bytes: signResult(member, result, [three]) },
   { name: 'scalar value', codec: undefined, bytes: result.value },
   {
