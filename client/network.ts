@@ -1,7 +1,8 @@
-import { type Committee, committee } from '../shared/committee.ts';
+import type { Committee } from '../shared/committee.ts';
 import { type ErrorCode, KmsError } from '../shared/errors.ts';
 import type { PartyId } from '../shared/ids.ts';
-import { type Manifest, networkIdOf } from '../shared/manifest.ts';
+import type { ConfigurationChain } from '../shared/network/chain.ts';
+import { committeeOf, type Member } from '../shared/network/configuration.ts';
 import { noble } from '../shared/noble.ts';
 import type { Electorate } from '../shared/protocol/certificate.ts';
 import { type Fault, faultOf, listed, meaningOf } from './fault.ts';
@@ -29,27 +30,34 @@ export const PATIENCE: Patience = { timeoutMs: 60_000, graceMs: 400 };
 /** How long one node may keep the others from being asked. */
 const NEXT_NODE_MS = 3000;
 
-/** All nodes of one network, as its manifest names them; asks them all at the same time, trusts none of them. */
+/** All nodes of one network, as its newest configuration names them; asks them all at the same time, trusts none of them. */
 export class Network {
-  readonly manifest: Manifest;
+  readonly chain: ConfigurationChain;
+  readonly members: readonly Member[];
   readonly committee: Committee;
   readonly electorate: Electorate;
   readonly #channels: readonly NodeChannel[];
   readonly #patience: Patience;
 
-  /** @throws {KmsError} BAD_MANIFEST */
-  constructor(manifest: Manifest, patience: Patience = PATIENCE) {
-    this.manifest = manifest;
-    this.committee = committee(manifest.n, manifest.t);
-    const networkId = networkIdOf(noble, manifest);
+  constructor(chain: ConfigurationChain, patience: Patience = PATIENCE) {
+    const { configuration } = chain.newest.signed;
+    this.chain = chain;
+    this.members = configuration.members;
+    this.committee = committeeOf(configuration);
     this.electorate = {
-      networkId,
-      epoch: manifest.epoch,
+      networkId: chain.networkId,
+      configuration: chain.epochStart.digest,
+      epoch: configuration.epoch,
       committee: this.committee,
-      identities: new Map(manifest.parties.map(({ party, identity }) => [party, identity])),
+      identities: new Map(this.members.map(({ party, identity }) => [party, identity])),
       primitives: { ...noble, aes256: noCipher },
     };
-    this.#channels = manifest.parties.map((member) => new NodeChannel(member, networkId));
+    // A client sees no chain: while a member moves it may be at its new address already, or still at the old one.
+    const places = chain.links.slice(-2).map(({ signed }) => signed.configuration.members);
+    this.#channels = this.members.map(({ party, identity }, i) => {
+      const addresses = [...new Set(places.map((members) => members[i]!.address).reverse())];
+      return new NodeChannel({ party, identity, addresses }, chain.networkId);
+    });
     this.#patience = patience;
   }
 

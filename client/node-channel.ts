@@ -6,13 +6,21 @@ import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-no
 import { parseAddress } from '../shared/address.ts';
 import { verifyNodeIdentity } from '../shared/attestation/certificate.ts';
 import { KmsError } from '../shared/errors.ts';
-import type { Digest } from '../shared/ids.ts';
-import type { ManifestParty } from '../shared/manifest.ts';
+import type { Digest, PartyId } from '../shared/ids.ts';
 import { noble } from '../shared/noble.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
 import { NodeService } from '../shared/wire/generated/kms/v1/node_pb.js';
 
 export type NodeClient = Client<typeof NodeService>;
+
+/** Whom to reach, and where to look for it, the likeliest address first. */
+export interface NodePlace {
+  readonly party: PartyId;
+  /** Ed25519, 32 bytes */
+  readonly identity: Uint8Array;
+  /** `host:port`, one or more */
+  readonly addresses: readonly string[];
+}
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const WINDOW_BYTES = 16 << 20;
@@ -25,13 +33,13 @@ const MAX_MESSAGE_BYTES = 16 << 20;
  * Connects at the first call, and again after the connection was lost.
  */
 export class NodeChannel {
-  readonly member: ManifestParty;
+  readonly member: NodePlace;
   readonly #networkId: Digest;
   #socket: tls.TLSSocket | undefined;
   #opening: Promise<NodeClient> | undefined;
   #manager: Http2SessionManager | undefined;
 
-  constructor(member: ManifestParty, networkId: Digest) {
+  constructor(member: NodePlace, networkId: Digest) {
     this.member = member;
     this.#networkId = networkId;
   }
@@ -54,13 +62,12 @@ export class NodeChannel {
   }
 
   async #open(): Promise<NodeClient> {
-    const { address } = this.member;
-    const socket = await this.#connect();
+    const socket = await this.#reach();
     socket.once('close', () => {
       if (this.#socket === socket) this.close();
     });
     this.#socket = socket;
-    const baseUrl = `https://${address}`;
+    const baseUrl = 'https://node';
     const settings = { initialWindowSize: WINDOW_BYTES };
     const manager = new Http2SessionManager(baseUrl, {}, { createConnection: () => socket, settings });
     this.#manager = manager;
@@ -73,15 +80,27 @@ export class NodeChannel {
     return createClient(NodeService, transport);
   }
 
-  async #connect(): Promise<tls.TLSSocket> {
-    const { party, address } = this.member;
+  async #reach(): Promise<tls.TLSSocket> {
+    let failure: unknown;
+    for (const address of this.member.addresses) {
+      try {
+        return await this.#connect(address);
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    throw failure;
+  }
+
+  async #connect(address: string): Promise<tls.TLSSocket> {
+    const { party } = this.member;
     const raw = net.connect(parseAddress(address));
     const socket = tls.connect({
       socket: raw,
       minVersion: 'TLSv1.3',
       ecdhCurve: 'X25519MLKEM768',
       ALPNProtocols: ['h2'],
-      // Node's own check knows certificate authorities only; the manifest is ours (below).
+      // Node's own check knows certificate authorities only; the configuration is ours (below).
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     });

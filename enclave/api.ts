@@ -5,10 +5,18 @@ export interface NodeDescription {
   /** Ed25519 public key, 32 bytes. */
   readonly identity: Uint8Array;
   /** Undefined before the node has joined. */
-  readonly network: { readonly id: Digest; readonly party: PartyId; readonly epoch: EpochId } | undefined;
+  readonly network: JoinedNetwork | undefined;
   readonly connectedPeers: readonly PartyId[];
   readonly keyIds: readonly KeyId[];
   readonly phase: string;
+}
+
+export interface JoinedNetwork {
+  readonly id: Digest;
+  readonly party: PartyId;
+  readonly epoch: EpochId;
+  /** The newest configuration that the node has accepted. */
+  readonly configuration: { readonly number: number; readonly digest: Digest };
 }
 
 export type GaloisChoice = 'none' | 'sum' | 'all';
@@ -44,8 +52,11 @@ export interface UserDecryptionRequest extends DecryptionRequest {
  */
 export interface NodeApi {
   describe(): Promise<NodeDescription>;
-  /** Same manifest again: same answer. @throws {KmsError} BAD_MANIFEST for another one or one without this node */
-  join(manifest: Uint8Array): Promise<{ readonly networkId: Digest; readonly party: PartyId }>;
+  /**
+   * Canonical genesis and configurations 0, 1, 2, ...; afterwards the same genesis with any later ones. What is known is
+   * answered as before. @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT
+   */
+  join(genesis: Uint8Array, configurations: readonly Uint8Array[]): Promise<JoinedNetwork>;
   generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress>;
   listKeys(): Promise<readonly KeyId[]>;
   /** Canonical bytes of the certified public record. @throws {KmsError} UNKNOWN_KEY */

@@ -1,7 +1,10 @@
 import { parseArgs } from 'node:util';
+import { openPlatform } from '#platform';
+import { ROOTS } from '#roots';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { Kernel } from '../shared/math/kernel/kernel.ts';
 import { readEnclaveConfig } from './config.ts';
+import type { Build } from './configurations.ts';
 import { UnixLink } from './link/unix.ts';
 import { stdoutLog } from './log.ts';
 import { Node, type NodeParts } from './node.ts';
@@ -9,7 +12,7 @@ import { nodePrimitives, systemRng } from './primitives.ts';
 import { DirectoryStore } from './store/directory-store.ts';
 
 /**
- * Runs a mock enclave, `--config <file>`, until SIGTERM or SIGINT.
+ * Runs an enclave, `--config <file>`, until SIGTERM or SIGINT.
  * @param parts replaces parts of the node: for tests that need one that lies
  */
 export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
@@ -33,8 +36,10 @@ async function standardParts(): Promise<NodeParts> {
   if (values.config === undefined) throw new KmsError('BAD_INPUT', 'usage: enclave/main.ts --config <file>');
   const { dataDirectory, socketDirectory, roundMs, openingMs } = await readEnclaveConfig(values.config);
   stdoutLog('info', 'started', { pid: process.pid });
+  const platform = await openPlatform();
   return {
-    store: await DirectoryStore.open(dataDirectory, systemRng),
+    build: thisBuild(),
+    store: await DirectoryStore.open(dataDirectory, await platform.sealingKey(dataDirectory), systemRng),
     link: new UnixLink(socketDirectory),
     primitives: nodePrimitives,
     rng: systemRng,
@@ -44,4 +49,10 @@ async function standardParts(): Promise<NodeParts> {
     roundMs,
     openingMs,
   };
+}
+
+function thisBuild(): Build {
+  const [root] = ROOTS;
+  if (root === undefined) throw new KmsError('INTERNAL', 'this build pins no root');
+  return { class: root.class, attestationRoot: root.sha256 };
 }

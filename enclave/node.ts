@@ -1,18 +1,20 @@
 import type { Duplex } from 'node:stream';
-import { committee } from '../shared/committee.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
-import { type Digest, digest, type KeyId, type PartyId } from '../shared/ids.ts';
+import { digest, type KeyId, type PartyId } from '../shared/ids.ts';
 import type { Link } from '../shared/link.ts';
 import type { Log } from '../shared/log.ts';
-import { decodeManifest, encodeManifest, type Manifest, networkIdOf, partyOf } from '../shared/manifest.ts';
 import type { Kernel } from '../shared/math/kernel/kernel.ts';
+import type { ConfigurationChain } from '../shared/network/chain.ts';
+import { chainHeadOf } from '../shared/network/chain-head.ts';
+import { committeeOf } from '../shared/network/configuration.ts';
 import type { Primitives, Rng, Signer } from '../shared/primitives.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
-import { equalBytes, toHex } from '../shared/wire/bytes.ts';
+import { toHex } from '../shared/wire/bytes.ts';
 import { decode } from '../shared/wire/codec.ts';
 import type {
   DecryptionRequest,
+  JoinedNetwork,
   KeyProgress,
   KeyRequest,
   NodeApi,
@@ -20,13 +22,16 @@ import type {
   UserDecryptionRequest,
 } from './api.ts';
 import { Ceremonies } from './ceremonies.ts';
+import { type Build, Configurations } from './configurations.ts';
 import { DecryptionDesk } from './decryption-desk.ts';
 import { type DecryptorFactory, honestDecryptor, KeyRing } from './key-ring.ts';
 import { NodeNetwork } from './net/node-network.ts';
+import { Roster } from './net/roster.ts';
 import { ed25519Signer } from './primitives.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 
 export interface NodeParts {
+  readonly build: Build;
   readonly store: SealedStore;
   readonly link: Link<Duplex>;
   readonly primitives: Primitives;
@@ -42,12 +47,10 @@ export interface NodeParts {
 }
 
 const IDENTITY = 'node/identity';
-const MANIFEST = 'node/manifest';
 
 /** What exists once the node is a member of a network. */
 interface Joined {
   readonly membership: Membership;
-  readonly manifest: Manifest;
   readonly keys: KeyRing;
   readonly ceremonies: Ceremonies;
   readonly desk: DecryptionDesk;
@@ -60,30 +63,43 @@ interface Joined {
 export class Node implements NodeApi {
   readonly #parts: NodeParts;
   readonly #identity: Signer;
+  readonly #configurations: Configurations;
   #network: NodeNetwork | undefined;
   #joined: Joined | undefined;
-  /** Joining is one at a time: two callers with two manifests must not both succeed. */
+  /** Joining is one at a time: two callers with two networks must not both succeed. */
   #joining: Promise<unknown> = Promise.resolve();
 
-  private constructor(parts: NodeParts, identity: Signer) {
+  private constructor(parts: NodeParts, identity: Signer, configurations: Configurations) {
     this.#parts = parts;
     this.#identity = identity;
+    this.#configurations = configurations;
   }
 
   /** Opens the node; a node that has joined before continues in its network. */
   static async open(parts: NodeParts): Promise<Node> {
-    const { store, link, primitives, rng, log } = parts;
-    const node = new Node(parts, await loadIdentity(store, rng));
-    const manifest = await store.get(MANIFEST);
+    const { store, link, primitives, rng, build, nowMs, log } = parts;
+    const identity = await loadIdentity(store, rng);
+    const configurations = await Configurations.open({
+      store,
+      crypto: primitives,
+      identity: identity.publicKey,
+      build,
+      head: chainHeadOf(build.class, nowMs),
+    });
+    const node = new Node(parts, identity, configurations);
+    // Whoever asks to join already now waits until the node is where its store says it is.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    node.#joining = promise;
     node.#network = await NodeNetwork.open({
       link,
-      identity: node.#identity,
+      identity,
       crypto: primitives,
       rng,
       api: node,
       log,
     });
-    if (manifest !== undefined) await node.#enter(decodeManifest(manifest));
+    if (configurations.chain !== undefined) await node.#follow(configurations.chain);
+    resolve();
     log('info', 'node-open', { step: node.#phase });
     return node;
   }
@@ -94,22 +110,18 @@ export class Node implements NodeApi {
   }
 
   async describe(): Promise<NodeDescription> {
-    const joined = this.#joined;
+    const { chain } = this.#configurations;
     return {
       identity: this.#identity.publicKey,
-      network: joined && {
-        id: joined.membership.networkId,
-        party: joined.membership.self,
-        epoch: joined.membership.epoch,
-      },
+      network: chain && this.#joinedNetwork(chain),
       connectedPeers: this.#network?.peers?.connected() ?? [],
-      keyIds: joined?.keys.ids ?? [],
+      keyIds: this.#joined?.keys.ids ?? [],
       phase: this.#phase,
     };
   }
 
-  join(manifest: Uint8Array): Promise<{ readonly networkId: Digest; readonly party: PartyId }> {
-    const joining = this.#joining.then(() => this.#joinNow(manifest));
+  join(genesis: Uint8Array, configurations: readonly Uint8Array[]): Promise<JoinedNetwork> {
+    const joining = this.#joining.then(() => this.#joinNow(genesis, configurations));
     this.#joining = joining.catch(() => undefined);
     return joining;
   }
@@ -129,41 +141,69 @@ export class Node implements NodeApi {
   }
 
   async decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#member().desk.decrypt(request, signal);
+    return this.#stillMember(await this.#member().desk.decrypt(request, signal));
   }
 
   async userDecrypt(request: UserDecryptionRequest): Promise<Uint8Array> {
-    return this.#member().desk.userDecrypt(request);
+    return this.#stillMember(await this.#member().desk.userDecrypt(request));
   }
 
-  get #phase(): 'unjoined' | 'ready' {
+  get #phase(): 'unjoined' | 'ready' | 'stopped' {
+    const { chain } = this.#configurations;
+    if (chain?.conflict !== undefined) return 'stopped';
     return this.#joined === undefined ? 'unjoined' : 'ready';
   }
 
   #member(): Joined {
+    const { chain } = this.#configurations;
+    if (chain?.conflict !== undefined) {
+      throw new KmsError('CONFLICT', 'two successors of one configuration are signed; the node has stopped');
+    }
     if (this.#joined === undefined)
       throw new KmsError('UNAVAILABLE', 'the node has not joined a network yet');
     return this.#joined;
   }
 
-  async #joinNow(bytes: Uint8Array): Promise<{ readonly networkId: Digest; readonly party: PartyId }> {
-    const manifest = decodeManifest(bytes);
-    if (partyOf(manifest, this.#identity.publicKey) === undefined) {
-      throw new KmsError('BAD_MANIFEST', 'the manifest does not name this node');
-    }
-    if (this.#joined === undefined) {
-      await this.#parts.store.put(MANIFEST, bytes);
-      await this.#enter(manifest);
-    } else if (!equalBytes(bytes, encodeManifest(this.#joined.manifest))) {
-      throw new KmsError('BAD_MANIFEST', 'this node belongs to another network');
-    }
-    const { membership } = this.#member();
-    return { networkId: membership.networkId, party: membership.self };
+  /** An answer leaves only if the node has not stopped while it was made. */
+  #stillMember(answer: Uint8Array): Uint8Array {
+    this.#member();
+    return answer;
   }
 
-  async #enter(manifest: Manifest): Promise<void> {
+  async #joinNow(genesis: Uint8Array, configurations: readonly Uint8Array[]): Promise<JoinedNetwork> {
+    const chain = await this.#configurations.join(genesis, configurations);
+    await this.#follow(chain);
+    this.#member();
+    return this.#joinedNetwork(chain);
+  }
+
+  /** Does what the durable chain says: becomes a member, or stops. Later configurations act through the roster. */
+  async #follow(chain: ConfigurationChain): Promise<void> {
+    if (chain.conflict !== undefined) {
+      this.#parts.log('error', 'stopped', { code: 'CONFLICT', networkId: chain.networkId });
+      this.#joined?.ceremonies.stop();
+      await this.#network?.leave();
+      await this.#network?.present(chain.networkId);
+    } else if (this.#joined === undefined) {
+      await this.#enter(chain);
+    }
+  }
+
+  #joinedNetwork(chain: ConfigurationChain): JoinedNetwork {
+    const { digest: newest, signed } = chain.newest;
+    const { number, epoch } = signed.configuration;
+    const party = this.#roster(chain).self;
+    return { id: chain.networkId, party, epoch, configuration: { number, digest: newest } };
+  }
+
+  #roster({ networkId }: ConfigurationChain): Roster {
+    return new Roster(networkId, this.#identity.publicKey, () => this.#configurations.valid());
+  }
+
+  async #enter(chain: ConfigurationChain): Promise<void> {
     const { store, kernel, rng, nowMs, log, roundMs, openingMs } = this.#parts;
-    const membership = this.#membership(manifest);
+    const roster = this.#roster(chain);
+    const membership = this.#membership(chain, roster.self);
     const send = (to: PartyId, payload: Uint8Array): void => {
       // A peer that cannot take messages is the transport's to report; the protocols live without it.
       try {
@@ -189,23 +229,23 @@ export class Node implements NodeApi {
     );
     const connected = (): readonly PartyId[] => this.#network?.peers?.connected() ?? [];
     const desk = new DecryptionDesk({ membership, kernel, keys, rng, send, connected });
-    this.#joined = { membership, manifest, keys, ceremonies, desk };
-    await this.#network?.join(manifest, { onMessage: (from, payload) => this.#receive(from, payload) });
+    this.#joined = { membership, keys, ceremonies, desk };
+    await this.#network?.join(roster, { onMessage: (from, payload) => this.#receive(from, payload) });
     await ceremonies.load();
   }
 
-  #membership(manifest: Manifest): Membership {
-    const { primitives } = this.#parts;
-    const own = partyOf(manifest, this.#identity.publicKey);
-    if (own === undefined) throw new KmsError('BAD_MANIFEST', 'the manifest does not name this node');
+  #membership(chain: ConfigurationChain, self: PartyId): Membership {
+    const { digest: began, signed } = chain.epochStart;
+    const { epoch, members } = signed.configuration;
     return {
-      networkId: networkIdOf(primitives, manifest),
-      epoch: manifest.epoch,
-      committee: committee(manifest.n, manifest.t),
-      self: own.party,
-      identities: new Map(manifest.parties.map(({ party, identity }) => [party, identity])),
+      networkId: chain.networkId,
+      configuration: began,
+      epoch,
+      committee: committeeOf(signed.configuration),
+      self,
+      identities: new Map(members.map(({ party, identity }) => [party, identity])),
       signer: this.#identity,
-      primitives,
+      primitives: this.#parts.primitives,
     };
   }
 

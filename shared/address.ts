@@ -1,6 +1,6 @@
 import { KmsError } from './errors.ts';
 
-/** A network address as the manifest holds it. */
+/** A network address as configurations hold it. */
 export interface Address {
   /** DNS name or IPv4 address, lower case, or an IPv6 address without its brackets. */
   readonly host: string;

@@ -8,7 +8,6 @@ export type ErrorCode =
   | 'BAD_ENCODING' // bytes that are not a canonical encoding of the expected type
   | 'BAD_INPUT' // well formed, but not acceptable: the message says what to change
   | 'BAD_SIGNATURE'
-  | 'BAD_MANIFEST' // network manifest malformed or not the one this network agreed on
   | 'BAD_GENESIS' // malformed, of another class than the build, or not the one that was accepted first
   | 'BAD_CONFIGURATION' // malformed, or not an acceptable next one of the network's chain
   | 'CONFLICT' // two successors of one configuration are signed: the node has stopped

@@ -25,7 +25,11 @@ export interface Outcome {
 /** Where a command finds its network. */
 export const networkOptions: Options = {
   state: { value: 'DIR', help: 'state directory of the local network (default: $KMS_STATE or .kms)' },
-  manifest: { value: 'FILE', help: 'network manifest, instead of the state directory' },
+  genesis: { value: 'FILE', help: "the network's genesis (default: genesis.bin of the state directory)" },
+  config: {
+    value: 'FILE',
+    help: "the network's configurations (default: configurations.bin beside genesis)",
+  },
   timeout: { value: 'SECONDS', help: 'how long to wait for the nodes', default: '60' },
 };
 

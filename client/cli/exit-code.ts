@@ -21,7 +21,7 @@ export const exitCodeMeanings: Readonly<Record<Outcome, string>> = {
   usage: 'wrong command, option or argument',
   badInput: 'a file, value, key or preset that cannot be used',
   unavailable: 'too few parties answered, or none could be reached; nothing was half-done, try again',
-  refused: 'refused for security: a signature, an identity, a manifest, or too noisy a ciphertext',
+  refused: 'refused for security: a signature, an identity, a configuration, or too noisy a ciphertext',
   interrupted: 'stopped by Ctrl-C',
 };
 
@@ -29,7 +29,6 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   BAD_ENCODING: 'badInput',
   BAD_INPUT: 'badInput',
   BAD_SIGNATURE: 'refused',
-  BAD_MANIFEST: 'refused',
   BAD_GENESIS: 'refused',
   BAD_CONFIGURATION: 'refused',
   CONFLICT: 'refused',
@@ -60,8 +59,11 @@ const network = "see 'kms net status'; 'kms net up' starts a local network";
 
 /** What a person can do about an error, where its message does not say so. */
 const advice: Partial<Record<ErrorCode, string>> = {
-  BAD_MANIFEST: 'the nodes belong to another network than this manifest; check --state or --manifest',
-  BAD_PEER: 'what answers at this address is not the node that the manifest names; do not go on',
+  BAD_CONFIGURATION: "'kms net config show' says what the network has and what a proposal lacks",
+  BAD_GENESIS:
+    'a node belongs to one network for good, and only to one of its own class; check --state or --genesis',
+  CONFLICT: 'somebody signed two successors of one configuration: compare them, and ask who signed both',
+  BAD_PEER: 'what answers at this address is not the node that the configuration names; do not go on',
   BUSY: 'wait a little and try again',
   NOT_ENOUGH_PARTIES: `nothing was half-done; once enough nodes are up the same command succeeds (${network})`,
   SETUP_ABORTED: "nothing was half-done; run 'kms keygen' again",

@@ -2,7 +2,7 @@ import { LocalNetwork } from '../../infra/local/network.ts';
 import { KmsError } from '../../shared/errors.ts';
 import type { Arguments, Options } from './arguments.ts';
 import type { Command, Outcome } from './command.ts';
-import { stateDirectory } from './session.ts';
+import { stateDirectory } from './network-files.ts';
 import { table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,15 +1,13 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import { type KeyId, keyId } from '../../shared/ids.ts';
 import { KmsClient } from '../sdk/kms-client.ts';
 import type { NetworkKey } from '../sdk/network-key.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { readInput, writeOutput } from './file.ts';
+import { networkPaths, readNetworkFiles, stateDirectory } from './network-files.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Where a local network (infra/local) puts its manifest. */
-const MANIFEST_FILE = 'manifest.bin';
-const MAX_MANIFEST_BYTES = 1 << 20;
 const MAX_TIMEOUT_SECONDS = 86_400;
 
 export const keyOption: Option = {
@@ -17,10 +15,6 @@ export const keyOption: Option = {
   short: 'k',
   help: 'key id or the beginning of one (default: the only key)',
 };
-
-export function stateDirectory(given: Arguments, terminal: Terminal): string {
-  return resolve(given.text('state') ?? terminal.env.KMS_STATE ?? '.kms');
-}
 
 /** A client of the network that the command line names, and the keys it has seen. */
 export class Session {
@@ -33,19 +27,13 @@ export class Session {
     this.#cache = cache;
   }
 
-  /** @throws {KmsError} UNAVAILABLE without a network, BAD_MANIFEST */
+  /** @throws {KmsError} UNAVAILABLE without a network; BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE */
   static async open(given: Arguments, terminal: Terminal): Promise<Session> {
-    const state = stateDirectory(given, terminal);
-    const path = given.text('manifest') ?? join(state, MANIFEST_FILE);
     const timeoutMs = 1000 * (given.integer('timeout', 1, MAX_TIMEOUT_SECONDS) ?? 60);
-    const manifest = await readInput(path, 'the network manifest', MAX_MANIFEST_BYTES).catch(
-      (cause: unknown) => {
-        throw new KmsError('UNAVAILABLE', `there is no network in ${state}`, { cause });
-      },
-    );
+    const files = await readNetworkFiles(networkPaths(given, terminal));
     return new Session(
-      await KmsClient.connect({ manifest, patience: { timeoutMs } }),
-      join(state, 'client', 'keys'),
+      await KmsClient.connect({ ...files, patience: { timeoutMs } }),
+      join(stateDirectory(given, terminal), 'client', 'keys'),
     );
   }
 

@@ -1,8 +1,12 @@
 import { KmsError } from '../../shared/errors.ts';
 import type { GaloisOption } from '../../shared/fhe/galois.ts';
 import { type KeyId, keyId, type PartyId } from '../../shared/ids.ts';
-import { decodeManifest, type Manifest } from '../../shared/manifest.ts';
 import { Kernel } from '../../shared/math/kernel/kernel.ts';
+import { ConfigurationChain } from '../../shared/network/chain.ts';
+import { decodeConfigurations } from '../../shared/network/configuration-file.ts';
+import { decodeGenesis, type Genesis } from '../../shared/network/genesis.ts';
+import type { SignedConfiguration } from '../../shared/network/signed-configuration.ts';
+import { noble } from '../../shared/noble.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import type { UserKey } from '../../shared/protocol/user-decryption/user-key.ts';
 import { concat, fromHex, toHex } from '../../shared/wire/bytes.ts';
@@ -14,7 +18,9 @@ import { NetworkKey } from './network-key.ts';
 
 export interface ClientOptions {
   /** Or its canonical bytes. */
-  readonly manifest: Manifest | Uint8Array;
+  readonly genesis: Genesis | Uint8Array;
+  /** Numbers 0, 1, 2, ..., or the bytes of a file of them; verified from genesis on. */
+  readonly configurations: readonly SignedConfiguration[] | Uint8Array;
   /** Milliseconds; key generation has a limit of its own. */
   readonly patience?: Partial<Patience>;
   /** Secure randomness; default: the platform's. */
@@ -68,20 +74,28 @@ export class KmsClient {
     this.#rng = rng;
   }
 
-  /** Connections are opened at the first question. @throws {KmsError} BAD_MANIFEST */
-  static async connect({ manifest, patience, rng = platformRng }: ClientOptions): Promise<KmsClient> {
-    const decoded = manifest instanceof Uint8Array ? decodeManifest(manifest) : manifest;
-    return new KmsClient(new Network(decoded, { ...PATIENCE, ...patience }), await Kernel.load(), rng);
+  /**
+   * Connections are opened at the first question.
+   * @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT
+   */
+  static async connect(options: ClientOptions): Promise<KmsClient> {
+    const { genesis, configurations, patience, rng = platformRng } = options;
+    const chain = ConfigurationChain.of(
+      noble,
+      genesis instanceof Uint8Array ? decodeGenesis(genesis) : genesis,
+      configurations instanceof Uint8Array ? decodeConfigurations(configurations) : configurations,
+    );
+    return new KmsClient(new Network(chain, { ...PATIENCE, ...patience }), await Kernel.load(), rng);
   }
 
   [Symbol.dispose](): void {
     this.network.close();
   }
 
-  /** One entry per party of the manifest. */
+  /** One entry per party of the newest configuration. */
   async status(): Promise<readonly NodeStatus[]> {
     const { values, faults } = await this.network.ask((node, options) => node.describe({}, options));
-    return this.network.manifest.parties.map(({ party, address }): NodeStatus => {
+    return this.network.members.map(({ party, address }): NodeStatus => {
       const node = values.get(party);
       if (node === undefined) {
         const phase = meaningOf(faults.get(party)?.code ?? 'TIMEOUT');

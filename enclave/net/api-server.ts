@@ -1,6 +1,8 @@
 import type { ConnectRouter } from '@connectrpc/connect';
 import { KmsError } from '../../shared/errors.ts';
 import { type KeyId, keyId } from '../../shared/ids.ts';
+import { MAX_GENESIS_BYTES } from '../../shared/network/genesis.ts';
+import { MAX_SIGNED_CONFIGURATION_BYTES } from '../../shared/network/signed-configuration.ts';
 import { fromHex, toHex } from '../../shared/wire/bytes.ts';
 import { GaloisKeys, NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
 import { type GaloisChoice, MAX_ENVELOPE_BYTES, type NodeApi, USER_KEY_BYTES } from '../api.ts';
@@ -24,8 +26,8 @@ export const API_LIMITS: ApiLimits = {
   maxRequestsPerConnection: 32,
 };
 
+const NOTHING: Uint8Array = new Uint8Array(0);
 const REQUEST_ID_BYTES = 32;
-const MAX_MANIFEST_BYTES = 64 * 1024;
 const MAX_PRESET_CHARACTERS = 64;
 const KEY_CHUNK_BYTES = 1024 * 1024;
 /** An envelope and the fields around it. */
@@ -54,20 +56,23 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
         const { identity, network, connectedPeers, keyIds, phase } = await api.describe();
         return {
           identity,
-          networkId: network === undefined ? new Uint8Array(0) : fromHex(network.id),
+          networkId: network === undefined ? NOTHING : fromHex(network.id),
           party: network?.party ?? 0,
           epoch: network?.epoch ?? 0,
+          configuration: network?.configuration.number ?? 0,
+          configurationDigest: network === undefined ? NOTHING : fromHex(network.configuration.digest),
           connectedPeers: [...connectedPeers],
           keyIds: keyIds.map(fromHex),
           phase,
         };
       }),
 
-    join: ({ manifest }) =>
+    join: ({ genesis, configurations }) =>
       faulting(async () => {
-        atMost(manifest, MAX_MANIFEST_BYTES);
-        const { networkId, party } = await api.join(manifest);
-        return { networkId: fromHex(networkId), party };
+        atMost(genesis, MAX_GENESIS_BYTES);
+        for (const one of configurations) atMost(one, MAX_SIGNED_CONFIGURATION_BYTES);
+        const { id, party, configuration } = await api.join(genesis, configurations);
+        return { networkId: fromHex(id), party, configuration: configuration.number };
       }),
 
     async *generateKey(request, { signal }) {

@@ -7,7 +7,6 @@ const FACES: { readonly [C in ErrorCode]: readonly [Code, string] } = {
   BAD_ENCODING: [Code.InvalidArgument, 'the bytes are not a canonical encoding'],
   BAD_INPUT: [Code.InvalidArgument, 'the request is not acceptable'],
   BAD_SIGNATURE: [Code.InvalidArgument, 'a signature is not valid'],
-  BAD_MANIFEST: [Code.FailedPrecondition, 'not the manifest of this network'],
   BAD_GENESIS: [Code.FailedPrecondition, 'not a genesis that this node accepts'],
   BAD_CONFIGURATION: [Code.FailedPrecondition, 'not an acceptable next configuration'],
   CONFLICT: [Code.FailedPrecondition, 'configurations conflict; the node has stopped'],

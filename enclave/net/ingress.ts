@@ -6,7 +6,8 @@ import type { Link, Listener } from '../../shared/link.ts';
 import type { Log, LogReason } from '../../shared/log.ts';
 import type { Primitives } from '../../shared/primitives.ts';
 import type { TlsIdentity } from './credentials.ts';
-import { acceptedPeer, type Membership } from './tls.ts';
+import type { Roster } from './roster.ts';
+import { acceptedPeer } from './tls.ts';
 import { ALPN, HANDSHAKE_TIMEOUT_MS, TLS_POLICY } from './tls-policy.ts';
 
 export interface IngressLimits {
@@ -34,7 +35,7 @@ export class Ingress {
   readonly #streams = new Set<Duplex>();
   readonly #secured = new Set<TLSSocket>();
   #listener: Listener | undefined;
-  #membership: Membership | undefined;
+  #roster: Roster | undefined;
   #clients = 0;
 
   private constructor(options: IngressOptions) {
@@ -62,10 +63,19 @@ export class Ingress {
     return ingress;
   }
 
-  /** From now on connections are made under the network's certificate, and its members are peers. */
-  join(membership: Membership, identity: TlsIdentity): void {
-    this.#membership = membership;
+  /** From now on connections are made under this certificate. */
+  present(identity: TlsIdentity): void {
     this.#server.setSecureContext({ ...TLS_POLICY, ...identity });
+  }
+
+  /** From now on the network's other members are peers. */
+  join(roster: Roster): void {
+    this.#roster = roster;
+  }
+
+  /** From now on nobody is a peer. */
+  leave(): void {
+    this.#roster = undefined;
   }
 
   async close(): Promise<void> {
@@ -91,7 +101,7 @@ export class Ingress {
     this.#secured.add(socket);
     socket.once('close', () => this.#secured.delete(socket));
     try {
-      const party = acceptedPeer(socket, this.#options.crypto, this.#membership);
+      const party = acceptedPeer(socket, this.#options.crypto, this.#roster);
       if (party === undefined) this.#acceptClient(socket);
       else this.#options.onPeer(party, socket);
     } catch (error) {

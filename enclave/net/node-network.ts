@@ -1,16 +1,16 @@
 import type { Duplex } from 'node:stream';
 import { KmsError } from '../../shared/errors.ts';
-import type { PartyId } from '../../shared/ids.ts';
+import type { Digest, PartyId } from '../../shared/ids.ts';
 import type { Link } from '../../shared/link.ts';
 import type { Log } from '../../shared/log.ts';
-import { type Manifest, networkIdOf, partyOf } from '../../shared/manifest.ts';
 import type { Primitives, Rng, Signer } from '../../shared/primitives.ts';
 import type { NodeApi } from '../api.ts';
 import { apiServer } from './api-server.ts';
 import { Credentials, type TlsIdentity } from './credentials.ts';
-import { dialNode } from './dial.ts';
+import { dialMember } from './dial.ts';
 import { Ingress } from './ingress.ts';
 import { type PeerHandlers, PeerNetwork } from './peers.ts';
+import type { Roster } from './roster.ts';
 
 export interface NodeNetworkOptions {
   readonly link: Link<Duplex>;
@@ -63,34 +63,42 @@ export class NodeNetwork {
   }
 
   /**
-   * Becomes a member: presents the network's certificate from now on, and connects to the others. Once per process.
-   * @throws {KmsError} BAD_MANIFEST if the manifest is not valid or does not name this node's identity
+   * Shows the network's certificate from now on, but to clients only: nobody is a peer. For a node that has stopped.
    */
-  async join(manifest: Manifest, handlers: PeerHandlers): Promise<PeerNetwork> {
-    const { link, identity, crypto, rng, log } = this.#options;
-    const networkId = networkIdOf(crypto, manifest);
-    const self = partyOf(manifest, identity.publicKey)?.party;
-    if (self === undefined) throw new KmsError('BAD_MANIFEST', 'the manifest does not name this node');
-    if (this.#joined) throw new KmsError('BAD_MANIFEST', 'this node has joined already');
+  async present(networkId: Digest): Promise<TlsIdentity> {
+    const own = await this.#credentials.identityFor(networkId);
+    this.#ingress.present(own);
+    return own;
+  }
+
+  /**
+   * Becomes a member: presents the network's certificate from now on, and connects to the others. Once per process.
+   * @throws {KmsError} SESSION_CLOSED the second time
+   */
+  async join(roster: Roster, handlers: PeerHandlers): Promise<PeerNetwork> {
+    const { link, crypto, rng, log } = this.#options;
+    if (this.#joined) throw new KmsError('SESSION_CLOSED', 'this process has joined already');
     this.#joined = true;
-    const own: TlsIdentity = await this.#credentials.identityFor(networkId);
-    const members = new Map(manifest.parties.map((member) => [member.party, member]));
+    const own = await this.present(roster.networkId);
     const peers = new PeerNetwork({
       onMessage: (from, payload) => handlers.onMessage(from, payload),
       onPeer: (party, up) => handlers.onPeer?.(party, up),
-      self,
-      parties: [...members.keys()],
-      dial: (party: PartyId) => {
-        const { address, identity: expected } = members.get(party)!;
-        return dialNode(link, own, crypto, { address, networkId, identity: expected });
-      },
+      self: roster.self,
+      parties: roster.parties,
+      dial: (party: PartyId) => dialMember(link, own, crypto, roster, party),
       rng,
       log,
     });
     this.#peers = peers;
-    this.#ingress.join({ networkId, manifest, self }, own);
+    this.#ingress.join(roster);
     peers.start();
     return peers;
+  }
+
+  /** Drops every peer, for good; clients are served on. */
+  async leave(): Promise<void> {
+    this.#ingress.leave();
+    await this.#peers?.close();
   }
 
   /** Closes every connection. */

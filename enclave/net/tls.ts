@@ -3,10 +3,10 @@ import { connect, type TLSSocket } from 'node:tls';
 import { verifyNodeCertificate } from '../../shared/attestation/certificate.ts';
 import { KmsError } from '../../shared/errors.ts';
 import type { Digest, PartyId } from '../../shared/ids.ts';
-import { type Manifest, partyOf } from '../../shared/manifest.ts';
 import type { Hashes, Verifier } from '../../shared/primitives.ts';
 import { equalBytes } from '../../shared/wire/bytes.ts';
 import type { TlsIdentity } from './credentials.ts';
+import type { Roster } from './roster.ts';
 import { ALPN, HANDSHAKE_TIMEOUT_MS, TLS_POLICY } from './tls-policy.ts';
 
 /**
@@ -41,13 +41,6 @@ function presentedCertificate(socket: TLSSocket): PresentedCertificate | undefin
   return { der: certificate.raw, spki: publicKey.export({ format: 'der', type: 'spki' }) };
 }
 
-/** The network this node has joined. */
-export interface Membership {
-  readonly networkId: Digest;
-  readonly manifest: Manifest;
-  readonly self: PartyId;
-}
-
 /**
  * The party at the other end of an accepted connection, or undefined for a client, which shows no certificate.
  * @param network undefined before the node has joined: nobody can be a peer then
@@ -56,18 +49,18 @@ export interface Membership {
 export function acceptedPeer(
   socket: TLSSocket,
   crypto: Hashes & Verifier,
-  network: Membership | undefined,
+  network: Roster | undefined,
 ): PartyId | undefined {
   const presented = presentedCertificate(socket);
   if (presented === undefined) return undefined;
   if (network === undefined) throw new KmsError('BAD_PEER', 'this node has not joined a network yet');
   const { identity, spki } = verifyNodeCertificate(crypto, presented.der, network.networkId);
   assertSameKey(spki, presented);
-  const member = partyOf(network.manifest, identity);
-  if (member === undefined || member.party === network.self) {
+  const peer = network.peerWith(identity);
+  if (peer === undefined) {
     throw new KmsError('BAD_PEER', 'the certificate is not one of another member of this network');
   }
-  return member.party;
+  return peer;
 }
 
 /** A TLS client's socket, and whose it proved to be. */
@@ -103,7 +96,10 @@ export async function connectTls(
     const { identity, spki } = verifyNodeCertificate(crypto, presented.der, expected.networkId);
     assertSameKey(spki, presented);
     if (expected.identity !== undefined && !equalBytes(identity, expected.identity)) {
-      throw new KmsError('BAD_PEER', 'the node is not the party that the manifest names at this address');
+      throw new KmsError(
+        'BAD_PEER',
+        'the node is not the party that the configuration names at this address',
+      );
     }
     return { socket, identity };
   } catch (error) {

@@ -157,7 +157,7 @@ export class Demo {
     return `both right${despite}; the nodes saw sealed shares only`;
   }
 
-  /** A node that starts belongs to no network for a moment, and is no peer until it has read its manifest. */
+  /** A node that starts belongs to no network for a moment, and is no peer until it has read its configuration. */
   async #connected(): Promise<void> {
     const deadlineMs = performance.now() + RESTART_TIMEOUT_MS;
     for (;;) {

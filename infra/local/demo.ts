@@ -58,7 +58,8 @@ async function main(): Promise<number> {
       onProgress: ({ phase, done, total }) => progress.update(`${phase} ${total} nodes`, done, total),
     });
     using client = await KmsClient.connect({
-      manifest: new Uint8Array(await readFile(network.manifestFile)),
+      genesis: new Uint8Array(await readFile(network.genesisFile)),
+      configurations: new Uint8Array(await readFile(network.configurationsFile)),
     });
     // Ends whatever step is waiting for nodes.
     interrupted.signal.addEventListener('abort', () => client[Symbol.dispose]());

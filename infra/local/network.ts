@@ -1,12 +1,14 @@
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { nodePrimitives } from '../../enclave/primitives.ts';
+import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
 import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
-import { type Digest, digest, epochId, partyId } from '../../shared/ids.ts';
-import { encodeManifest, type Manifest, networkIdOf } from '../../shared/manifest.ts';
+import { type Digest, digest } from '../../shared/ids.ts';
+import type { ConfigurationChain } from '../../shared/network/chain.ts';
+import { mockChainHead } from '../../shared/network/chain-head.ts';
+import { foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
 import { describeNode, joinNode, type NodeCard } from './node-admin.ts';
 import { isAlive, startProcess, stopProcess } from './process.ts';
@@ -43,13 +45,21 @@ export interface NodeStatus {
   readonly card: NodeCard | undefined;
 }
 
-export const MANIFEST_FILE = 'manifest.bin';
 export const DEFAULT_STATE_DIRECTORY = '.kms';
 
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
 /** What a network makes in its state directory; `client` is the command line's cache of public keys. */
-const OWN_ENTRIES = ['nodes', 'logs', 'client', 'egress.json', MANIFEST_FILE, STATE_FILE];
+const OWN_ENTRIES = [
+  'nodes',
+  'logs',
+  'client',
+  'egress.json',
+  GOVERNANCE_DIRECTORY,
+  GENESIS_FILE,
+  CONFIGURATIONS_FILE,
+  STATE_FILE,
+];
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 
@@ -75,7 +85,8 @@ export class LocalNetwork {
   }
 
   /**
-   * Starts a network and waits until all its nodes are connected; one that was there before continues with its keys.
+   * Starts a network and waits until all its nodes are connected; one that was there before continues with its keys, in
+   * the configuration that its files hold now: parents move to new addresses, nodes are given what they do not know.
    * @throws {KmsError} BAD_INPUT if another n or t is asked for than the network there has; TIMEOUT, UNAVAILABLE
    */
   static async up(options: UpOptions = {}): Promise<LocalNetwork> {
@@ -121,8 +132,17 @@ export class LocalNetwork {
     return networkId === undefined ? undefined : digest(networkId);
   }
 
-  get manifestFile(): string {
-    return join(this.directory, MANIFEST_FILE);
+  get genesisFile(): string {
+    return join(this.directory, GENESIS_FILE);
+  }
+
+  get configurationsFile(): string {
+    return join(this.directory, CONFIGURATIONS_FILE);
+  }
+
+  /** Secret key of the operator of that node. */
+  governanceKeyFile(party: number): string {
+    return join(this.directory, GOVERNANCE_DIRECTORY, `${party}.key`);
   }
 
   /** Addresses by party 1..n in order. */
@@ -206,53 +226,66 @@ export class LocalNetwork {
     const report = (phase: UpProgress['phase'], done: number): void =>
       options.onProgress?.({ phase, done, total });
     await writeState(this.directory, this.#state);
-    await writeFile(this.#egressFile, JSON.stringify(this.addresses), { mode: 0o600 });
+    const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
+    if (known !== undefined) await this.#move(known);
+    await this.#writeEgress(known);
     for (const { party } of this.#state.nodes) {
       signal.throwIfAborted();
       report('starting', party - 1);
       const entry = options.entries?.get(party) ?? options.entry;
       await this.startNode(party, entry === undefined ? {} : { entry: resolve(entry) });
     }
-    const manifest = await this.#manifest(signal);
+    const chain = known ?? (await this.#found(signal));
     for (const { party } of this.#state.nodes) {
       report('joining', party - 1);
-      await this.#join(party, manifest, signal);
+      await this.#join(party, chain, signal);
     }
     await this.connected(undefined, signal, (done) => report('connecting', done));
   }
 
-  /** Assembled from what the nodes say they are, once; it is written down before any node is given it. */
-  async #manifest(signal: AbortSignal): Promise<Uint8Array> {
-    if (this.networkId !== undefined) return readFile(this.manifestFile);
-    const { name, n, t, nodes } = this.#state;
-    const identities = await Promise.all(
-      nodes.map(async ({ party }) => (await this.#card(party, NO_NETWORK, () => true, signal)).identity),
+  /** Founded on what the nodes say they are, once; it is written down before any node is given it. */
+  async #found(signal: AbortSignal): Promise<ConfigurationChain> {
+    const { name, t, nodes } = this.#state;
+    const members = await Promise.all(
+      nodes.map(async ({ party, address }) => {
+        const { identity } = await this.#card(party, NO_NETWORK, () => true, signal);
+        return { identity, address };
+      }),
     );
-    const manifest: Manifest = {
-      name,
-      n,
-      t,
-      epoch: epochId(0),
-      parties: nodes.map(({ party, address }, i) => ({
-        party: partyId(party, n),
-        identity: identities[i]!,
-        address,
-      })),
-    };
-    const bytes = encodeManifest(manifest);
-    await writeFile(this.manifestFile, bytes, { mode: 0o600 });
-    await this.#save({ ...this.#state, networkId: networkIdOf(nodePrimitives, manifest) });
-    return bytes;
+    const chain = await foundNetwork(this.directory, { name, t, members });
+    await this.#save({ ...this.#state, networkId: chain.networkId });
+    return chain;
   }
 
-  /** Gives the node the manifest unless it has it: a start that was interrupted may have come this far. */
-  async #join(party: number, manifest: Uint8Array, signal: AbortSignal): Promise<void> {
+  /** Stops the parents whose address is another one in the configuration that is valid now; they start at the new one. */
+  async #move(chain: ConfigurationChain): Promise<void> {
+    const valid = chain.validAt(mockChainHead(() => Date.now()).block());
+    for (const { party, address } of valid.at(-1)?.members ?? []) {
+      if (this.#node(party).address === address) continue;
+      await this.stopNode(party, { role: 'parent' });
+      await this.#change(party, { address });
+    }
+  }
+
+  /** What parents let enclaves reach: every address that is, or is about to be, a member's. */
+  async #writeEgress(chain: ConfigurationChain | undefined): Promise<void> {
+    const configured = chain?.links.slice(-2).flatMap(({ signed }) => signed.configuration.members) ?? [];
+    const addresses = new Set([...this.addresses, ...configured.map(({ address }) => address)]);
+    await writeFile(this.#egressFile, JSON.stringify([...addresses]), { mode: 0o600 });
+  }
+
+  /** Gives the node what it does not have: a start that was interrupted may have come this far. */
+  async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
+    const { address } = this.#node(party);
     try {
-      await this.#card(party, this.networkId, () => true, signal);
+      const card = await this.#card(party, this.networkId, () => true, signal);
+      if (card.configuration >= chain.newest.signed.configuration.number) return;
     } catch (error) {
       if (codeOf(error) !== 'BAD_PEER') throw error;
-      await joinNode(this.#node(party).address, manifest);
+      await joinNode(address, chain);
+      return;
     }
+    await joinNode(address, chain, this.networkId);
   }
 
   /** Asks until the node answers what is waited for. */

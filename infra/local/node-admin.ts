@@ -1,20 +1,26 @@
 import { createConnection, type Socket } from 'node:net';
-import { ConnectError, createClient } from '@connectrpc/connect';
+import { createClient } from '@connectrpc/connect';
+import { faultOf, meaningOf } from '../../client/fault.ts';
 import { grpcOver } from '../../enclave/net/http2.ts';
 import { connectTls } from '../../enclave/net/tls.ts';
 import { nodePrimitives } from '../../enclave/primitives.ts';
 import { parseAddress } from '../../shared/address.ts';
 import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
-import { KmsError } from '../../shared/errors.ts';
+import { type ErrorCode, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
+import type { ConfigurationChain } from '../../shared/network/chain.ts';
+import { encodeGenesis } from '../../shared/network/genesis.ts';
+import { encodeSignedConfiguration } from '../../shared/network/signed-configuration.ts';
 import { equalBytes, toHex } from '../../shared/wire/bytes.ts';
-import { FaultSchema, NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
+import { NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
 
 export interface NodeCard {
   /** Ed25519 public key; the TLS session proved it. */
   readonly identity: Uint8Array;
   /** Undefined before the node has joined. */
   readonly networkId: Digest | undefined;
+  /** Number of the newest configuration that it has accepted. */
+  readonly configuration: number;
   readonly phase: string;
   readonly connectedPeers: readonly number[];
 }
@@ -28,22 +34,25 @@ export async function describeNode(address: string, networkId: Digest = NO_NETWO
     if (!equalBytes(answer.identity, identity)) {
       throw new KmsError('BAD_PEER', `the node at ${address} contradicts its certificate`);
     }
-    const { phase, connectedPeers } = answer;
+    const { phase, connectedPeers, configuration } = answer;
     const joined = answer.networkId.length === 0 ? undefined : digest(toHex(answer.networkId));
-    return { identity, networkId: joined, phase, connectedPeers };
+    return { identity, networkId: joined, configuration, phase, connectedPeers };
   });
 }
 
 /**
+ * Gives a node its network, or the network's later configurations.
  * @param networkId of the network it belongs to already, NO_NETWORK before
- * @throws {KmsError} BAD_MANIFEST if the node refuses it; UNAVAILABLE, TIMEOUT, BAD_PEER
+ * @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, CONFLICT if the node refuses it; UNAVAILABLE, TIMEOUT, BAD_PEER
  */
 export async function joinNode(
   address: string,
-  manifest: Uint8Array,
+  chain: Pick<ConfigurationChain, 'genesis' | 'links'>,
   networkId: Digest = NO_NETWORK,
 ): Promise<void> {
-  await calling(address, networkId, (client) => client.join({ manifest }));
+  const genesis = encodeGenesis(chain.genesis);
+  const configurations = chain.links.map(({ signed }) => encodeSignedConfiguration(signed));
+  await calling(address, networkId, (client) => client.join({ genesis, configurations }));
 }
 
 async function calling<T>(
@@ -63,11 +72,13 @@ async function calling<T>(
   }
 }
 
+const REFUSALS: readonly ErrorCode[] = ['BAD_GENESIS', 'BAD_CONFIGURATION', 'BAD_SIGNATURE', 'CONFLICT'];
+
 /** What the node said about it, if it said anything. */
 function refusal(address: string, cause: unknown): KmsError {
-  const [fault] = ConnectError.from(cause).findDetails(FaultSchema);
-  return fault?.code === 'BAD_MANIFEST'
-    ? new KmsError('BAD_MANIFEST', `the node at ${address} refuses the manifest`, { cause })
+  const { code } = faultOf(cause);
+  return REFUSALS.includes(code)
+    ? new KmsError(code, `the node at ${address} refuses: ${meaningOf(code)}`, { cause })
     : new KmsError('UNAVAILABLE', `the node at ${address} does not serve`, { cause });
 }
 

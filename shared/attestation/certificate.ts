@@ -47,7 +47,7 @@ export function encodeBinding(binding: IdentityBinding): Uint8Array {
 /**
  * Checks a certificate that a TLS peer proved possession of: the binding's signature covers the certificate's own key
  * and the expected network. Whose identity it is, is for the caller to check.
- * Dates are not looked at: the key lives as long as its process, and membership is the manifest's business.
+ * Dates are not looked at: the key lives as long as its process, and membership is the configuration's business.
  * @param der the certificate as the TLS session saw it
  * @throws {KmsError} BAD_PEER
  */
@@ -75,7 +75,7 @@ export function verifyNodeIdentity(
 ): { readonly spki: Uint8Array } {
   const { identity, spki } = verifyNodeCertificate(crypto, der, expected.networkId);
   if (!equalBytes(identity, expected.identity)) {
-    throw new KmsError('BAD_PEER', 'the node is not the party that the manifest names at this address');
+    throw new KmsError('BAD_PEER', 'the node is not the party that the configuration names at this address');
   }
   return { spki };
 }

@@ -206,14 +206,15 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     });
   });
 
-  it('manifest: of another network is refused', async () => {
-    const manifest = readFileSync(join(state, 'manifest.bin'));
-    const at = manifest.indexOf('local');
+  it('genesis: of another network is refused, its configurations are not', async () => {
+    const genesis = readFileSync(join(state, 'genesis.bin'));
+    const at = genesis.indexOf('local');
     expect(at).toBeGreaterThan(0);
-    manifest.write('other', at);
+    genesis.write('other', at);
     const path = file('other.bin');
-    writeFileSync(path, manifest);
-    expect(await refusal('keys', '--manifest', path)).toMatchObject({ code: 'BAD_PEER', exitCode: 5 });
+    writeFileSync(path, genesis);
+    const argv = ['keys', '--genesis', path, '--config', join(state, 'configurations.bin')];
+    expect(await refusal(...argv)).toMatchObject({ code: 'BAD_CONFIGURATION', exitCode: 5 });
   });
 
   it('net down: leaves no process and no socket', async () => {

@@ -4,11 +4,11 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readNetwork } from '../../../infra/local/founding.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import { describeNode, joinNode } from '../../../infra/local/node-admin.ts';
 import { isAlive, type ProcessId, stopProcess } from '../../../infra/local/process.ts';
 import { type NetworkState, readState, writeState } from '../../../infra/local/state.ts';
-import { decodeManifest, encodeManifest } from '../../../shared/manifest.ts';
 import { toHex } from '../../../shared/wire/bytes.ts';
 
 let directory = '';
@@ -45,23 +45,23 @@ describe('local network', () => {
       [1, 2, 4],
       [1, 2, 3],
     ]);
-    const manifest = decodeManifest(await readFile(network.manifestFile));
+    const { members } = (await readNetwork(directory)).newest.signed.configuration;
     for (const [i, { card }] of nodes.entries()) {
       expect(card?.networkId).toBe(network.networkId);
-      expect(toHex(card!.identity)).toBe(toHex(manifest.parties[i]!.identity));
+      expect(toHex(card!.identity)).toBe(toHex(members[i]!.identity));
     }
   });
 
   it('local network: a node that has joined does not show itself as one that has not', async () => {
     const [address] = network.addresses;
     await expect(describeNode(address!)).rejects.toMatchObject({ code: 'BAD_PEER' });
-    const manifest = decodeManifest(await readFile(network.manifestFile));
-    const other = encodeManifest({ ...manifest, name: 'another' });
+    const chain = await readNetwork(directory);
+    const other = { ...chain, genesis: { ...chain.genesis, name: 'another' } };
     await expect(joinNode(address!, other)).rejects.toMatchObject({ code: 'BAD_PEER' });
     await expect(joinNode(address!, other, network.networkId)).rejects.toMatchObject({
-      code: 'BAD_MANIFEST',
+      code: 'BAD_GENESIS',
     });
-    await joinNode(address!, encodeManifest(manifest), network.networkId);
+    await joinNode(address!, chain, network.networkId);
     expect((await describeNode(address!, network.networkId)).networkId).toBe(network.networkId);
   });
 

@@ -67,7 +67,8 @@ describe('kms', () => {
     [['keys'], 4],
     [['encrypt', '--value', '1', '-o', 'x'], 4],
     [['keys', '--timeout', '0'], 2],
-    [['keys', '--manifest', launcher], 5],
+    [['keys', '--genesis', launcher], 4],
+    [['keys', '--genesis', launcher, '--config', launcher], 5],
   ])('exit code: kms %j gives %i, as text and as JSON', async (argv, expected) => {
     const plain = await kms(...argv);
     expect([plain.code, plain.stdout]).toEqual([expected, '']);

@@ -6,12 +6,13 @@ import { apiServer } from '../../../enclave/net/api-server.ts';
 import { Credentials } from '../../../enclave/net/credentials.ts';
 import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
 import { ed25519Signer, nodePrimitives } from '../../../enclave/primitives.ts';
-import { committee } from '../../../shared/committee.ts';
 import { KmsError } from '../../../shared/errors.ts';
-import { type Digest, epochId, partyId } from '../../../shared/ids.ts';
-import { type Manifest, networkIdOf } from '../../../shared/manifest.ts';
+import { type Digest, partyId } from '../../../shared/ids.ts';
+import type { ConfigurationChain } from '../../../shared/network/chain.ts';
+import { committeeOf } from '../../../shared/network/configuration.ts';
 import type { Signer } from '../../../shared/primitives.ts';
 import type { Membership } from '../../../shared/protocol/machine.ts';
+import { foundedChain } from '../../simulator/network.ts';
 
 const unused = (): never => {
   throw new KmsError('INTERNAL', 'this fake does not do that');
@@ -33,17 +34,19 @@ export function fakeApi(does: Partial<NodeApi>): NodeApi {
 
 /** Four TLS servers with the certificates of a network; what they answer is for the test to say. */
 export class FakeNetwork {
-  readonly manifest: Manifest;
-  readonly networkId: Digest;
+  readonly chain: ConfigurationChain;
   readonly #servers: readonly Server[];
   readonly #sockets = new Set<TLSSocket>();
   /** By party - 1; undefined accepts connections and never answers. */
   apis: (NodeApi | undefined)[] = [];
 
-  private constructor(manifest: Manifest, servers: readonly Server[]) {
-    this.manifest = manifest;
-    this.networkId = networkIdOf(nodePrimitives, manifest);
+  private constructor(chain: ConfigurationChain, servers: readonly Server[]) {
+    this.chain = chain;
     this.#servers = servers;
+  }
+
+  get networkId(): Digest {
+    return this.chain.networkId;
   }
 
   static async start(): Promise<FakeNetwork> {
@@ -55,12 +58,11 @@ export class FakeNetwork {
         return server;
       }),
     );
-    const parties = servers.map((server, index) => ({
-      party: partyId(index + 1),
+    const members = servers.map((server, index) => ({
       identity: signerOf(index + 1).publicKey,
       address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     }));
-    const network = new FakeNetwork({ name: 'fake', n: 4, t: 1, epoch: epochId(0), parties }, servers);
+    const network = new FakeNetwork(foundedChain(members), servers);
     for (const index of servers.keys()) {
       await network.present(index + 1, signerOf(index + 1), network.networkId);
       network.#serve(index);
@@ -78,12 +80,15 @@ export class FakeNetwork {
   }
 
   membership(party: number): Membership {
+    const { digest, signed } = this.chain.epochStart;
+    const { epoch, members } = signed.configuration;
     return {
       networkId: this.networkId,
-      epoch: this.manifest.epoch,
-      committee: committee(4, 1),
+      configuration: digest,
+      epoch,
+      committee: committeeOf(signed.configuration),
       self: partyId(party),
-      identities: new Map(this.manifest.parties.map((member) => [member.party, member.identity])),
+      identities: new Map(members.map((member) => [member.party, member.identity])),
       signer: signerOf(party),
       primitives: nodePrimitives,
     };

@@ -17,6 +17,7 @@ import { noble } from '../../../shared/noble.ts';
 import { encodeValueBytes, signResult } from '../../../shared/protocol/decryption/result.ts';
 import { userKeyDigest } from '../../../shared/protocol/user-decryption/sealed-share.ts';
 import { fromHex, toHex } from '../../../shared/wire/bytes.ts';
+import { foundedChain, operators, signedBy, successor } from '../../simulator/network.ts';
 import { Dealt, preset, ring, user } from '../hpke/dealt.ts';
 import { FakeNetwork, fakeApi, signerOf } from './fake-node.ts';
 
@@ -53,7 +54,8 @@ async function clientOf(
 ): Promise<KmsClient> {
   network.apis = apis.map((api) => (api === undefined ? undefined : fakeApi(api)));
   const client = await KmsClient.connect({
-    manifest: network.manifest,
+    genesis: network.chain.genesis,
+    configurations: [network.chain.newest.signed],
     patience: { timeoutMs: 20_000, graceMs: 20_000, ...patience },
   });
   clients.push(client);
@@ -305,11 +307,13 @@ describe('client: connections', () => {
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
       const address = server.address();
       if (address === null || typeof address === 'string') throw new Error('no port');
-      const parties = network.manifest.parties.map((member) =>
+      const { genesis, newest } = network.chain;
+      const members = newest.signed.configuration.members.map((member) =>
         member.party === 1 ? { ...member, address: `127.0.0.1:${address.port}` } : member,
       );
       const client = await KmsClient.connect({
-        manifest: { ...network.manifest, parties },
+        genesis,
+        configurations: foundedChain(members).links.map(({ signed }) => signed),
         patience: { timeoutMs: 10_000 },
       });
       clients.push(client);
@@ -319,9 +323,33 @@ describe('client: connections', () => {
     }
   });
 
-  it('create: refuses a manifest that is none', async () => {
-    await expect(KmsClient.connect({ manifest: fromHex('00') })).rejects.toMatchObject({
-      code: 'BAD_MANIFEST',
+  it('connect: a member is found at its old address while it has not moved to its new one', async () => {
+    network.apis = [1, 2, 3, 4].map((party) =>
+      fakeApi({ listKeys: async () => [keyId(`${party}`.repeat(64))] }),
+    );
+    const { genesis, newest } = network.chain;
+    const { members } = newest.signed.configuration;
+    const moved = successor(network.chain, {
+      members: members.map((member) => ({ ...member, address: `127.0.0.1:${member.party}` })),
     });
+    const client = await KmsClient.connect({
+      genesis,
+      configurations: [newest.signed, signedBy(operators(4).slice(1), moved, genesis.governance)],
+      patience: { timeoutMs: 10_000 },
+    });
+    clients.push(client);
+    const { values } = await client.network.ask((node, options) => node.listKeys({}, options));
+    expect(values.size).toBe(4);
+  });
+
+  it('connect: refuses what is no genesis, and configurations that its governance did not sign', async () => {
+    const { genesis, newest } = network.chain;
+    const none = KmsClient.connect({ genesis: fromHex('00'), configurations: [] });
+    await expect(none).rejects.toMatchObject({ code: 'BAD_GENESIS' });
+    const unsigned = { ...newest.signed, signatures: newest.signed.signatures.slice(2) };
+    const few = KmsClient.connect({ genesis, configurations: [unsigned] });
+    await expect(few).rejects.toMatchObject({ code: 'BAD_SIGNATURE' });
+    const empty = KmsClient.connect({ genesis, configurations: [] });
+    await expect(empty).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
   });
 });

@@ -81,7 +81,12 @@ describe('api server', () => {
     });
     description = {
       ...description,
-      network: { id: digest('bc'.repeat(32)), party: partyId(3), epoch: epochId(7) },
+      network: {
+        id: digest('bc'.repeat(32)),
+        party: partyId(3),
+        epoch: epochId(7),
+        configuration: { number: 5, digest: digest('cd'.repeat(32)) },
+      },
       connectedPeers: [partyId(1), partyId(4)],
       keyIds: [key],
     };
@@ -89,6 +94,8 @@ describe('api server', () => {
       networkId: fromHex('bc'.repeat(32)),
       party: 3,
       epoch: 7,
+      configuration: 5,
+      configurationDigest: fromHex('cd'.repeat(32)),
       connectedPeers: [1, 4],
       keyIds: [fromHex(key)],
     });
@@ -157,7 +164,8 @@ describe('api server', () => {
       [() => client.decrypt({ requestId, envelope: large }), 'TOO_LARGE'],
       [() => client.userDecrypt({ requestId, envelope: large, userKey }), 'TOO_LARGE'],
       [() => client.userDecrypt({ requestId, envelope, userKey: short }), 'BAD_INPUT'],
-      [() => client.join({ manifest: new Uint8Array(70_000) }), 'TOO_LARGE'],
+      [() => client.join({ genesis: new Uint8Array(70_000) }), 'TOO_LARGE'],
+      [() => client.join({ configurations: [new Uint8Array(70_000)] }), 'TOO_LARGE'],
       [() => last(client.getKey({ keyId: short })), 'BAD_INPUT'],
       [() => last(client.generateKey({ requestId: short, preset: 'p' })), 'BAD_INPUT'],
       [() => last(client.generateKey({ requestId, preset: 'p'.repeat(65) })), 'TOO_LARGE'],

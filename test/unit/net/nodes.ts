@@ -6,15 +6,19 @@ import type { NodeApi } from '../../../enclave/api.ts';
 import { UnixLink } from '../../../enclave/link/unix.ts';
 import { NodeNetwork } from '../../../enclave/net/node-network.ts';
 import type { PeerNetwork } from '../../../enclave/net/peers.ts';
+import { Roster } from '../../../enclave/net/roster.ts';
 import { ed25519Signer, nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { UnixLink as ParentLink } from '../../../parent/link/unix.ts';
 import { Relay, type RelayLimits } from '../../../parent/relay.ts';
 import { parseAddress } from '../../../shared/address.ts';
 import { KmsError } from '../../../shared/errors.ts';
-import { epochId, type PartyId, partyId } from '../../../shared/ids.ts';
+import { type Digest, type PartyId, partyId } from '../../../shared/ids.ts';
 import type { Log, LogFields } from '../../../shared/log.ts';
-import type { Manifest } from '../../../shared/manifest.ts';
+import type { ConfigurationChain } from '../../../shared/network/chain.ts';
+import type { Configuration } from '../../../shared/network/configuration.ts';
+import type { Genesis } from '../../../shared/network/genesis.ts';
 import type { Signer } from '../../../shared/primitives.ts';
+import { foundedChain } from '../../simulator/network.ts';
 
 export interface Logged extends LogFields {
   readonly event: string;
@@ -109,23 +113,23 @@ export class TestNodes {
     });
   }
 
-  manifest(change: Partial<Manifest> = {}): Manifest {
-    return {
-      name: 'test',
-      n: this.nodes.length,
-      t: Math.floor((this.nodes.length - 1) / 3),
-      epoch: epochId(0),
-      parties: this.nodes.map(({ party, signer, address }) => ({
-        party,
-        identity: signer.publicKey,
-        address,
-      })),
-      ...change,
-    };
+  chain(change: Partial<Genesis> = {}): ConfigurationChain {
+    const members = this.nodes.map(({ signer, address }) => ({ identity: signer.publicKey, address }));
+    return foundedChain(members, change);
   }
 
-  async join(node: TestNode, manifest: Manifest = this.manifest()): Promise<void> {
-    node.peers = await node.network.join(manifest, {
+  get networkId(): Digest {
+    return this.chain().networkId;
+  }
+
+  /** @param valid the configurations valid at the moment; default: configuration 0 of chain() */
+  async join(
+    node: TestNode,
+    chain: ConfigurationChain = this.chain(),
+    valid: () => readonly Configuration[] = () => chain.validAt(0),
+  ): Promise<void> {
+    const roster = new Roster(chain.networkId, node.signer.publicKey, valid);
+    node.peers = await node.network.join(roster, {
       onMessage: (from, payload) => {
         node.received.push({ from, payload });
         return this.#options.onMessage?.(node.party, from, payload);

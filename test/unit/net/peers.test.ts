@@ -11,7 +11,6 @@ import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { partyId } from '../../../shared/ids.ts';
-import { networkIdOf } from '../../../shared/manifest.ts';
 import {
   type PeerFrame,
   PeerFrameSchema,
@@ -170,7 +169,7 @@ describe('peer network', () => {
   it('peer network: a second connection of the same peer replaces the first', async () => {
     const network = await joined(4);
     const [first, second] = network.nodes;
-    const networkId = networkIdOf(nodePrimitives, network.manifest());
+    const { networkId } = network;
     const own = await (await Credentials.create(first!.signer, nodePrimitives)).identityFor(networkId);
     const target = { address: second!.address, networkId, identity: second!.signer.publicKey };
     const socket = await dialNode(new UnixLink(first!.directory), own, nodePrimitives, target);

@@ -11,7 +11,6 @@ import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
 import { ed25519Signer, nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { NO_NETWORK, readNodeCertificate } from '../../../shared/attestation/certificate.ts';
 import { type Digest, digest } from '../../../shared/ids.ts';
-import { networkIdOf } from '../../../shared/manifest.ts';
 import type { Signer } from '../../../shared/primitives.ts';
 import { NodeService } from '../../../shared/wire/generated/kms/v1/node_pb.js';
 import { PeerService } from '../../../shared/wire/generated/kms/v1/peer_pb.js';
@@ -41,7 +40,7 @@ async function joined(): Promise<{ readonly nodes: readonly TestNode[]; readonly
     },
   });
   await all.joinAll();
-  return { nodes: all.nodes, networkId: networkIdOf(nodePrimitives, all.manifest()) };
+  return { nodes: all.nodes, networkId: all.networkId };
 }
 
 async function identityOf(signer: Signer, networkId: Digest): Promise<TlsIdentity> {
@@ -171,7 +170,7 @@ describe('tls: who may come in', () => {
 
   it('tls: before joining nobody is a peer', async () => {
     all = await TestNodes.create(4);
-    const networkId = networkIdOf(nodePrimitives, all.manifest());
+    const networkId = all.networkId;
     const own = await identityOf(all.nodes[0]!.signer, networkId);
     expect(await isRefused(await raw(all.nodes[1]!.address, own))).toBe(true);
     expect(await isRefused(await raw(all.nodes[1]!.address, {}))).toBe(false);
@@ -179,7 +178,7 @@ describe('tls: who may come in', () => {
 });
 
 describe('tls: whom a node talks to', () => {
-  it('tls: the server must be the party that the manifest names', async () => {
+  it('tls: the server must be the party that the configuration names', async () => {
     const signer = ed25519Signer(systemRng(32));
     const port = await impostor(await identityOf(signer, otherNetwork));
     await dial(port, otherNetwork, signer.publicKey);
@@ -210,10 +209,10 @@ describe('tls: whom a node talks to', () => {
     server.close();
   });
 
-  it('tls: peers with different manifests never connect', async () => {
+  it('tls: peers of different networks never connect', async () => {
     all = await TestNodes.create(4);
     const [first, ...others] = all.nodes;
-    await all.join(first!, all.manifest({ name: 'another' }));
+    await all.join(first!, all.chain({ name: 'another' }));
     for (const node of others) await all.join(node);
     await until(() => others.every((node) => node.peers!.connected().length === 2));
     await until(() => first!.log.filter((line) => line.code === 'BAD_PEER').length >= 3);

@@ -1,0 +1,56 @@
+import { dirname, join, resolve } from 'node:path';
+import { KmsError } from '../../shared/errors.ts';
+import { ConfigurationChain } from '../../shared/network/chain.ts';
+import {
+  decodeConfigurations,
+  MAX_CONFIGURATION_FILE_BYTES,
+} from '../../shared/network/configuration-file.ts';
+import { decodeGenesis, MAX_GENESIS_BYTES } from '../../shared/network/genesis.ts';
+import { noble } from '../../shared/noble.ts';
+import type { Arguments } from './arguments.ts';
+import { readInput } from './file.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Where a network's state directory has its genesis and its configurations. */
+export const GENESIS_FILE = 'genesis.bin';
+export const CONFIGURATIONS_FILE = 'configurations.bin';
+
+export interface NetworkPaths {
+  readonly genesis: string;
+  readonly configurations: string;
+}
+
+export function stateDirectory(given: Arguments, terminal: Terminal): string {
+  return resolve(given.text('state') ?? terminal.env.KMS_STATE ?? '.kms');
+}
+
+/** What `--genesis`, `--config` and `--state` name. */
+export function networkPaths(given: Arguments, terminal: Terminal): NetworkPaths {
+  const genesis = given.text('genesis') ?? join(stateDirectory(given, terminal), GENESIS_FILE);
+  const configurations = given.text('config') ?? join(dirname(genesis), CONFIGURATIONS_FILE);
+  return { genesis, configurations };
+}
+
+/** Unverified at this point. @throws {KmsError} UNAVAILABLE without a network */
+export async function readNetworkFiles(paths: NetworkPaths): Promise<{
+  readonly genesis: Uint8Array;
+  readonly configurations: Uint8Array;
+}> {
+  const missing = (cause: unknown): never => {
+    throw new KmsError('UNAVAILABLE', `there is no network in ${dirname(paths.genesis)}`, { cause });
+  };
+  return {
+    genesis: await readInput(paths.genesis, 'the genesis', MAX_GENESIS_BYTES).catch(missing),
+    configurations: await readInput(
+      paths.configurations,
+      'the configurations',
+      MAX_CONFIGURATION_FILE_BYTES,
+    ).catch(missing),
+  };
+}
+
+/** The verified chain of the named network. @throws {KmsError} UNAVAILABLE without one, BAD_GENESIS, ... */
+export async function readChain(paths: NetworkPaths): Promise<ConfigurationChain> {
+  const { genesis, configurations } = await readNetworkFiles(paths);
+  return ConfigurationChain.of(noble, decodeGenesis(genesis), decodeConfigurations(configurations));
+}

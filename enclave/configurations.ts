@@ -1,0 +1,181 @@
+import { KmsError } from '../shared/errors.ts';
+import type { Digest } from '../shared/ids.ts';
+import { ConfigurationChain } from '../shared/network/chain.ts';
+import type { ChainHead } from '../shared/network/chain-head.ts';
+import { badConfiguration, type Configuration, memberOf } from '../shared/network/configuration.ts';
+import { decodeGenesis, encodeGenesis, type Genesis, MAX_GENESIS_BYTES } from '../shared/network/genesis.ts';
+import type { Measurement } from '../shared/network/measurement.ts';
+import type { NetworkClass } from '../shared/network/network-class.ts';
+import {
+  decodeSignedConfiguration,
+  encodeSignedConfiguration,
+  MAX_SIGNED_CONFIGURATION_BYTES,
+  type SignedConfiguration,
+} from '../shared/network/signed-configuration.ts';
+import type { Hashes, Verifier } from '../shared/primitives.ts';
+import { equalBytes } from '../shared/wire/bytes.ts';
+import { bytes, type Codec, decode, encode, list, optional, struct, u8, u32 } from '../shared/wire/codec.ts';
+import type { SealedStore } from './store/sealed-store.ts';
+
+/** What this build is; measured with it. */
+export interface Build {
+  readonly class: NetworkClass;
+  /** SHA-256 of the one attestation root that the build pins. */
+  readonly attestationRoot: Digest;
+}
+
+export interface ConfigurationsParts {
+  readonly store: SealedStore;
+  readonly crypto: Hashes & Verifier;
+  /** This node's Ed25519 public key. */
+  readonly identity: Uint8Array;
+  readonly build: Build;
+  /** Undefined: no chain to ask (shared/network/chain-head.ts). */
+  readonly head: ChainHead | undefined;
+}
+
+const RECORD = 'node/network';
+const FORMAT = 1;
+const MAX_CONFIGURATIONS = 4096;
+
+interface NetworkRecord {
+  readonly format: number;
+  readonly genesis: Uint8Array;
+  readonly links: readonly { readonly publishedBlock: number; readonly signed: Uint8Array }[];
+  readonly conflict: Uint8Array | undefined;
+}
+
+const signedBytes = bytes(MAX_SIGNED_CONFIGURATION_BYTES);
+const recordCodec: Codec<NetworkRecord> = struct({
+  format: u8,
+  genesis: bytes(MAX_GENESIS_BYTES),
+  links: list<NetworkRecord['links'][number]>(
+    struct({ publishedBlock: u32, signed: signedBytes }),
+    MAX_CONFIGURATIONS,
+  ),
+  conflict: optional(signedBytes),
+});
+
+/**
+ * The one genesis this node belongs to and the configurations it has accepted: sealed before they are used, never
+ * exchanged for another genesis, only ever extended. A sealed conflict stays.
+ */
+export class Configurations {
+  readonly #parts: ConfigurationsParts;
+  #chain: ConfigurationChain | undefined;
+
+  private constructor(parts: ConfigurationsParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws {KmsError} STORE_FAILED, or as join() for a record of another build */
+  static async open(parts: ConfigurationsParts): Promise<Configurations> {
+    const configurations = new Configurations(parts);
+    const sealed = await parts.store.get(RECORD);
+    if (sealed !== undefined) configurations.#chain = configurations.#read(sealed);
+    return configurations;
+  }
+
+  /** Undefined before the node has joined. Look at its `conflict` before you use it. */
+  get chain(): ConfigurationChain | undefined {
+    return this.#chain;
+  }
+
+  /** The configurations valid now, one or two, the newer one last; none before the node has joined. */
+  valid(): readonly Configuration[] {
+    return this.#chain?.validAt(this.#block) ?? [];
+  }
+
+  /** What a peer's attestation may show now; an empty list means nothing, never "any". */
+  measurements(): readonly Measurement[] {
+    return this.#chain?.allowedMeasurements(this.#block) ?? [];
+  }
+
+  /**
+   * Joins a network or takes further configurations of the one it has joined; what is known already is fine. Durable
+   * when the promise resolves. One call at a time.
+   * @returns the chain; one with a `conflict` means that the node must stop
+   * @throws {KmsError} BAD_GENESIS of another network, class or root; BAD_CONFIGURATION, BAD_SIGNATURE; CONFLICT
+   */
+  async join(genesisBytes: Uint8Array, configurations: readonly Uint8Array[]): Promise<ConfigurationChain> {
+    const genesis = this.#acceptable(decodeGenesis(genesisBytes));
+    const known = this.#chain;
+    if (known !== undefined && !equalBytes(encodeGenesis(known.genesis), genesisBytes)) {
+      throw new KmsError('BAD_GENESIS', 'this node belongs to another network, for good');
+    }
+    let chain = known ?? ConfigurationChain.begin(this.#parts.crypto, genesis);
+    for (const one of configurations) {
+      chain = this.#extend(chain, decodeSignedConfiguration(one));
+      if (chain.conflict !== undefined) break;
+    }
+    if (memberOf(chain.newest.signed.configuration, this.#parts.identity) === undefined) {
+      throw badConfiguration('the configuration does not name this node');
+    }
+    if (known === undefined && chain.conflict !== undefined) {
+      throw new KmsError('CONFLICT', 'the configurations contradict each other; the node has not joined');
+    }
+    if (chain !== known) {
+      await this.#parts.store.put(RECORD, write(chain));
+      this.#chain = chain;
+    }
+    return chain;
+  }
+
+  get #block(): number {
+    return this.#parts.head?.block() ?? 0;
+  }
+
+  #extend(chain: ConfigurationChain, signed: SignedConfiguration): ConfigurationChain {
+    const { head } = this.#parts;
+    const block = this.#block;
+    const longer = chain.extend(signed, block);
+    if (longer.links.length === chain.links.length || signed.configuration.number === 0) return longer;
+    if (head === undefined) {
+      throw badConfiguration(
+        'this build sees no gateway chain, so it cannot know when a configuration becomes valid: it keeps configuration 0',
+      );
+    }
+    const { number, overlapUntilBlock } = chain.newest.signed.configuration;
+    if (block <= overlapUntilBlock) {
+      throw badConfiguration(
+        `the window of configuration ${number} is open until block ${overlapUntilBlock}; now is block ${block}`,
+      );
+    }
+    return longer;
+  }
+
+  /** @throws {KmsError} BAD_GENESIS unless this build may join such a network */
+  #acceptable(genesis: Genesis): Genesis {
+    const { build } = this.#parts;
+    if (genesis.class !== build.class) {
+      throw new KmsError('BAD_GENESIS', `a ${build.class} build joins no ${genesis.class} network`);
+    }
+    if (genesis.attestationRoot !== build.attestationRoot) {
+      throw new KmsError('BAD_GENESIS', 'the network names another attestation root than this build pins');
+    }
+    return genesis;
+  }
+
+  #read(sealed: Uint8Array): ConfigurationChain {
+    const { format, genesis, links, conflict } = decode(recordCodec, sealed);
+    if (format !== FORMAT) throw new KmsError('STORE_FAILED', 'the network record has an unknown format');
+    const own = this.#acceptable(decodeGenesis(genesis));
+    const chain = links.reduce(
+      (so, { signed, publishedBlock }) => so.extend(decodeSignedConfiguration(signed), publishedBlock),
+      ConfigurationChain.begin(this.#parts.crypto, own),
+    );
+    return conflict === undefined ? chain : chain.extend(decodeSignedConfiguration(conflict));
+  }
+}
+
+function write({ genesis, links, conflict }: ConfigurationChain): Uint8Array {
+  return encode(recordCodec, {
+    format: FORMAT,
+    genesis: encodeGenesis(genesis),
+    links: links.map(({ signed, publishedBlock }) => ({
+      publishedBlock,
+      signed: encodeSignedConfiguration(signed),
+    })),
+    conflict: conflict && encodeSignedConfiguration(conflict),
+  });
+}

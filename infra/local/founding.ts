@@ -1,0 +1,109 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ROOTS } from '#roots';
+import { makeGovernanceKey, readGovernanceKey } from '../../client/cli/governance-key-file.ts';
+import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
+import { nodePrimitives } from '../../enclave/primitives.ts';
+import { KmsError } from '../../shared/errors.ts';
+import { type Digest, epochId, partyId } from '../../shared/ids.ts';
+import { ConfigurationChain } from '../../shared/network/chain.ts';
+import type { Configuration } from '../../shared/network/configuration.ts';
+import { decodeConfigurations, encodeConfigurations } from '../../shared/network/configuration-file.ts';
+import {
+  decodeGenesis,
+  encodeGenesis,
+  type Genesis,
+  NO_GATEWAY,
+  networkIdOf,
+} from '../../shared/network/genesis.ts';
+import { governanceQuorum } from '../../shared/network/governance.ts';
+import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
+import { NO_DIGEST } from '../../shared/protocol/statement.ts';
+import { MOCK_MEASUREMENT } from './mock-measurement.ts';
+
+export const GOVERNANCE_DIRECTORY = 'governance';
+/** A minute of mock blocks. */
+const MEASUREMENT_DELAY_BLOCKS = 60;
+
+export interface Founders {
+  readonly name: string;
+  readonly t: number;
+  /** By party 1..n. */
+  readonly members: readonly { readonly identity: Uint8Array; readonly address: string }[];
+}
+
+/**
+ * Makes a mock network in a state directory: one operator's governance key per node (governance/<party>.key), genesis
+ * and configuration 0, signed by as many as must. The files are whole before the first node is given them.
+ */
+export async function foundNetwork(directory: string, founders: Founders): Promise<ConfigurationChain> {
+  const keyFiles = founders.members.map((_, i) => join(directory, GOVERNANCE_DIRECTORY, `${i + 1}.key`));
+  for (const file of keyFiles) await ensureKey(file);
+  const signers = await Promise.all(keyFiles.map(readGovernanceKey));
+  const governance = {
+    keys: signers.map(({ publicKey }) => publicKey),
+    quorum: governanceQuorum(signers.length),
+  };
+  const genesis: Genesis = {
+    name: founders.name,
+    class: 'mock',
+    attestationRoot: mockRoot(),
+    gateway: NO_GATEWAY,
+    governance,
+    measurementDelayBlocks: MEASUREMENT_DELAY_BLOCKS,
+    rpc: { k: 0, endpoints: [] },
+  };
+  const configuration: Configuration = {
+    number: 0,
+    networkId: networkIdOf(nodePrimitives, genesis),
+    predecessor: NO_DIGEST,
+    epoch: epochId(0),
+    t: founders.t,
+    members: founders.members.map((member, i) => ({ party: partyId(i + 1), ...member })),
+    measurements: [MOCK_MEASUREMENT],
+    activationBlock: 0,
+    overlapUntilBlock: 0,
+    governance,
+    rpc: genesis.rpc,
+    custodians: [],
+  };
+  const signed = signers
+    .slice(0, governance.quorum)
+    .reduce<SignedConfiguration>((so, key) => signConfiguration(nodePrimitives, key, governance, so), {
+      configuration,
+      signatures: [],
+    });
+  const chain = ConfigurationChain.of(nodePrimitives, genesis, [signed]);
+  await writeFile(join(directory, GENESIS_FILE), encodeGenesis(genesis), { mode: 0o600 });
+  await writeFile(join(directory, CONFIGURATIONS_FILE), encodeConfigurations([signed]), { mode: 0o600 });
+  return chain;
+}
+
+/** The verified chain of a network that was founded here. @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, ... */
+export async function readNetwork(directory: string): Promise<ConfigurationChain> {
+  const [genesis, configurations] = await Promise.all(
+    [GENESIS_FILE, CONFIGURATIONS_FILE].map(
+      async (name) => new Uint8Array(await readFile(join(directory, name))),
+    ),
+  );
+  return ConfigurationChain.of(
+    nodePrimitives,
+    decodeGenesis(genesis!),
+    decodeConfigurations(configurations!),
+  );
+}
+
+/** A start that was interrupted may have made some. */
+async function ensureKey(file: string): Promise<void> {
+  const exists = await readGovernanceKey(file).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) await makeGovernanceKey(file);
+}
+
+function mockRoot(): Digest {
+  const root = ROOTS.find((pinned) => pinned.class === 'mock');
+  if (root === undefined) throw new KmsError('INTERNAL', 'local networks need the mock root');
+  return root.sha256;
+}
