@@ -27,6 +27,7 @@ export interface FinishedKey extends CertifiedKey {
 
 /** Unanswered questions are repeated after this many rounds. */
 const QUERY_ROUNDS = 8;
+const MAX_QUERY_ROUNDS = 512;
 /** A peer that is slow with a piece of a record is replaced after this many rounds. */
 const CHUNK_ROUNDS = 4;
 /** A certificate that comes before this party's own record is given time to be overtaken by it. */
@@ -63,6 +64,7 @@ export class KeySettlement {
   #download: (RecordDownload & { deadlineMs?: number }) | undefined;
   #downloadDueMs: number | undefined;
   #nextQueryMs: number;
+  #queryRounds = QUERY_ROUNDS;
   /** The finished record as it is served to peers. */
   #encoded: Uint8Array | undefined;
 
@@ -118,8 +120,8 @@ export class KeySettlement {
   }
 
   get nextWakeMs(): number | undefined {
-    const isOpen = this.#finished === undefined || this.#finished.seeds === undefined;
-    const wakes = [this.#download?.deadlineMs, this.#downloadDueMs, isOpen ? this.#nextQueryMs : undefined];
+    const isDone = this.#finished?.seeds !== undefined && this.#held?.archive === undefined;
+    const wakes = [this.#download?.deadlineMs, this.#downloadDueMs, isDone ? undefined : this.#nextQueryMs];
     const next = Math.min(...wakes.filter((ms) => ms !== undefined));
     return Number.isFinite(next) ? next : undefined;
   }
@@ -137,12 +139,18 @@ export class KeySettlement {
     if (isStale) this.#download = undefined;
     if (isStale || (this.#downloadDueMs !== undefined && nowMs >= this.#downloadDueMs))
       effects.push(...this.#fetch(nowMs));
-    if (nowMs >= this.#nextQueryMs) {
-      this.#nextQueryMs = nowMs + QUERY_ROUNDS * this.#roundMs;
-      if (this.#finished === undefined) effects.push(...this.#sendAll({ ...this.#name, kind: 'query' }));
-      else if (this.#finished.seeds === undefined) effects.push(...this.#askForSeeds());
-    }
+    if (nowMs >= this.#nextQueryMs) effects.push(...this.#ask(nowMs));
     return effects;
+  }
+
+  /** What this party still has to learn: the key, its seeds, or whether the others have theirs. Less and less often. */
+  #ask(nowMs: number): Effect[] {
+    this.#nextQueryMs = nowMs + this.#queryRounds * this.#roundMs;
+    this.#queryRounds = Math.min(2 * this.#queryRounds, MAX_QUERY_ROUNDS);
+    if (this.#finished === undefined) return this.#sendAll({ ...this.#name, kind: 'query' });
+    if (this.#finished.seeds === undefined) return this.#askForSeeds();
+    const unknown = peersOf(this.#membership).filter((peer) => !this.#seeded.has(peer));
+    return unknown.map((peer) => this.#send(peer, { ...this.#name, kind: 'query' }));
   }
 
   /** Seeds that this party has made durable in the session of this attempt. */
@@ -167,6 +175,15 @@ export class KeySettlement {
 
   /** @throws {KmsError} BAD_ENCODING, WRONG_KEY */
   receive(from: PartyId, message: SettlementMessage, nowMs: number): Effect[] {
+    const effects = this.#handle(from, message, nowMs);
+    // A key this party heard of from others: from now on it asks for what it lacks.
+    if (this.#finished !== undefined && !Number.isFinite(this.#nextQueryMs)) {
+      this.#nextQueryMs = nowMs + QUERY_ROUNDS * this.#roundMs;
+    }
+    return effects;
+  }
+
+  #handle(from: PartyId, message: SettlementMessage, nowMs: number): Effect[] {
     switch (message.kind) {
       case 'key-signature':
         if (message.by.party === from) this.#collector.add(message.statement, message.by);
