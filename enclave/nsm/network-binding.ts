@@ -1,7 +1,7 @@
-import { PCR_BYTES } from '../../shared/attestation/document.ts';
 import { isZero, NETWORK_PCR, networkPcr } from '../../shared/attestation/pcr.ts';
 import { KmsError } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/ids.ts';
+import { PCR_BYTES } from '../../shared/network/measurement.ts';
 import { equalBytes, fromHex } from '../../shared/wire/bytes.ts';
 import type { Nsm } from './nsm.ts';
 

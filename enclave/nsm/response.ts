@@ -1,7 +1,7 @@
 import { type CborMap, type CborValue, readCbor } from '../../shared/attestation/cbor.ts';
 import { writeCbor } from '../../shared/attestation/cbor-writer.ts';
-import { PCR_BYTES } from '../../shared/attestation/document.ts';
 import { KmsError } from '../../shared/errors.ts';
+import { PCR_BYTES } from '../../shared/network/measurement.ts';
 import type { NsmDescription } from './nsm.ts';
 
 /** Why the device refuses, in its own words. */

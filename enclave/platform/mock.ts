@@ -11,11 +11,11 @@ import {
 import type { CborKey, CborValue } from '../../shared/attestation/cbor.ts';
 import { writeCbor } from '../../shared/attestation/cbor-writer.ts';
 import { signedBytes, writeSign1 } from '../../shared/attestation/cose.ts';
-import { PCR_BYTES, PCR_COUNT } from '../../shared/attestation/document.ts';
+import { PCR_COUNT } from '../../shared/attestation/document.ts';
 import { extendedPcr } from '../../shared/attestation/pcr.ts';
 import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
-import type { Measurement } from '../../shared/network/configuration.ts';
+import { type Measurement, PCR_BYTES } from '../../shared/network/measurement.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import { concat, equalBytes, toHex, utf8 } from '../../shared/wire/bytes.ts';
 import { NsmClient } from '../nsm/client.ts';

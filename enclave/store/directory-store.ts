@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import { concat, equalBytes, toHex, utf8 } from '../../shared/wire/bytes.ts';
-import { developmentKey } from './development-key.ts';
 import { type Files, nodeFiles } from './files.ts';
 import { checkName, fileNameOf, nameOf } from './record-name.ts';
 import { MAX_RECORD_BYTES, type SealedStore } from './sealed-store.ts';
@@ -14,9 +13,9 @@ const TAG_BYTES = 16;
 const OVERHEAD_BYTES = MAGIC.length + NONCE_BYTES + TAG_BYTES;
 
 /**
- * DEVELOPMENT ONLY: the sealed store of a mock enclave, a directory of AES-256-GCM records under a key that lies beside
- * them. Whoever reads the directory reads the records, and whoever writes it can put back an old state; it shows that
- * nothing goes to disk in the clear and that records cannot be altered or exchanged, no more.
+ * A sealed store in a directory: AES-256-GCM records under a key that the platform gives, as good as that key: a mock enclave's
+ * lies beside the records, an image's dies with its boot. Records cannot be altered or exchanged, but whoever writes the
+ * directory can put back an old state.
  *
  * File: "kms-dev1", nonce (12, random), ciphertext, tag (16); associated data: format and record name.
  */
@@ -36,16 +35,21 @@ export class DirectoryStore implements SealedStore {
   }
 
   /**
-   * Creates the directory and its key on first use, and removes what an interrupted write left.
+   * Creates the directory on first use, and removes what an interrupted write left.
+   * @param key 32 secret bytes (Platform.sealingKey)
    * @throws {KmsError} STORE_FAILED
    */
-  static async open(directory: string, rng: Rng, files: Files = nodeFiles): Promise<DirectoryStore> {
+  static async open(
+    directory: string,
+    key: Uint8Array,
+    rng: Rng,
+    files: Files = nodeFiles,
+  ): Promise<DirectoryStore> {
     return failing('cannot open the store', async () => {
       await files.makeDirectory(directory);
       for (const file of await files.list(directory)) {
         if (file.endsWith('.tmp')) await files.remove(join(directory, file));
       }
-      const key = await developmentKey(directory, rng, files);
       return new DirectoryStore(directory, key, rng, files);
     });
   }

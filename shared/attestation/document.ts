@@ -1,4 +1,5 @@
 import { KmsError } from '../errors.ts';
+import { PCR_BYTES } from '../network/measurement.ts';
 import { type CborKey, type CborMap, type CborValue, readCbor } from './cbor.ts';
 import { parseUnverifiedSign1 } from './cose.ts';
 
@@ -25,7 +26,6 @@ export interface AttestationDocument {
 
 /** What the device can answer with. */
 export const MAX_DOCUMENT_BYTES = 0x3000;
-export const PCR_BYTES = 48;
 export const PCR_COUNT = 32;
 export const LIMITS = { publicKey: 1024, userData: 512, nonce: 512, certificate: 1024, issuers: 8 } as const;
 

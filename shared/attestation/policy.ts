@@ -1,10 +1,11 @@
 import { KmsError } from '../errors.ts';
 import type { Digest } from '../ids.ts';
-import type { Measurement } from '../network/configuration.ts';
+import { checkMeasurement, type Measurement } from '../network/measurement.ts';
+import { classOf } from '../network/network-class.ts';
 import { equalBytes } from '../wire/bytes.ts';
-import { type AttestationDocument, PCR_BYTES } from './document.ts';
-import { isMeasured, isZero, matches, NETWORK_PCR, networkPcr, registersOf } from './pcr.ts';
-import { type AttestationRoot, isMockNetwork } from './root.ts';
+import type { AttestationDocument } from './document.ts';
+import { isMeasured, matches, NETWORK_PCR, networkPcr } from './pcr.ts';
+import type { AttestationRoot } from './root.ts';
 
 /** What the verifier expects of a field, or a written statement that this caller does not care. */
 export type Expected<T> = T | 'unchecked';
@@ -22,7 +23,7 @@ export interface AttestationPolicy {
   readonly roots: readonly AttestationRoot[];
   /** One or more images that may run; registers of zeros never match. */
   readonly measurements: readonly Measurement[];
-  /** PCR16 must be extended with this id and locked; also selects between mock roots and all others. */
+  /** PCR16 must be extended with this id and locked; the root must be one for its class. */
   readonly networkId: Expected<Digest>;
   readonly freshness: Freshness;
   /** Exact bytes: for attested TLS the SubjectPublicKeyInfo of the certificate's key. */
@@ -38,7 +39,7 @@ export type PolicyFault =
   | 'debug' // the image's registers are zeros: a debug-mode enclave, its memory is open to the host
   | 'measurement' // another image than those allowed
   | 'network' // PCR16 is another network's, or not locked
-  | 'root-class' // a mock root for a real network, or a real one for a mock network
+  | 'root-class' // a mock root for a real network, or any other mixture of classes
   | 'nonce'
   | 'stale'
   | 'from-the-future' // its clock is ahead of the verifier's by more than the skew
@@ -51,13 +52,7 @@ const MIN_NONCE_BYTES = 16;
 export function checkPolicy(policy: AttestationPolicy): void {
   if (policy.roots.length === 0) throw badPolicy('it names no root');
   if (policy.measurements.length === 0) throw badPolicy('it allows no measurement');
-  for (const measurement of policy.measurements) {
-    for (const [index, register] of registersOf(measurement)) {
-      if (register.length !== PCR_BYTES) throw badPolicy(`its PCR${index} is not ${PCR_BYTES} bytes`);
-      if (isZero(register))
-        throw badPolicy(`its PCR${index} is all zero, which is debug mode or an unsigned image`);
-    }
-  }
+  policy.measurements.forEach(checkMeasurement);
   const { freshness, publicKey, userData, maxSkewMs } = policy;
   if (freshness.kind === 'nonce' && freshness.nonce.length < MIN_NONCE_BYTES) {
     throw badPolicy(`its nonce has less than ${MIN_NONCE_BYTES} bytes`);
@@ -81,7 +76,7 @@ export async function policyFault(
   if (!isMeasured(pcrs)) return 'debug';
   if (!policy.measurements.some((measurement) => matches(pcrs, measurement))) return 'measurement';
   if (policy.networkId !== 'unchecked') {
-    if (root.isMock !== isMockNetwork(policy.networkId)) return 'root-class';
+    if (root.class !== classOf(policy.networkId)) return 'root-class';
     if (!isExpected(await networkPcr(policy.networkId), pcrs.get(NETWORK_PCR))) return 'network';
   }
   const age = nowMs - document.timestampMs;

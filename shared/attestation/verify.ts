@@ -30,7 +30,7 @@ const meanings: Readonly<Record<AttestationFault, string>> = {
   debug: 'the enclave runs in debug mode, its memory is open to its host',
   measurement: 'the enclave runs an image that is not allowed',
   network: 'the enclave is not bound to this network',
-  'root-class': 'mock enclaves belong to mock networks, real ones to real networks',
+  'root-class': 'enclaves of this class (production, lab or mock) have no place in that network',
   nonce: 'it does not answer this question; it may be a replay',
   stale: 'it is too old; ask for a new one',
   'from-the-future': 'its clock is ahead; compare the clocks',

@@ -6,7 +6,7 @@ import { type AttestationRoot, pinnedRoot } from '../root.ts';
  */
 const awsRoot: AttestationRoot = pinnedRoot({
   name: 'aws-nitro-g1',
-  isMock: false,
+  class: 'production',
   sha256: '641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b',
   derBase64:
     'MIICETCCAZagAwIBAgIRAPkxdWgbkK/hHUbMtOTn+FYwCgYIKoZIzj0EAwMwSTELMAkGA1UEBhMCVVMxDzANBgNVBAoMBkFt' +

@@ -6,7 +6,7 @@ import { type AttestationRoot, pinnedRoot } from '../root.ts';
  */
 const labRoot: AttestationRoot = pinnedRoot({
   name: 'lab',
-  isMock: false,
+  class: 'lab',
   sha256: '83a27f4307ad04f0a6fd8003985deb5e929310e0a3b7cedfbacc43d201f1073e',
   derBase64:
     'MIICLDCCAbOgAwIBAgIQASOnaKPyCYF4rPWB6SkFhTAKBggqhkjOPQQDAzBYMQswCQYDVQQGEwJVUzEWMBQGA1UEChMNVGhy' +

@@ -1,4 +1,4 @@
-import type { Measurement } from '../../network/configuration.ts';
+import type { Measurement } from '../../network/measurement.ts';
 import { fromHex } from '../../wire/bytes.ts';
 import { type AttestationRoot, pinnedRoot } from '../root.ts';
 
@@ -8,7 +8,7 @@ import { type AttestationRoot, pinnedRoot } from '../root.ts';
  */
 const mockRoot: AttestationRoot = pinnedRoot({
   name: 'mock',
-  isMock: true,
+  class: 'mock',
   sha256: '70a1efb9eeff020cac6c96557de6ffb97495e227920e0b914fcf2c8f097ee945',
   derBase64:
     'MIICMTCCAbegAwIBAgIQAXsJIoZvIwBUAJPXXOzb3TAKBggqhkjOPQQDAzBaMQswCQYDVQQGEwJVUzEWMBQGA1UEChMNVGhy' +

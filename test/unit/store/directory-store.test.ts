@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DEVELOPMENT_KEY_FILE, developmentKey } from '../../../enclave/platform/mock.ts';
 import { systemRng } from '../../../enclave/primitives.ts';
-import { DEVELOPMENT_KEY_FILE } from '../../../enclave/store/development-key.ts';
 import { DirectoryStore } from '../../../enclave/store/directory-store.ts';
 import { type Files, nodeFiles } from '../../../enclave/store/files.ts';
 import { utf8 } from '../../../shared/wire/bytes.ts';
@@ -17,7 +17,11 @@ beforeEach(async () => {
 
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const open = (files?: Files): Promise<DirectoryStore> => DirectoryStore.open(directory, systemRng, files);
+/** As a mock enclave does. */
+async function open(files: Files = nodeFiles): Promise<DirectoryStore> {
+  const key = await developmentKey(directory, systemRng, files);
+  return DirectoryStore.open(directory, key, systemRng, files);
+}
 const storeFailed = { code: 'STORE_FAILED' };
 
 /** The real effects until a number of them is done; then the process is dead, perhaps in the middle of a write. */
@@ -140,7 +144,7 @@ describe('directory store', () => {
   });
 
   it('directory store: a crash while its key is born is no obstacle', async () => {
-    for (let effects = 0; effects <= 2; effects++) {
+    for (let effects = 0; effects <= 3; effects++) {
       await rm(directory, { recursive: true });
       await expect(open(dyingAfter(effects))).rejects.toMatchObject(storeFailed);
       const store = await open();
