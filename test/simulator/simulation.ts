@@ -162,8 +162,12 @@ export class Simulation<M extends Machine> {
   run(until: () => boolean, forMs = 600_000): boolean {
     const endMs = this.nowMs + forMs;
     while (!until()) {
-      const next = this.#events.shift();
-      if (next === undefined || next.atMs > endMs) return until();
+      const [next] = this.#events;
+      if (next === undefined || next.atMs > endMs) {
+        this.nowMs = Math.max(this.nowMs, endMs);
+        return until();
+      }
+      this.#events.shift();
       this.nowMs = Math.max(this.nowMs, next.atMs);
       next.run();
     }
