@@ -50,8 +50,8 @@ function expectSound(sim: Sim, witness: Witness): void {
 
 describe('crash of one party', () => {
   const cases = [
-    ...effects(1, 7).map((effect) => [starter, effect] as const),
-    ...effects(3, 7).map((effect) => [third, effect] as const),
+    ...effects(1, 9).map((effect) => [starter, effect] as const),
+    ...effects(3, 9).map((effect) => [third, effect] as const),
   ];
 
   test.each(cases)('crash: party %i before its effect %i costs nobody the key', (victim, effect) => {
@@ -99,7 +99,7 @@ function expectRecovery(sim: Sim, witness: Witness): void {
 }
 
 describe('crash of the whole network', () => {
-  test.each(effects(2, 7))('crash: everybody when the second party comes to its effect %i', (effect) => {
+  test.each(effects(2, 9))('crash: everybody when the second party comes to its effect %i', (effect) => {
     const { sim, witness } = simulation('all');
     sim.crashBefore.set(other, effect);
     sim.start();
@@ -107,7 +107,7 @@ describe('crash of the whole network', () => {
     expectRecovery(sim, witness);
   });
 
-  test.each(effects(5, 11))('crash: everybody before its own effect %i', (effect) => {
+  test.each(effects(5, 15))('crash: everybody before its own effect %i', (effect) => {
     const { sim, witness } = simulation('each');
     for (const party of parties) sim.crashBefore.set(party, effect);
     sim.start();
