@@ -15,9 +15,10 @@ export type NodeClient = Client<typeof NodeService>;
 
 /** Whom to reach, and where to look for it, the likeliest address first. */
 export interface NodePlace {
-  readonly party: PartyId;
-  /** Ed25519, 32 bytes */
-  readonly identity: Uint8Array;
+  /** Undefined for a node whose place in the network is not known yet. */
+  readonly party?: PartyId;
+  /** Ed25519, 32 bytes. Undefined: whoever proves to be a node of that network; `identity` then says who it is. */
+  readonly identity?: Uint8Array;
   /** `host:port`, one or more */
   readonly addresses: readonly string[];
 }

@@ -5,7 +5,7 @@ import { codeOf, KmsError } from '../shared/errors.ts';
 import { Kernel } from '../shared/math/kernel/kernel.ts';
 import { readEnclaveConfig } from './config.ts';
 import type { Build } from './configurations.ts';
-import { UnixLink } from './link/unix.ts';
+import { openLink } from './link/open.ts';
 import { stdoutLog } from './log.ts';
 import { Node, type NodeParts } from './node.ts';
 import { nodePrimitives, systemRng } from './primitives.ts';
@@ -34,13 +34,13 @@ export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
 async function standardParts(): Promise<NodeParts> {
   const { values } = parseArgs({ options: { config: { type: 'string' } } });
   if (values.config === undefined) throw new KmsError('BAD_INPUT', 'usage: enclave/main.ts --config <file>');
-  const { dataDirectory, socketDirectory, roundMs, openingMs } = await readEnclaveConfig(values.config);
+  const { dataDirectory, link, roundMs, openingMs } = await readEnclaveConfig(values.config);
   stdoutLog('info', 'started', { pid: process.pid });
   const platform = await openPlatform();
   return {
     build: thisBuild(),
     store: await DirectoryStore.open(dataDirectory, await platform.sealingKey(dataDirectory), systemRng),
-    link: new UnixLink(socketDirectory),
+    link: openLink(link),
     primitives: nodePrimitives,
     rng: systemRng,
     kernel: await Kernel.load(),

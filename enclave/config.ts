@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { KmsError } from '../shared/errors.ts';
+import type { LinkConfig } from './link/open.ts';
 
-/** A mock enclave's configuration: one JSON file. Nothing in it is secret, nothing in it is trusted by a peer. */
+/** An enclave's configuration: one JSON file. Nothing in it is secret, nothing in it is trusted by a peer. */
 export interface EnclaveConfig {
   /** Of the sealed store. */
   readonly dataDirectory: string;
-  /** Holds the sockets shared with the parent. */
-  readonly socketDirectory: string;
+  /** `socketDirectory`, which holds the sockets shared with the parent, or `parentCid`, the parent's AF_VSOCK context. */
+  readonly link: LinkConfig;
   /** Length of a synchronous round: network bound plus clock error. */
   readonly roundMs: number;
   /** How long a key generation waits for an opening after its setup. */
@@ -32,7 +33,7 @@ export async function readEnclaveConfig(path: string): Promise<EnclaveConfig> {
   };
   const config = {
     dataDirectory: textOf(path, 'dataDirectory', take('dataDirectory')),
-    socketDirectory: textOf(path, 'socketDirectory', take('socketDirectory')),
+    link: linkOf(path, take('socketDirectory'), take('parentCid')),
     roundMs: millisecondsOf(path, 'roundMs', take('roundMs')),
     openingMs: millisecondsOf(path, 'openingMs', take('openingMs')),
   };
@@ -40,6 +41,23 @@ export async function readEnclaveConfig(path: string): Promise<EnclaveConfig> {
   if (unknown.length > 0)
     throw new KmsError('BAD_INPUT', `${path} has unknown fields: ${unknown.join(', ')}`);
   return config;
+}
+
+function linkOf(path: string, socketDirectory: unknown, parentCid: unknown): LinkConfig {
+  if (parentCid === undefined) {
+    return { kind: 'unix', socketDirectory: textOf(path, 'socketDirectory', socketDirectory) };
+  }
+  if (socketDirectory !== undefined || !isCid(parentCid)) {
+    throw new KmsError(
+      'BAD_INPUT',
+      `${path} needs "socketDirectory" or the context id "parentCid", not both`,
+    );
+  }
+  return { kind: 'vsock', parentCid };
+}
+
+function isCid(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 2 && value < 0xffff_ffff;
 }
 
 function textOf(path: string, name: string, value: unknown): string {

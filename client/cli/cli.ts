@@ -11,12 +11,28 @@ import { helpOn, overview } from './help.ts';
 import { keygen } from './keygen.ts';
 import { keys } from './keys.ts';
 import { net } from './net.ts';
+import { netConfigApply } from './net-config-apply.ts';
+import { netConfigPropose } from './net-config-propose.ts';
+import { netConfigShow } from './net-config-show.ts';
+import { netConfigSign } from './net-config-sign.ts';
+import { netGenesis } from './net-genesis.ts';
+import { netGovernanceKeygen } from './net-governance-keygen.ts';
+import { nodeJoin } from './node-join.ts';
+import { nodeShow } from './node-show.ts';
 import { type Streams, Terminal } from './terminal.ts';
 import { userDecrypt } from './user-decrypt.ts';
 import { userKeygen } from './user-keygen.ts';
 
 export const commands: readonly Command[] = [
   net,
+  netGovernanceKeygen,
+  netGenesis,
+  netConfigPropose,
+  netConfigSign,
+  netConfigShow,
+  netConfigApply,
+  nodeJoin,
+  nodeShow,
   keygen,
   keys,
   encrypt,
@@ -46,27 +62,34 @@ export async function runCli(argv: readonly string[], streams: Streams): Promise
 async function dispatch(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = argv.filter((argument, index) => index > 0 || argument !== '--json');
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    const topic = rest.find((argument) => !argument.startsWith('-'));
-    const lines = topic === undefined ? overview(commands) : helpOn(commandNamed(topic));
+    const topic = rest.filter((argument) => !argument.startsWith('-'));
+    const lines = topic.length === 0 ? overview(commands) : helpOn(commandFor(topic));
     terminal.result({ help: lines.join('\n') }, lines);
     return exitCodes.ok;
   }
-  const command = commandNamed(name);
+  const command = commandFor([name, ...rest]);
   if (rest.includes('--help') || rest.includes('-h')) {
     const lines = helpOn(command);
     terminal.result({ help: lines.join('\n') }, lines);
     return exitCodes.ok;
   }
-  const given = parseArguments(command.name, rest, command.options, command.maxPositionals);
+  const own = [name, ...rest].slice(wordsOf(command).length);
+  const given = parseArguments(command.name, own, command.options, command.maxPositionals);
   const { json, lines } = await command.run(given, terminal);
   terminal.result(json, lines);
   return exitCodes.ok;
 }
 
-function commandNamed(name: string): Command {
-  const found = commands.find((command) => command.name === name);
-  if (found === undefined) throw new UsageError(`there is no command '${name}'`, "see 'kms help'");
+/** The command with the longest name that these words begin with: `net config show` before `net`. */
+function commandFor(words: readonly string[]): Command {
+  const fitting = commands.filter((command) => wordsOf(command).every((word, i) => words[i] === word));
+  const [found] = fitting.sort((a, b) => wordsOf(b).length - wordsOf(a).length);
+  if (found === undefined) throw new UsageError(`there is no command '${words[0]}'`, "see 'kms help'");
   return found;
+}
+
+function wordsOf({ name }: Command): readonly string[] {
+  return name.split(' ');
 }
 
 function report(error: unknown, terminal: Terminal): void {

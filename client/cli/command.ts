@@ -22,14 +22,19 @@ export interface Outcome {
   readonly lines: readonly string[];
 }
 
-/** Where a command finds its network. */
-export const networkOptions: Options = {
+/** Which network a command is about. */
+export const networkFileOptions: Options = {
   state: { value: 'DIR', help: 'state directory of the local network (default: $KMS_STATE or .kms)' },
   genesis: { value: 'FILE', help: "the network's genesis (default: genesis.bin of the state directory)" },
   config: {
     value: 'FILE',
     help: "the network's configurations (default: configurations.bin beside genesis)",
   },
+};
+
+/** Where a command finds its network. */
+export const networkOptions: Options = {
+  ...networkFileOptions,
   timeout: { value: 'SECONDS', help: 'how long to wait for the nodes', default: '60' },
 };
 

@@ -27,10 +27,15 @@ export async function writeOutput(path: string, bytes: Uint8Array): Promise<void
 }
 
 /** Writes a file that only its owner can read. Never replaces one. @throws {KmsError} BAD_INPUT */
-export async function writeSecret(path: string, bytes: Uint8Array): Promise<void> {
+export function writeSecret(path: string, bytes: Uint8Array): Promise<void> {
+  return writeNew(path, bytes, 0o600);
+}
+
+/** Never replaces a file. @throws {KmsError} BAD_INPUT */
+export async function writeNew(path: string, bytes: Uint8Array, mode = 0o644): Promise<void> {
   await attempt(path, async () => {
     await mkdir(dirname(path), { recursive: true });
-    await using file = await open(path, 'wx', 0o600);
+    await using file = await open(path, 'wx', mode);
     await file.writeFile(bytes);
     await file.sync();
   });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import { ConfigurationChain } from '../../shared/network/chain.ts';
@@ -6,6 +7,11 @@ import {
   MAX_CONFIGURATION_FILE_BYTES,
 } from '../../shared/network/configuration-file.ts';
 import { decodeGenesis, MAX_GENESIS_BYTES } from '../../shared/network/genesis.ts';
+import {
+  decodeSignedConfiguration,
+  MAX_SIGNED_CONFIGURATION_BYTES,
+  type SignedConfiguration,
+} from '../../shared/network/signed-configuration.ts';
 import { noble } from '../../shared/noble.ts';
 import type { Arguments } from './arguments.ts';
 import { readInput } from './file.ts';
@@ -53,4 +59,23 @@ export async function readNetworkFiles(paths: NetworkPaths): Promise<{
 export async function readChain(paths: NetworkPaths): Promise<ConfigurationChain> {
   const { genesis, configurations } = await readNetworkFiles(paths);
   return ConfigurationChain.of(noble, decodeGenesis(genesis), decodeConfigurations(configurations));
+}
+
+/**
+ * As readChain(), and without a file of configurations a chain that has none yet: configuration 0 is still to be made.
+ * @throws {KmsError} UNAVAILABLE without a genesis, BAD_GENESIS, ...
+ */
+export async function readGrowingChain(paths: NetworkPaths): Promise<ConfigurationChain> {
+  if (existsSync(paths.configurations)) return readChain(paths);
+  const genesis = await readInput(paths.genesis, 'the genesis', MAX_GENESIS_BYTES).catch((cause: unknown) => {
+    throw new KmsError('UNAVAILABLE', `there is no genesis at ${paths.genesis}`, { cause });
+  });
+  return ConfigurationChain.begin(noble, decodeGenesis(genesis));
+}
+
+/** A proposal or a complete configuration; its signatures are not verified at this point. @throws {KmsError} */
+export async function readSignedConfiguration(path: string): Promise<SignedConfiguration> {
+  return decodeSignedConfiguration(
+    await readInput(path, 'a configuration', MAX_SIGNED_CONFIGURATION_BYTES),
+  );
 }

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ROOTS } from '#roots';
 import { makeGovernanceKey, readGovernanceKey } from '../../client/cli/governance-key-file.ts';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
 import { nodePrimitives } from '../../enclave/primitives.ts';
+import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, epochId, partyId } from '../../shared/ids.ts';
 import { ConfigurationChain } from '../../shared/network/chain.ts';
@@ -19,7 +19,6 @@ import {
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
 import { NO_DIGEST } from '../../shared/protocol/statement.ts';
-import { MOCK_MEASUREMENT } from './mock-measurement.ts';
 
 export const GOVERNANCE_DIRECTORY = 'governance';
 /** A minute of mock blocks. */
@@ -103,7 +102,7 @@ async function ensureKey(file: string): Promise<void> {
 }
 
 function mockRoot(): Digest {
-  const root = ROOTS.find((pinned) => pinned.class === 'mock');
-  if (root === undefined) throw new KmsError('INTERNAL', 'local networks need the mock root');
+  const [root] = ROOTS;
+  if (root === undefined) throw new KmsError('INTERNAL', 'there is no mock root');
   return root.sha256;
 }

@@ -386,7 +386,8 @@ export class KeySettlement {
     const { session, transcript } = this.#finished.record;
     this.#held = { transcript, seeds, archive: recovery };
     this.#recovery = undefined;
-    return [...sealSeeds({ key: this.key, session, archive: recovery, seeds }), ...this.#settle()];
+    const sealed = sealSeeds({ key: this.key, session, archive: recovery, seeds });
+    return [...sealed, ...this.#settle(), ...this.#closeArchive()];
   }
 
   #send(to: PartyId, message: SettlementMessage): Effect {
