@@ -153,7 +153,8 @@ export class DecryptionDesk {
     }
     const decryption = new PublicDecryption(membership, task, keys.decryptor(task.key).ring, rng);
     const pending: Pending = { task, decryption, message: undefined, watchers: new Set() };
-    this.#remember(id, pending);
+    this.#makeRoom();
+    this.#pending.set(id, pending);
     try {
       const share = await this.#partial(task);
       const signature = decryption.contribute(share);
@@ -180,12 +181,19 @@ export class DecryptionDesk {
     for (const watcher of [...pending.watchers]) watcher();
   }
 
-  #remember(id: Digest, pending: Pending): void {
-    this.#pending.set(id, pending);
-    for (const oldest of this.#pending.keys()) {
-      if (this.#pending.size <= this.#limits.remembered) break;
-      this.#pending.delete(oldest);
+  /** Answered decryptions go first; those that somebody still waits for never. @throws {KmsError} BUSY */
+  #makeRoom(): void {
+    for (const [id, { decryption, watchers }] of this.#pending) {
+      if (this.#pending.size < this.#limits.remembered) return;
+      if (decryption.value !== undefined && watchers.size === 0) this.#pending.delete(id);
     }
+    if (this.#pending.size < this.#limits.remembered) return;
+    for (const [id, { watchers }] of this.#pending) {
+      if (watchers.size > 0) continue;
+      this.#pending.delete(id);
+      return;
+    }
+    throw new KmsError('BUSY', 'too many decryptions wait for other parties; repeat the request later');
   }
 
   /** Waits for a value, and then shortly for the other connected parties. */

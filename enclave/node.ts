@@ -249,10 +249,12 @@ export class Node implements NodeApi {
     };
   }
 
-  #receive(from: PartyId, payload: Uint8Array): void {
+  /** Resolves when the message has been dealt with: meanwhile its sender, and nobody else, is held back. */
+  async #receive(from: PartyId, payload: Uint8Array): Promise<void> {
     try {
       const message = decode(peerMessage, payload);
-      if (message.kind === 'keygen') this.#member().ceremonies.receive(from, message.purpose, message.body);
+      if (message.kind === 'keygen')
+        await this.#member().ceremonies.receive(from, message.purpose, message.body);
       else this.#member().desk.receive(from, message);
     } catch (error) {
       this.#parts.log('warn', 'message-dropped', { party: from, code: codeOf(error) });

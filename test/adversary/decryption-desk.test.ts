@@ -20,7 +20,7 @@ import { certifiedKey } from './certified-key.ts';
 
 const key = await certifiedKey();
 const [one, two, three, four] = key.parties as [PartyId, PartyId, PartyId, PartyId];
-const quick: DeskLimits = { waitMs: 60, graceMs: 20, remembered: 256 };
+const quick: DeskLimits = { waitMs: 500, graceMs: 50, remembered: 256 };
 const patient: DeskLimits = { waitMs: 10_000, graceMs: 5000, remembered: 256 };
 /** Waits for values, hardly for whoever does not answer. */
 const brief: DeskLimits = { ...patient, graceMs: 20 };
