@@ -36,7 +36,7 @@ export class Network {
   readonly members: readonly Member[];
   readonly committee: Committee;
   readonly electorate: Electorate;
-  readonly #channels: readonly NodeChannel[];
+  readonly #channels: ReadonlyMap<PartyId, NodeChannel>;
   readonly #patience: Patience;
 
   constructor(chain: ConfigurationChain, patience: Patience = PATIENCE) {
@@ -54,10 +54,12 @@ export class Network {
     };
     // A client sees no chain: while a member moves it may be at its new address already, or still at the old one.
     const places = chain.links.slice(-2).map(({ signed }) => signed.configuration.members);
-    this.#channels = this.members.map(({ party, identity }, i) => {
-      const addresses = [...new Set(places.map((members) => members[i]!.address).reverse())];
-      return new NodeChannel({ party, identity, addresses }, chain.networkId);
-    });
+    this.#channels = new Map(
+      this.members.map(({ party, identity }, i) => {
+        const addresses = [...new Set(places.map((members) => members[i]!.address).reverse())];
+        return [party, new NodeChannel({ identity, addresses }, chain.networkId)];
+      }),
+    );
     this.#patience = patience;
   }
 
@@ -78,8 +80,7 @@ export class Network {
     const { promise: grace, resolve: graceOver } = Promise.withResolvers<void>();
     let timer: NodeJS.Timeout | undefined;
     let over = false;
-    const one = async (channel: NodeChannel): Promise<void> => {
-      const { party } = channel.member;
+    const one = async ([party, channel]: readonly [PartyId, NodeChannel]): Promise<void> => {
       try {
         const value = await until(
           signal,
@@ -93,7 +94,7 @@ export class Network {
         if (!over) faults.set(party, faultOf(error));
       }
     };
-    await Promise.race([Promise.all(this.#channels.map(one)), grace]);
+    await Promise.race([Promise.all([...this.#channels].map(one)), grace]);
     over = true;
     clearTimeout(timer);
     stop.abort();
@@ -111,14 +112,14 @@ export class Network {
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(this.#patience.timeoutMs)]);
     const asked: Promise<{ readonly value: T } | undefined>[] = [];
     try {
-      for (const channel of this.#channels) {
+      for (const [party, channel] of this.#channels) {
         const answer = until(
           signal,
           channel.client().then((node) => question(node, { signal })),
         ).then(
           (value) => ({ value }),
           (error: unknown) => {
-            faults.set(channel.member.party, faultOf(error));
+            faults.set(party, faultOf(error));
             return undefined;
           },
         );
@@ -135,7 +136,7 @@ export class Network {
   }
 
   close(): void {
-    for (const channel of this.#channels) channel.close();
+    for (const channel of this.#channels.values()) channel.close();
   }
 }
 

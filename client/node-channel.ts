@@ -4,9 +4,9 @@ import tls from 'node:tls';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { parseAddress } from '../shared/address.ts';
-import { verifyNodeIdentity } from '../shared/attestation/certificate.ts';
+import { verifyNodeCertificate } from '../shared/attestation/certificate.ts';
 import { KmsError } from '../shared/errors.ts';
-import type { Digest, PartyId } from '../shared/ids.ts';
+import type { Digest } from '../shared/ids.ts';
 import { noble } from '../shared/noble.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
 import { NodeService } from '../shared/wire/generated/kms/v1/node_pb.js';
@@ -15,10 +15,8 @@ export type NodeClient = Client<typeof NodeService>;
 
 /** Whom to reach, and where to look for it, the likeliest address first. */
 export interface NodePlace {
-  /** Undefined for a node whose place in the network is not known yet. */
-  readonly party?: PartyId;
-  /** Ed25519, 32 bytes. Undefined: whoever proves to be a node of that network; `identity` then says who it is. */
-  readonly identity?: Uint8Array;
+  /** Ed25519, 32 bytes. Undefined: whoever proves to be a node of the network; the channel's `identity` says who. */
+  readonly identity: Uint8Array | undefined;
   /** `host:port`, one or more */
   readonly addresses: readonly string[];
 }
@@ -34,15 +32,21 @@ const MAX_MESSAGE_BYTES = 16 << 20;
  * Connects at the first call, and again after the connection was lost.
  */
 export class NodeChannel {
-  readonly member: NodePlace;
+  readonly #place: NodePlace;
   readonly #networkId: Digest;
   #socket: tls.TLSSocket | undefined;
   #opening: Promise<NodeClient> | undefined;
   #manager: Http2SessionManager | undefined;
+  #identity: Uint8Array | undefined;
 
-  constructor(member: NodePlace, networkId: Digest) {
-    this.member = member;
+  constructor(place: NodePlace, networkId: Digest) {
+    this.#place = place;
     this.#networkId = networkId;
+  }
+
+  /** Whose key the last connection proved; undefined before the first. */
+  get identity(): Uint8Array | undefined {
+    return this.#identity;
   }
 
   /** @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER */
@@ -83,7 +87,7 @@ export class NodeChannel {
 
   async #reach(): Promise<tls.TLSSocket> {
     let failure: unknown;
-    for (const address of this.member.addresses) {
+    for (const address of this.#place.addresses) {
       try {
         return await this.#connect(address);
       } catch (error) {
@@ -94,7 +98,6 @@ export class NodeChannel {
   }
 
   async #connect(address: string): Promise<tls.TLSSocket> {
-    const { party } = this.member;
     const raw = net.connect(parseAddress(address));
     const socket = tls.connect({
       socket: raw,
@@ -109,34 +112,39 @@ export class NodeChannel {
     socket.on('error', () => socket.destroy());
     try {
       await once(socket, 'secureConnect', { signal: AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS) });
-      this.#verify(socket);
+      this.#identity = this.#verify(socket, address);
       return socket;
     } catch (cause) {
       socket.destroy();
       raw.destroy();
       if (cause instanceof KmsError) throw cause;
       const timedOut = cause instanceof Error && cause.name === 'AbortError';
-      throw new KmsError(
-        timedOut ? 'TIMEOUT' : 'UNAVAILABLE',
-        `party ${party} at ${address} does not answer`,
-        { cause },
-      );
+      throw new KmsError(timedOut ? 'TIMEOUT' : 'UNAVAILABLE', `the node at ${address} does not answer`, {
+        cause,
+      });
     }
   }
 
-  /** The session is fresh TLS 1.3, and its certificate's key is bound to the party's identity in this network. */
-  #verify(socket: tls.TLSSocket): void {
+  /**
+   * The session is fresh TLS 1.3, and its certificate's key is bound to the node's identity in this network.
+   * @returns the identity
+   */
+  #verify(socket: tls.TLSSocket, address: string): Uint8Array {
     const certificate = socket.getPeerX509Certificate();
     const isFresh =
       socket.getProtocol() === 'TLSv1.3' && socket.alpnProtocol === 'h2' && !socket.isSessionReused();
     if (certificate === undefined || !isFresh) {
-      throw new KmsError('BAD_PEER', `party ${this.member.party} offers no acceptable TLS session`);
+      throw new KmsError('BAD_PEER', `the node at ${address} offers no acceptable TLS session`);
     }
-    const { identity } = this.member;
-    const { spki } = verifyNodeIdentity(noble, certificate.raw, { networkId: this.#networkId, identity });
+    const { identity, spki } = verifyNodeCertificate(noble, certificate.raw, this.#networkId);
+    const expected = this.#place.identity;
+    if (expected !== undefined && !equalBytes(identity, expected)) {
+      throw new KmsError('BAD_PEER', `the node at ${address} is not the one that the configuration names`);
+    }
     // OpenSSL and our parser read the same certificate: they must mean the same key.
     if (!equalBytes(spki, certificate.publicKey.export({ format: 'der', type: 'spki' }))) {
       throw new KmsError('BAD_PEER', 'the certificate is ambiguous about its key');
     }
+    return identity;
   }
 }

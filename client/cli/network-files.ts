@@ -75,7 +75,5 @@ export async function readGrowingChain(paths: NetworkPaths): Promise<Configurati
 
 /** A proposal or a complete configuration; its signatures are not verified at this point. @throws {KmsError} */
 export async function readSignedConfiguration(path: string): Promise<SignedConfiguration> {
-  return decodeSignedConfiguration(
-    await readInput(path, 'a configuration', MAX_SIGNED_CONFIGURATION_BYTES),
-  );
+  return decodeSignedConfiguration(await readInput(path, 'a configuration', MAX_SIGNED_CONFIGURATION_BYTES));
 }

@@ -3,14 +3,14 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
-import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
+import { describeNode, joinNode, type NodeCard } from '../../client/node-admin.ts';
+import type { NodePlace } from '../../client/node-channel.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import { mockChainHead } from '../../shared/network/chain-head.ts';
 import { foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
-import { describeNode, joinNode, type NodeCard } from './node-admin.ts';
 import { isAlive, startProcess, stopProcess } from './process.ts';
 import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
 
@@ -200,7 +200,7 @@ export class LocalNetwork {
         const others = parties.filter((other) => other !== party);
         const isConnected = (card: NodeCard): boolean =>
           others.every((other) => card.connectedPeers.includes(other));
-        await this.#card(party, this.networkId, isConnected, signal);
+        await this.#card(party, isConnected, signal);
         onProgress(++done);
       }),
     );
@@ -208,14 +208,17 @@ export class LocalNetwork {
 
   async status(): Promise<readonly NodeStatus[]> {
     return Promise.all(
-      this.#state.nodes.map(async ({ party, address, processes }) => {
+      this.#state.nodes.map(async (node) => {
+        const { party, address, processes } = node;
         const lives = async (role: Role): Promise<boolean> => {
           const id = processes[role];
           return id !== undefined && isAlive(id);
         };
         const [enclave, parent] = await Promise.all([lives('enclave'), lives('parent')]);
         const card =
-          enclave && parent ? await describeNode(address, this.networkId).catch(() => undefined) : undefined;
+          enclave && parent
+            ? await describeNode(placeOf(node), this.networkId).catch(() => undefined)
+            : undefined;
         return { party, address, enclave, parent, card };
       }),
     );
@@ -248,7 +251,7 @@ export class LocalNetwork {
     const { name, t, nodes } = this.#state;
     const members = await Promise.all(
       nodes.map(async ({ party, address }) => {
-        const { identity } = await this.#card(party, NO_NETWORK, () => true, signal);
+        const { identity } = await this.#card(party, () => true, signal);
         return { identity, address };
       }),
     );
@@ -276,28 +279,16 @@ export class LocalNetwork {
 
   /** Gives the node what it does not have: a start that was interrupted may have come this far. */
   async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
-    const { address } = this.#node(party);
-    try {
-      const card = await this.#card(party, this.networkId, () => true, signal);
-      if (card.configuration >= chain.newest.signed.configuration.number) return;
-    } catch (error) {
-      if (codeOf(error) !== 'BAD_PEER') throw error;
-      await joinNode(address, chain);
-      return;
-    }
-    await joinNode(address, chain, this.networkId);
+    const { network } = await this.#card(party, () => true, signal);
+    if (network?.configuration.digest === chain.newest.digest) return;
+    await joinNode(placeOf(this.#node(party)), chain);
   }
 
   /** Asks until the node answers what is waited for. */
-  async #card(
-    party: number,
-    networkId: Digest | undefined,
-    isGood: (card: NodeCard) => boolean,
-    signal: AbortSignal,
-  ): Promise<NodeCard> {
+  async #card(party: number, isGood: (card: NodeCard) => boolean, signal: AbortSignal): Promise<NodeCard> {
     for (;;) {
-      const { address, processes } = this.#node(party);
-      const card = await describeNode(address, networkId).catch((error: unknown) => {
+      const { processes } = this.#node(party);
+      const card = await describeNode(placeOf(this.#node(party)), this.networkId).catch((error: unknown) => {
         // A node that is just starting; any other answer is final.
         if (codeOf(error) === 'UNAVAILABLE' || codeOf(error) === 'TIMEOUT') return undefined;
         throw error;
@@ -358,6 +349,10 @@ export class LocalNetwork {
     this.#state = state;
     await writeState(this.directory, state);
   }
+}
+
+function placeOf({ address }: NodeState): NodePlace {
+  return { identity: undefined, addresses: [address] };
 }
 
 function termsOf({ name, n, t, roundMs, openingMs }: UpOptions): typeof DEFAULTS {

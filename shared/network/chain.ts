@@ -96,7 +96,12 @@ export class ConfigurationChain {
 
   /** The keys that sign the next configuration. */
   get governance(): Governance {
-    return this.#governanceFor(this.links.length);
+    return this.governanceFor(this.links.length);
+  }
+
+  /** The keys that sign configuration `number`. */
+  governanceFor(number: number): Governance {
+    return this.links[number - 1]?.signed.configuration.governance ?? this.genesis.governance;
   }
 
   /**
@@ -115,7 +120,7 @@ export class ConfigurationChain {
     const { number } = configuration;
     const digest = configurationDigest(this.#crypto, configuration);
     if (this.links[number]?.digest === digest) return this;
-    checkGovernanceSignatures(this.#crypto, this.#governanceFor(number), signed);
+    checkGovernanceSignatures(this.#crypto, this.governanceFor(number), signed);
     return number < this.links.length
       ? this.#with(this.links, signed)
       : this.#with([...this.links, { signed, digest, publishedBlock }]);
@@ -171,10 +176,6 @@ export class ConfigurationChain {
 
   #with(links: readonly ConfigurationLink[], conflict?: SignedConfiguration): ConfigurationChain {
     return new ConfigurationChain(this.#crypto, this.genesis, this.networkId, links, conflict);
-  }
-
-  #governanceFor(number: number): Governance {
-    return this.links[number - 1]?.signed.configuration.governance ?? this.genesis.governance;
   }
 
   #currentIndex(block: number): number {

@@ -4,12 +4,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describeNode, joinNode } from '../../../client/node-admin.ts';
 import { readNetwork } from '../../../infra/local/founding.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
-import { describeNode, joinNode } from '../../../infra/local/node-admin.ts';
 import { isAlive, type ProcessId, stopProcess } from '../../../infra/local/process.ts';
 import { type NetworkState, readState, writeState } from '../../../infra/local/state.ts';
 import { toHex } from '../../../shared/wire/bytes.ts';
+import { foundedChain } from '../../simulator/network.ts';
 
 let directory = '';
 let network: LocalNetwork;
@@ -47,22 +48,24 @@ describe('local network', () => {
     ]);
     const { members } = (await readNetwork(directory)).newest.signed.configuration;
     for (const [i, { card }] of nodes.entries()) {
-      expect(card?.networkId).toBe(network.networkId);
+      expect(card?.network?.networkId).toBe(network.networkId);
       expect(toHex(card!.identity)).toBe(toHex(members[i]!.identity));
     }
   });
 
   it('local network: a node that has joined does not show itself as one that has not', async () => {
     const [address] = network.addresses;
-    await expect(describeNode(address!)).rejects.toMatchObject({ code: 'BAD_PEER' });
+    const place = { identity: undefined, addresses: [address!] };
+    await expect(describeNode(place)).rejects.toMatchObject({ code: 'BAD_PEER' });
     const chain = await readNetwork(directory);
-    const other = { ...chain, genesis: { ...chain.genesis, name: 'another' } };
-    await expect(joinNode(address!, other)).rejects.toMatchObject({ code: 'BAD_PEER' });
-    await expect(joinNode(address!, other, network.networkId)).rejects.toMatchObject({
-      code: 'BAD_GENESIS',
+    const other = foundedChain(chain.newest.signed.configuration.members);
+    await expect(joinNode(place, other)).rejects.toMatchObject({ code: 'BAD_PEER' });
+    expect(await joinNode(place, chain)).toMatchObject({ party: 1, configuration: 0 });
+    expect((await describeNode(place, network.networkId)).network).toEqual({
+      networkId: network.networkId,
+      party: 1,
+      configuration: { number: 0, digest: chain.newest.digest },
     });
-    await joinNode(address!, chain, network.networkId);
-    expect((await describeNode(address!, network.networkId)).networkId).toBe(network.networkId);
   });
 
   it('local network: enclaves survive their parents, and nodes come back after they were killed', async () => {

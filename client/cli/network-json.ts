@@ -1,0 +1,55 @@
+import { KmsError } from '../../shared/errors.ts';
+import { digest } from '../../shared/ids.ts';
+import type { Measurement } from '../../shared/network/measurement.ts';
+import type { RpcSet } from '../../shared/network/rpc.ts';
+import { fromHex } from '../../shared/wire/bytes.ts';
+import { fieldOf, listField, readJson, textField } from './json-file.ts';
+
+/** Parts of genesis and configurations that operators write down as JSON. */
+
+/**
+ * `{"k": 2, "endpoints": [{"url": "https://...", "spkiPins": ["<sha256>"]}]}`.
+ * @throws {KmsError} BAD_INPUT
+ */
+export async function readRpcSet(path: string): Promise<RpcSet> {
+  const value = await readJson(path, 'an RPC set');
+  const k = fieldOf(value, 'k');
+  if (typeof k !== 'number') throw new KmsError('BAD_INPUT', `${path} lacks the number "k"`);
+  const endpoints = listField(value, 'endpoints', path).map((one) => ({
+    url: textField(one, 'url', path),
+    spkiPins: listField(one, 'spkiPins', path).map((pin) => digest(String(pin))),
+  }));
+  return { k, endpoints };
+}
+
+/**
+ * `{"PCR0": "<hex>", "PCR1": ..., "PCR2": ..., "PCR8": ...}` or the same below "Measurements", as nitro-cli prints it.
+ * PCR8 belongs to it only if the image is signed.
+ * @throws {KmsError} BAD_INPUT
+ */
+export async function readMeasurement(path: string): Promise<Measurement> {
+  const value = await readJson(path, 'a measurement');
+  const registers = fieldOf(value, 'Measurements') ?? value;
+  const pcr = (name: string): Uint8Array => {
+    const text = textField(registers, name, path).toLowerCase();
+    if (!/^[0-9a-f]{96}$/.test(text)) throw new KmsError('BAD_INPUT', `${name} in ${path} is 96 hex digits`);
+    return fromHex(text);
+  };
+  const always = { pcr0: pcr('PCR0'), pcr1: pcr('PCR1'), pcr2: pcr('PCR2') };
+  return fieldOf(registers, 'PCR8') === undefined ? always : { ...always, pcr8: pcr('PCR8') };
+}
+
+/** `[{"identity": "<hex>", "address": "host:port"}, ...]` by party. @throws {KmsError} BAD_INPUT */
+export async function readMembers(
+  path: string,
+): Promise<readonly { readonly identity: Uint8Array; readonly address: string }[]> {
+  const value = await readJson(path, 'a list of members');
+  if (!Array.isArray(value)) throw new KmsError('BAD_INPUT', `${path} is a list of members`);
+  return value.map((one) => {
+    const identity = textField(one, 'identity', path);
+    if (!/^[0-9a-f]{64}$/.test(identity)) {
+      throw new KmsError('BAD_INPUT', `an identity in ${path} is 64 hex digits`);
+    }
+    return { identity: fromHex(identity), address: textField(one, 'address', path) };
+  });
+}

@@ -1,0 +1,33 @@
+import { toHex } from '../../shared/wire/bytes.ts';
+import { joinNode } from '../node-admin.ts';
+import { type Command, networkFileOptions } from './command.ts';
+import { networkPaths, readChain } from './network-files.ts';
+
+export const nodeJoin: Command = {
+  name: 'node join',
+  summary: "give a node its network, or its network's later configurations",
+  forms: ['HOST:PORT [--genesis FILE] [--config FILE]'],
+  details: [
+    'The first genesis that a node is given stays for good: join it before others can reach it. What it has already it ' +
+      'takes again; it refuses configurations that do not name it or do not follow the ones it has.',
+  ],
+  options: networkFileOptions,
+  maxPositionals: 1,
+
+  async run(given, terminal) {
+    const address = given.positional(0, 'the address of the node');
+    const chain = await readChain(networkPaths(given, terminal));
+    const { identity, party, configuration } = await joinNode(
+      { identity: undefined, addresses: [address] },
+      chain,
+    );
+    const { networkId } = chain;
+    return {
+      json: { address, identity: toHex(identity), networkId, party, configuration },
+      lines: [
+        `${address} is party ${party} of network ${networkId}, in configuration ${configuration}`,
+        `identity ${toHex(identity)}`,
+      ],
+    };
+  },
+};

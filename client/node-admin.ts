@@ -1,0 +1,104 @@
+import { NO_NETWORK } from '../shared/attestation/certificate.ts';
+import { codeOf, KmsError } from '../shared/errors.ts';
+import { type Digest, digest } from '../shared/ids.ts';
+import type { ConfigurationChain } from '../shared/network/chain.ts';
+import { encodeGenesis } from '../shared/network/genesis.ts';
+import { encodeSignedConfiguration } from '../shared/network/signed-configuration.ts';
+import { equalBytes, toHex } from '../shared/wire/bytes.ts';
+import { faultOf, meaningOf } from './fault.ts';
+import { NodeChannel, type NodeClient, type NodePlace } from './node-channel.ts';
+
+/** What a node says about itself; its TLS session proved the identity. */
+export interface NodeCard {
+  /** Ed25519 public key, 32 bytes. */
+  readonly identity: Uint8Array;
+  /** Undefined before it has joined. */
+  readonly network: NodeMembership | undefined;
+  readonly phase: string;
+  readonly connectedPeers: readonly number[];
+}
+
+export interface NodeMembership {
+  readonly networkId: Digest;
+  readonly party: number;
+  /** The newest configuration that it has accepted. */
+  readonly configuration: { readonly number: number; readonly digest: Digest };
+}
+
+const CALL_TIMEOUT_MS = 10_000;
+
+/**
+ * A node that belongs to this network, or to none yet.
+ * @param networkId undefined: to none
+ * @throws {KmsError} BAD_PEER for a node of another network, UNAVAILABLE, TIMEOUT
+ */
+export function describeNode(place: NodePlace, networkId?: Digest): Promise<NodeCard> {
+  return calling(place, networkId, async (node, identity, options) => {
+    const answer = await node.describe({}, options);
+    if (!equalBytes(answer.identity, identity)) {
+      throw new KmsError('BAD_PEER', 'the node contradicts its certificate');
+    }
+    const { phase, connectedPeers, party, configuration: number, configurationDigest } = answer;
+    const network =
+      answer.networkId.length === 0
+        ? undefined
+        : {
+            networkId: digest(toHex(answer.networkId)),
+            party,
+            configuration: { number, digest: digest(toHex(configurationDigest)) },
+          };
+    return { identity, network, phase, connectedPeers };
+  });
+}
+
+/**
+ * Gives a node its network, or its network's later configurations.
+ * @returns its party, and the number of the newest configuration that it has
+ * @throws {KmsError} what the node says: BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT; BAD_PEER for a node of
+ *   another network, UNAVAILABLE, TIMEOUT
+ */
+export function joinNode(
+  place: NodePlace,
+  chain: ConfigurationChain,
+): Promise<{ readonly identity: Uint8Array; readonly party: number; readonly configuration: number }> {
+  const genesis = encodeGenesis(chain.genesis);
+  const configurations = chain.links.map(({ signed }) => encodeSignedConfiguration(signed));
+  return calling(place, chain.networkId, async (node, identity, options) => {
+    const answer = await node.join({ genesis, configurations }, options);
+    if (toHex(answer.networkId) !== chain.networkId) {
+      throw new KmsError('BAD_PEER', 'the node says that it joined another network');
+    }
+    return { identity, party: answer.party, configuration: answer.configuration };
+  });
+}
+
+async function calling<T>(
+  place: NodePlace,
+  networkId: Digest | undefined,
+  call: (node: NodeClient, identity: Uint8Array, options: { readonly signal: AbortSignal }) => Promise<T>,
+): Promise<T> {
+  // A node shows a certificate of its network, or of none before it has joined: one of the two is right.
+  const ids = networkId === undefined ? [NO_NETWORK] : [networkId, NO_NETWORK];
+  let failure: unknown;
+  for (const id of ids) {
+    const channel = new NodeChannel(place, id);
+    try {
+      const node = await channel.client();
+      const { identity } = channel;
+      if (identity === undefined) throw new KmsError('INTERNAL', 'the channel is open without an identity');
+      return await call(node, identity, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
+    } catch (error) {
+      if (codeOf(error) !== 'BAD_PEER') throw refusal(place, error);
+      failure ??= error;
+    } finally {
+      channel.close();
+    }
+  }
+  throw failure;
+}
+
+function refusal({ addresses }: NodePlace, cause: unknown): KmsError {
+  if (cause instanceof KmsError) return cause;
+  const { code } = faultOf(cause);
+  return new KmsError(code, `the node at ${addresses.join(' or ')}: ${meaningOf(code)}`, { cause });
+}
