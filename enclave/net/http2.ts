@@ -14,19 +14,10 @@ export const MAX_FRAME_BYTES = 8 * 2 ** 20 + 256;
 const MAX_SESSION_MEMORY_MB = 64;
 const AUTHORITY = 'https://node';
 
-export interface GrpcClientOptions {
-  readonly defaultTimeoutMs?: number;
-  /** Short calls with small messages only: they need no decoupled socket, which ends a little before its last bytes. */
-  readonly isBrief?: boolean;
-}
-
 /** gRPC as a client over a TLS socket whose peer has been verified. The session ends with the socket. */
-export function grpcOver(
-  socket: TLSSocket,
-  { isBrief = false, ...options }: GrpcClientOptions = {},
-): Transport {
+export function grpcOver(socket: TLSSocket, options: { readonly defaultTimeoutMs?: number } = {}): Transport {
   const session = connect(AUTHORITY, {
-    createConnection: () => (isBrief ? socket : new DecoupledSocket(socket)),
+    createConnection: () => new DecoupledSocket(socket),
     settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
   });
