@@ -15,7 +15,7 @@ export function tupleHash(hashes: Hashes, domain: string, ...fields: readonly Fi
   for (const field of [`kms/v1/${domain}`, ...fields]) {
     const [type, raw] =
       typeof field === 'string'
-        ? [1, utf8(field)]
+        ? [1, wellFormed(field)]
         : typeof field === 'number'
           ? [2, integer(field)]
           : [3, field];
@@ -25,6 +25,12 @@ export function tupleHash(hashes: Hashes, domain: string, ...fields: readonly Fi
     parts.push(header, raw);
   }
   return hashes.sha256(...parts);
+}
+
+/** Half a surrogate pair would be hashed as U+FFFD: two strings, one hash. */
+function wellFormed(text: string): Uint8Array {
+  if (!text.isWellFormed()) throw new RangeError('hashed text is well-formed UTF-16');
+  return utf8(text);
 }
 
 export function tupleDigest(hashes: Hashes, domain: string, ...fields: readonly Field[]): Digest {

@@ -153,7 +153,10 @@ export function bytes(maxBytes: number): Codec<Uint8Array> {
 export function text(maxBytes: number): Codec<string> {
   const raw = bytes(maxBytes);
   return {
-    write: (out, value) => raw.write(out, new TextEncoder().encode(value)),
+    write(out, value) {
+      if (!value.isWellFormed()) throw new KmsError('BAD_INPUT', 'text holds half a character');
+      raw.write(out, new TextEncoder().encode(value));
+    },
     read: (from) => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(raw.read(from)),
   };
 }
