@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { nodePrimitives } from '../../../enclave/primitives.ts';
+import { digest, epochId, partyId } from '../../../shared/ids.ts';
+import {
+  type Configuration,
+  checkConfiguration,
+  configurationDigest,
+  memberOf,
+} from '../../../shared/network/configuration.ts';
+import { decodeConfigurations, encodeConfigurations } from '../../../shared/network/configuration-file.ts';
+import {
+  decodeSignedConfiguration,
+  encodeSignedConfiguration,
+} from '../../../shared/network/signed-configuration.ts';
+import { noble } from '../../../shared/noble.ts';
+import {
+  founding,
+  governanceOf,
+  measurement,
+  mockGenesis,
+  operators,
+  signedBy,
+} from '../../simulator/network.ts';
+
+const signers = operators(4);
+const genesis = mockGenesis(signers);
+const members = [1, 2, 3, 4].map((i) => ({
+  identity: new Uint8Array(32).fill(i),
+  address: `10.0.0.${i}:${7000 + i}`,
+}));
+const zero = founding(genesis, members);
+const badConfiguration = expect.objectContaining({ code: 'BAD_CONFIGURATION' });
+
+describe('configuration', () => {
+  it('configuration: decoding gives back what was encoded, signatures included', () => {
+    const signed = measurement(30);
+    const variants: Partial<Configuration>[] = [
+      {},
+      { measurements: [measurement(10), { ...signed, pcr8: new Uint8Array(48).fill(9) }, signed] },
+      { custodians: [digest('55'.repeat(32))] },
+      { number: 7, predecessor: digest('66'.repeat(32)), activationBlock: 5, overlapUntilBlock: 2 ** 32 - 1 },
+    ];
+    for (const change of variants) {
+      const one = signedBy(signers.slice(1), { ...zero, ...change });
+      expect(decodeSignedConfiguration(encodeSignedConfiguration(one))).toEqual(one);
+      expect(decodeConfigurations(encodeConfigurations([one, one]))).toEqual([one, one]);
+    }
+  });
+
+  it('configuration: its digest is the same everywhere, and another one for every other configuration', () => {
+    const digests = [
+      zero,
+      founding({ ...genesis, name: 'another' }, members),
+      founding(genesis, [...members.slice(0, 3), { ...members[3]!, address: '10.0.0.4:1' }]),
+      { ...zero, measurements: [measurement(11)] },
+    ].map((one) => {
+      expect(configurationDigest(noble, one)).toBe(configurationDigest(nodePrimitives, one));
+      return configurationDigest(noble, one);
+    });
+    expect(new Set(digests).size).toBe(4);
+  });
+
+  it('configuration: finds the member of an identity', () => {
+    expect(memberOf(zero, new Uint8Array(32).fill(3))?.party).toBe(3);
+    expect(memberOf(zero, new Uint8Array(32))).toBeUndefined();
+  });
+
+  const list = zero.members;
+  const first = measurement(10);
+  const bad: Record<string, Partial<Configuration>> = {
+    'too few parties for t': { t: 2 },
+    'no corruption tolerated': { t: 0 },
+    'a missing party': { members: list.slice(0, 3) },
+    'a party twice': { members: [0, 0, 1, 2].map((i) => list[i]!) },
+    'parties out of order': { members: [1, 0, 2, 3].map((i) => list[i]!) },
+    'a party beyond n': { members: [...list.slice(0, 3), { ...list[3]!, party: partyId(5) }] },
+    'one identity twice': {
+      members: list.map((member, i) => ({ ...member, identity: list[i >> 1]!.identity })),
+    },
+    'one address twice': {
+      members: list.map((member, i) => ({ ...member, address: list[i >> 1]!.address })),
+    },
+    'a short identity': { members: list.map((member) => ({ ...member, identity: new Uint8Array(31) })) },
+    'a bad address': { members: list.map((member) => ({ ...member, address: 'nowhere' })) },
+    'no measurement at all': { measurements: [] },
+    'a measurement twice': { measurements: [first, measurement(10)] },
+    'a short register': { measurements: [{ ...first, pcr1: new Uint8Array(47).fill(1) }] },
+    'PCR0 all zero, as in debug mode': { measurements: [{ ...first, pcr0: new Uint8Array(48) }] },
+    'PCR1 all zero': { measurements: [{ ...first, pcr1: new Uint8Array(48) }] },
+    'PCR2 all zero': { measurements: [{ ...first, pcr2: new Uint8Array(48) }] },
+    'PCR8 all zero': { measurements: [{ ...first, pcr8: new Uint8Array(48) }] },
+    'three governance keys': { governance: governanceOf(signers.slice(1)) },
+    'a low governance quorum': { governance: { ...governanceOf(signers), quorum: 2 } },
+    'a custodian twice': { custodians: [digest('55'.repeat(32)), digest('55'.repeat(32))] },
+    'number 0 that begins later': { activationBlock: 1 },
+    'number 0 with a window': { overlapUntilBlock: 1 },
+    'number 0 with a predecessor': { predecessor: digest('66'.repeat(32)) },
+    'number 0 of another epoch': { epoch: epochId(1) },
+    'a window that ends before it begins': { number: 1, activationBlock: 10, overlapUntilBlock: 9 },
+  };
+  for (const [what, change] of Object.entries(bad)) {
+    it(`configuration: ${what} is BAD_CONFIGURATION`, () => {
+      const wrong = { ...zero, ...change };
+      expect(() => checkConfiguration(wrong)).toThrow(badConfiguration);
+      expect(() => encodeSignedConfiguration({ configuration: wrong, signatures: [] })).toThrow(
+        badConfiguration,
+      );
+    });
+  }
+
+  it('configuration: trailing, missing and excess bytes are refused', () => {
+    const bytes = encodeSignedConfiguration(signedBy(signers, zero));
+    for (const wrong of [bytes.subarray(0, -1), Uint8Array.of(...bytes, 0), new Uint8Array(70_000)]) {
+      expect(() => decodeSignedConfiguration(wrong)).toThrow(badConfiguration);
+      expect(() => decodeConfigurations(wrong)).toThrow(badConfiguration);
+    }
+  });
+
+  it('configuration: signatures out of order, or twice by one key, do not decode', () => {
+    const { configuration, signatures } = signedBy(signers, zero);
+    for (const wrong of [[...signatures].reverse(), [signatures[0]!, signatures[0]!]]) {
+      const bytes = encodeSignedConfiguration({ configuration, signatures: wrong });
+      expect(() => decodeSignedConfiguration(bytes)).toThrow(badConfiguration);
+    }
+  });
+});

@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UnixLink } from '../../../enclave/link/unix.ts';
+import { Node } from '../../../enclave/node.ts';
+import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
+import { DirectoryStore } from '../../../enclave/store/directory-store.ts';
+import { digest, keyId } from '../../../shared/ids.ts';
+import { silent } from '../../../shared/log.ts';
+import { Kernel } from '../../../shared/math/kernel/kernel.ts';
+import { ConfigurationChain } from '../../../shared/network/chain.ts';
+import { mockChainHead } from '../../../shared/network/chain-head.ts';
+import { encodeGenesis } from '../../../shared/network/genesis.ts';
+import {
+  encodeSignedConfiguration,
+  type SignedConfiguration,
+} from '../../../shared/network/signed-configuration.ts';
+import { founding, mockGenesis, operators, signedBy, successor } from '../../simulator/network.ts';
+
+const signers = operators(4);
+const genesis = mockGenesis(signers);
+const kernel = await Kernel.load();
+let directory: string;
+let node: Node;
+
+async function open(): Promise<Node> {
+  return Node.open({
+    build: { class: 'mock', attestationRoot: genesis.attestationRoot },
+    store: await DirectoryStore.open(join(directory, 'sealed'), new Uint8Array(32).fill(1), systemRng),
+    link: new UnixLink(directory),
+    primitives: nodePrimitives,
+    rng: systemRng,
+    kernel,
+    nowMs: () => Date.now(),
+    log: silent,
+    roundMs: 100,
+    openingMs: 1000,
+  });
+}
+
+/** A network of this node and three that do not exist. */
+async function network(): Promise<ConfigurationChain> {
+  const { identity } = await node.describe();
+  const members = [identity, ...[2, 3, 4].map((i) => new Uint8Array(32).fill(i))];
+  const zero = founding(
+    genesis,
+    members.map((one, i) => ({ identity: one, address: `127.0.0.1:${i + 1}` })),
+  );
+  return ConfigurationChain.of(nodePrimitives, genesis, [signedBy(signers, zero)]);
+}
+
+const give = (...configurations: SignedConfiguration[]) =>
+  node.join(encodeGenesis(genesis), configurations.map(encodeSignedConfiguration));
+const signal = new AbortController().signal;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'kms-node-'));
+  node = await open();
+});
+
+afterEach(async () => {
+  await node.close();
+  await rm(directory, { recursive: true });
+});
+
+describe('node and its configurations', () => {
+  it('node: unjoined, then ready for good in one network, over restarts', async () => {
+    expect(await node.describe()).toMatchObject({ phase: 'unjoined', network: undefined });
+    await expect(node.listKeys()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const chain = await network();
+    const own = {
+      id: chain.networkId,
+      party: 1,
+      epoch: 0,
+      configuration: { number: 0, digest: chain.newest.digest },
+    };
+    expect(await give(chain.newest.signed)).toEqual(own);
+    for (let life = 0; life < 2; life++) {
+      expect(await node.describe()).toMatchObject({ phase: 'ready', network: own });
+      expect(await node.listKeys()).toEqual([]);
+      await node.close();
+      node = await open();
+    }
+  });
+
+  it('node: two callers with two networks at once: one is joined', async () => {
+    const chain = await network();
+    const other = mockGenesis(signers, { name: 'another' });
+    const { members } = chain.newest.signed.configuration;
+    const foreign = signedBy(signers, founding(other, members));
+    const joined = await Promise.allSettled([
+      give(chain.newest.signed),
+      node.join(encodeGenesis(other), [encodeSignedConfiguration(foreign)]),
+    ]);
+    expect(joined.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    expect((await node.describe()).network?.id).toBe(chain.networkId);
+  });
+
+  it('node: takes later configurations while it works', async () => {
+    const chain = await network();
+    await give(chain.newest.signed);
+    const block = mockChainHead(() => Date.now()).block();
+    const next = chain.extend(
+      signedBy(signers, successor(chain, { activationBlock: block + 5, overlapUntilBlock: block + 9 })),
+    );
+    expect(await give(next.newest.signed)).toMatchObject({
+      configuration: { number: 1, digest: next.newest.digest },
+    });
+    expect((await node.describe()).phase).toBe('ready');
+  });
+
+  it('node: a conflict stops it, over restarts: it describes itself and does nothing else', async () => {
+    const chain = await network();
+    await give(chain.newest.signed);
+    const [one, rival] = [10, 11].map((activationBlock) =>
+      signedBy(signers, successor(chain, { activationBlock, overlapUntilBlock: 20 })),
+    );
+    await give(one!);
+    await expect(give(rival!)).rejects.toMatchObject({ code: 'CONFLICT' });
+    const conflict = { code: 'CONFLICT' };
+    const request = { requestId: new Uint8Array(32), envelope: new Uint8Array(1) };
+    for (let life = 0; life < 2; life++) {
+      expect(await node.describe()).toMatchObject({ phase: 'stopped', connectedPeers: [] });
+      await expect(node.listKeys()).rejects.toMatchObject(conflict);
+      await expect(node.getKey(keyId('11'.repeat(32)))).rejects.toMatchObject(conflict);
+      await expect(node.decrypt(request, signal)).rejects.toMatchObject(conflict);
+      await expect(node.userDecrypt({ ...request, userKey: new Uint8Array(1216) })).rejects.toMatchObject(
+        conflict,
+      );
+      const asked = { requestId: new Uint8Array(32), preset: 'test-4096', galois: 'none' } as const;
+      const generating = node.generateKey(asked, signal)[Symbol.asyncIterator]();
+      await expect(generating.next()).rejects.toMatchObject(conflict);
+      await expect(give(one!)).rejects.toMatchObject(conflict);
+      await node.close();
+      node = await open();
+    }
+  });
+
+  it('node: a network of another root or class is refused, and the node stays unjoined', async () => {
+    const { members } = (await network()).newest.signed.configuration;
+    for (const change of [{ class: 'lab' as const }, { attestationRoot: digest('cd'.repeat(32)) }]) {
+      const other = mockGenesis(signers, change);
+      const signed = encodeSignedConfiguration(signedBy(signers, founding(other, members)));
+      await expect(node.join(encodeGenesis(other), [signed])).rejects.toMatchObject({ code: 'BAD_GENESIS' });
+    }
+    expect((await node.describe()).phase).toBe('unjoined');
+  });
+});
