@@ -236,9 +236,11 @@ static void on_unwatched(uv_handle_t *handle) {
 static const napi_type_tag watch_tag = {0x6b6d732d77617463, 0x682d68616e646c65};
 
 static Watch *watch_of(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
   bool is_watch = false;
   void *watch = NULL;
-  if (value == NULL || napi_check_object_type_tag(env, value, &watch_tag, &is_watch) != napi_ok) return NULL;
+  if (value == NULL || napi_typeof(env, value, &type) != napi_ok || type != napi_external) return NULL;
+  if (napi_check_object_type_tag(env, value, &watch_tag, &is_watch) != napi_ok) return NULL;
   if (!is_watch || napi_get_value_external(env, value, &watch) != napi_ok) return NULL;
   return watch;
 }

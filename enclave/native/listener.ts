@@ -21,7 +21,11 @@ export function listenNative(
   const descriptor = addon.listen(address, BACKLOG);
   if (descriptor < 0) throw systemError('listen', descriptor);
   let isClosed = false;
-  const watch = addon.watch(descriptor, () => {
+  const watch = addon.watch(descriptor, (status) => {
+    if (status < 0) {
+      rest();
+      return;
+    }
     for (let turn = 0; turn < ACCEPTS_PER_TURN && !isClosed; turn++) {
       const accepted = addon.accept(descriptor);
       if (accepted >= 0) begin(addon, accepted, onStream);
@@ -62,7 +66,8 @@ export function connectNative(
       return;
     }
     const watch = addon.watch(descriptor, (status) => {
-      settle(status < 0 ? status : -addon.connectError(descriptor));
+      const error = addon.connectError(descriptor);
+      settle(error === 0 ? status : -error);
     });
     if (typeof watch === 'number') {
       addon.close(descriptor);
@@ -76,7 +81,7 @@ export function connectNative(
       isSettled = true;
       clearTimeout(timer);
       addon.unwatch(watch);
-      if (status === 0) {
+      if (status >= 0) {
         // The handle of the connect is gone only after this turn of the loop.
         setImmediate(() => begin(addon, descriptor, resolve, reject));
         return;

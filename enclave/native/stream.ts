@@ -70,31 +70,47 @@ export class NativeStream extends Duplex {
   #onReady(status: number, events: number): void {
     if (this.destroyed) return;
     if (status < 0) {
-      this.destroy(systemError('poll', status));
+      this.#onBroken();
       return;
     }
     if ((events & WRITABLE) !== 0) this.#flush();
     if ((events & READABLE) !== 0) this.#fill();
   }
 
-  #fill(): void {
+  /**
+   * The connection is broken and the watch at rest. What arrived before can still be read; the calls themselves tell the
+   * error.
+   */
+  #onBroken(): void {
+    const wasReading = (this.#interest & READABLE) !== 0;
+    this.#interest = 0;
+    this.#flush();
+    const isEmpty = wasReading && !this.destroyed && this.#fill() === AGAIN;
+    if (isEmpty || (this.#interest & WRITABLE) !== 0) this.destroy(systemError('poll', ECONNRESET));
+  }
+
+  /** @returns what the last read() gave */
+  #fill(): number {
+    let size = 0;
     for (let turn = 0; turn < READS_PER_TURN && !this.destroyed; turn++) {
-      const size = this.#addon.read(this.#descriptor, scratch);
-      if (size === AGAIN) return;
+      size = this.#addon.read(this.#descriptor, scratch);
+      if (size === AGAIN) return size;
       if (size < 0) {
         this.destroy(systemError('read', size));
-        return;
+        return size;
       }
       if (size === 0) {
         this.#want(this.#interest & ~READABLE);
         this.push(null);
-        return;
+        return size;
       }
       if (!this.push(Buffer.from(scratch.subarray(0, size)))) {
         this.#want(this.#interest & ~READABLE);
-        return;
+        return size;
       }
     }
+    this.#want(this.#interest | READABLE);
+    return size;
   }
 
   #begin(pending: PendingWrite): void {
@@ -138,3 +154,4 @@ export class NativeStream extends Duplex {
 }
 
 const ECANCELED = -125;
+const ECONNRESET = -104;

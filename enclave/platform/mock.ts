@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
   BasicConstraintsExtension,
@@ -12,7 +13,6 @@ import type { CborKey, CborValue } from '../../shared/attestation/cbor.ts';
 import { writeCbor } from '../../shared/attestation/cbor-writer.ts';
 import { signedBytes, writeSign1 } from '../../shared/attestation/cose.ts';
 import { PCR_COUNT } from '../../shared/attestation/document.ts';
-import { extendedPcr } from '../../shared/attestation/pcr.ts';
 import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Measurement, PCR_BYTES } from '../../shared/network/measurement.ts';
@@ -121,7 +121,8 @@ export class MockSecurityModule {
         return { kind: request.kind, lock: this.#locked.has(request.index), data: this.#pcr(request.index) };
       case 'ExtendPCR': {
         if (this.#locked.has(request.index)) return refused('ReadOnlyIndex');
-        const data = await extendedPcr(this.#pcr(request.index), request.data);
+        const hash = createHash('sha384').update(this.#pcr(request.index)).update(request.data);
+        const data = new Uint8Array(hash.digest());
         this.#pcrs[request.index] = data;
         return { kind: request.kind, data };
       }
