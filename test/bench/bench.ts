@@ -26,6 +26,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Progress } from '../../client/cli/progress.ts';
 import { Kernel } from '../../shared/math/kernel/kernel.ts';
+import { attestationJobs } from './attestation.ts';
 import { Baseline } from './baseline.ts';
 import { decryptionJobs } from './decryption.ts';
 import type { Job } from './job.ts';
@@ -47,6 +48,7 @@ async function main(): Promise<number> {
     ...mathJobs(bench),
     ...decryptionJobs(bench),
     ...userDecryptionJobs(bench),
+    ...attestationJobs(),
     ...keygenJobs(bench),
   ];
   const names = all.flatMap((job) => job.figures.map((figure) => figure.name));
