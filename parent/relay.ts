@@ -1,14 +1,23 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../shared/address.ts';
-import { readEgressLine } from '../shared/egress.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import type { Link, Listener } from '../shared/link.ts';
 import type { Log, LogReason } from '../shared/log.ts';
-import { splice } from './splice.ts';
+import { Admission } from './admission.ts';
+import { readDestination } from './destination.ts';
+import { SPLICE_BUFFER_BYTES, type Splice, splice } from './splice.ts';
 
 export interface RelayLimits {
   readonly maxInbound: number;
   readonly maxOutbound: number;
+  /** Inbound connections from one remote address. */
+  readonly maxPerAddress: number;
+  /** New inbound connections of one remote address; four times that of all together. */
+  readonly acceptsPerSecond: number;
+  readonly acceptBurst: number;
+  /** In both directions of all connections together. Every connection reserves what it can hold at most. */
+  readonly maxBufferedBytes: number;
   /** No byte in either direction. */
   readonly idleMs: number;
   /** For the enclave to name an address, and for that address to accept. */
@@ -18,6 +27,10 @@ export interface RelayLimits {
 export const RELAY_LIMITS: RelayLimits = {
   maxInbound: 256,
   maxOutbound: 128,
+  maxPerAddress: 64,
+  acceptsPerSecond: 50,
+  acceptBurst: 200,
+  maxBufferedBytes: 96 << 20,
   idleMs: 300_000,
   connectMs: 5_000,
 };
@@ -28,8 +41,26 @@ export interface RelayOptions {
   /** The addresses that the enclave may reach now. */
   readonly allowed: () => Promise<ReadonlySet<string>>;
   readonly log: Log;
-  readonly limits?: RelayLimits;
+  /** Takes the enclave's telemetry; without it such streams are closed. */
+  readonly onTelemetry?: (stream: Socket) => void;
+  readonly limits?: Partial<RelayLimits>;
 }
+
+/** What the relay has done and is doing. */
+export interface RelayCounters {
+  readonly inbound: number;
+  readonly outbound: number;
+  readonly accepted: number;
+  readonly dialled: number;
+  readonly refused: ReadonlyMap<LogReason, number>;
+  /** Bytes towards the enclave, and from it. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** A connection counts as quiet when nothing passed for so long. */
+const QUIET_MS = 250;
+const DRAIN_POLL_MS = 25;
 
 /**
  * The parent's whole work: bytes from the public port to the enclave, bytes from the enclave to allowed addresses. It
@@ -38,16 +69,25 @@ export interface RelayOptions {
 export class Relay {
   readonly #options: RelayOptions;
   readonly #limits: RelayLimits;
+  readonly #admission: Admission;
   readonly #sockets = new Set<Socket>();
+  readonly #splices = new Set<Splice>();
   readonly #server: Server;
+  readonly #refused = new Map<LogReason, number>();
   #egress: Listener | undefined;
-  #inbound = 0;
   #outbound = 0;
+  #accepted = 0;
+  #dialled = 0;
+  #bytes = { in: 0, out: 0 };
 
   private constructor(options: RelayOptions) {
     this.#options = options;
-    this.#limits = options.limits ?? RELAY_LIMITS;
-    this.#server = createServer({ allowHalfOpen: false, noDelay: true }, (socket) => {
+    this.#limits = { ...RELAY_LIMITS, ...options.limits };
+    const { maxInbound: maxConnections, maxPerAddress, acceptsPerSecond, acceptBurst } = this.#limits;
+    this.#admission = new Admission({ maxConnections, maxPerAddress, acceptsPerSecond, acceptBurst }, () =>
+      performance.now(),
+    );
+    this.#server = createServer({ allowHalfOpen: false, noDelay: true, pauseOnConnect: true }, (socket) => {
       void this.#accept(socket);
     });
   }
@@ -71,10 +111,47 @@ export class Relay {
     return relay;
   }
 
+  get counters(): RelayCounters {
+    const now = { ...this.#bytes };
+    for (const carried of this.#splices) {
+      now.in += carried.bytes.fromA;
+      now.out += carried.bytes.fromB;
+    }
+    return {
+      inbound: this.#admission.count,
+      outbound: this.#outbound,
+      accepted: this.#accepted,
+      dialled: this.#dialled,
+      refused: this.#refused,
+      bytesIn: now.in,
+      bytesOut: now.out,
+    };
+  }
+
   /** Ends every connection it carries. */
   async close(): Promise<void> {
-    await this.#egress?.close();
-    this.#server.close();
+    await this.#release();
+    this.breakConnections();
+  }
+
+  /**
+   * Lets go of port and link at once, so that another parent can take them, and ends every connection when it has fallen
+   * quiet, at the latest after boundMs.
+   */
+  async drain(boundMs: number): Promise<void> {
+    await this.#release();
+    const deadlineMs = performance.now() + boundMs;
+    const seen = new Map<Splice, { bytes: number; sinceMs: number }>();
+    while (this.#splices.size > 0 && performance.now() < deadlineMs) {
+      const nowMs = performance.now();
+      for (const carried of this.#splices) {
+        const bytes = carried.bytes.fromA + carried.bytes.fromB;
+        const last = seen.get(carried);
+        if (last?.bytes !== bytes || !carried.flushed) seen.set(carried, { bytes, sinceMs: nowMs });
+        else if (nowMs - last.sinceMs >= QUIET_MS) carried.end();
+      }
+      await sleep(DRAIN_POLL_MS);
+    }
     this.breakConnections();
   }
 
@@ -83,16 +160,22 @@ export class Relay {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  async #release(): Promise<void> {
+    await this.#egress?.close();
+    this.#egress = undefined;
+    this.#server.close();
+  }
+
   async #accept(socket: Socket): Promise<void> {
     this.#track(socket);
-    if (this.#inbound >= this.#limits.maxInbound) {
-      this.#refuse(socket, 'inbound', 'connection-limit');
+    const address = socket.remoteAddress ?? '';
+    const refusal = this.#hasRoom() ? this.#admission.enter(address) : 'buffer-limit';
+    if (refusal !== undefined) {
+      this.#refuse(socket, 'inbound', refusal);
       return;
     }
-    this.#inbound += 1;
-    socket.once('close', () => {
-      this.#inbound -= 1;
-    });
+    socket.once('close', () => this.#admission.leave(address));
+    this.#accepted += 1;
     try {
       const enclave = await this.#options.link.connect('ingress');
       this.#carry(socket, enclave, 'inbound');
@@ -103,8 +186,8 @@ export class Relay {
 
   async #carryOut(stream: Socket): Promise<void> {
     this.#track(stream);
-    if (this.#outbound >= this.#limits.maxOutbound) {
-      this.#refuse(stream, 'outbound', 'connection-limit');
+    if (this.#outbound >= this.#limits.maxOutbound || !this.#hasRoom()) {
+      this.#refuse(stream, 'outbound', this.#hasRoom() ? 'connection-limit' : 'buffer-limit');
       return;
     }
     this.#outbound += 1;
@@ -112,13 +195,19 @@ export class Relay {
       this.#outbound -= 1;
     });
     try {
-      const { text, address } = await readLine(stream, this.#limits.connectMs);
+      const destination = await readDestination(stream, this.#limits.connectMs);
+      if (destination.kind === 'telemetry') {
+        if (this.#options.onTelemetry === undefined) stream.destroy();
+        else this.#options.onTelemetry(stream);
+        return;
+      }
       const allowed = await this.#options.allowed();
-      if (!allowed.has(text)) {
+      if (!allowed.has(destination.text)) {
         this.#refuse(stream, 'outbound', 'address-not-allowed');
         return;
       }
-      this.#carry(stream, await connectTo(address, this.#limits.connectMs), 'outbound');
+      this.#dialled += 1;
+      this.#carry(await connectTo(destination.address, this.#limits.connectMs), stream, 'outbound');
     } catch (error) {
       const code = codeOf(error);
       const reachable = code !== 'UNAVAILABLE' && code !== 'TIMEOUT';
@@ -126,62 +215,41 @@ export class Relay {
     }
   }
 
-  #carry(a: Socket, b: Socket, service: string): void {
-    this.#track(b);
-    if (a.destroyed || b.destroyed) {
-      a.destroy();
-      b.destroy();
+  /** Room for one more connection's buffers. */
+  #hasRoom(): boolean {
+    const connections = this.#admission.count + this.#outbound + 1;
+    return connections * SPLICE_BUFFER_BYTES <= this.#limits.maxBufferedBytes;
+  }
+
+  #carry(outside: Socket, enclave: Socket, service: string): void {
+    this.#track(outside);
+    this.#track(enclave);
+    if (outside.destroyed || enclave.destroyed) {
+      outside.destroy();
+      enclave.destroy();
       return;
     }
-    splice(a, b, this.#limits.idleMs, (idle) => {
+    const carried = splice(outside, enclave, this.#limits.idleMs, (idle) => {
+      this.#splices.delete(carried);
+      this.#bytes.in += carried.bytes.fromA;
+      this.#bytes.out += carried.bytes.fromB;
       if (idle) this.#options.log('info', 'connection-ended', { service, reason: 'idle' });
     });
+    this.#splices.add(carried);
   }
 
   #refuse(socket: Socket, service: string, reason: LogReason): void {
+    this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
     this.#options.log('warn', 'connection-refused', { service, reason });
     socket.destroy();
   }
 
   #track(socket: Socket): void {
+    if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#sockets.delete(socket));
   }
-}
-
-/** Reads the address line; what came behind it goes back into the stream. */
-function readLine(
-  stream: Socket,
-  timeoutMs: number,
-): Promise<{ readonly text: string; readonly address: Address }> {
-  return new Promise((resolve, reject) => {
-    let received: Buffer = Buffer.alloc(0);
-    const done = (settle: () => void): void => {
-      clearTimeout(timer);
-      stream.off('readable', read).off('close', closed);
-      settle();
-    };
-    const fail = (error: unknown): void => done(() => reject(error));
-    const closed = (): void => fail(new KmsError('BAD_INPUT', 'closed before it named an address'));
-    const timer = setTimeout(() => fail(new KmsError('BAD_INPUT', 'no address in time')), timeoutMs);
-    const read = (): void => {
-      const chunk: unknown = stream.read();
-      if (!Buffer.isBuffer(chunk)) return;
-      received = Buffer.concat([received, chunk]);
-      try {
-        const line = readEgressLine(received);
-        if (line === undefined) return;
-        done(() => {
-          if (line.rest.length > 0) stream.unshift(Buffer.from(line.rest));
-          resolve(line);
-        });
-      } catch (error) {
-        fail(error);
-      }
-    };
-    stream.on('readable', read).once('close', closed);
-  });
 }
 
 function connectTo(address: Address, timeoutMs: number): Promise<Socket> {

@@ -20,17 +20,24 @@ export interface LogFields {
 
 /** Why a connection was refused or closed. */
 export type LogReason =
+  | 'accept-rate'
+  | 'address-limit'
   | 'address-not-allowed'
+  | 'attestation'
+  | 'attestation-expired'
   | 'bad-frame'
+  | 'buffer-limit'
   | 'certificate'
   | 'closed-by-peer'
   | 'connection-limit'
+  | 'handshake-rate'
   | 'handshake-timeout'
   | 'idle'
   | 'outbox-full'
   | 'peer-silent'
   | 'replaced'
   | 'shutdown'
+  | 'superseded'
   | 'tls'
   | 'unreachable';
 

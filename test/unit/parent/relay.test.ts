@@ -14,7 +14,7 @@ import { silent } from '../../../shared/log.ts';
 import { concat, utf8 } from '../../../shared/wire/bytes.ts';
 import { freePort, type Logged, recorder, tcp, until } from '../net/nodes.ts';
 
-const limits: RelayLimits = { maxInbound: 3, maxOutbound: 2, idleMs: 60_000, connectMs: 1_000 };
+const limits: Partial<RelayLimits> = { maxInbound: 3, maxOutbound: 2, idleMs: 60_000, connectMs: 1_000 };
 
 let directory = '';
 let address = '';
