@@ -119,6 +119,8 @@ describe('CBOR', () => {
     ['an indefinite map', 'bf0101ff'],
     ['a break alone', 'ff'],
     ['a reserved head', '1c'],
+    ['a reserved head with an argument', `1c01${'00'.repeat(15)}`],
+    ['a reserved head with a small argument', `1d${'00'.repeat(28)}01000000`],
     ['a tag', 'd28443a1012240'],
     ['a big number', 'c249010000000000000000'],
     ['a float', 'f93c00'],

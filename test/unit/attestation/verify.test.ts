@@ -103,6 +103,7 @@ describe('COSE', () => {
     ['a short signature', () => withItem(3, new Uint8Array(95))],
     ['three items', () => writeCbor([new Uint8Array(0), new Map(), new Uint8Array(0)])],
     ['no array', () => writeCbor(new Map())],
+    ['a fifth item', () => concat(Uint8Array.of(0x85), document.subarray(1), Uint8Array.of(0))],
   ])('COSE: %s is BAD_ENCODING', async (_, bytes) => {
     await expectRefusal(bytes(), 'BAD_ENCODING');
   });
