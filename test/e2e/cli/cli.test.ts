@@ -1,12 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../../../client/cli/cli.ts';
 import { Interrupts } from '../../../client/cli/terminal.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import { isAlive, type ProcessId } from '../../../infra/local/process.ts';
+import { mockChainHead } from '../../../shared/network/chain-head.ts';
+import { freePort } from '../../unit/net/nodes.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'kms-cli-'));
 const state = join(home, 'state');
@@ -215,6 +218,84 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     writeFileSync(path, genesis);
     const argv = ['keys', '--genesis', path, '--config', join(state, 'configurations.bin')];
     expect(await refusal(...argv)).toMatchObject({ code: 'BAD_CONFIGURATION', exitCode: 5 });
+  });
+
+  it('net config: a node moves to another address; signed by 3 of 4 operators, keys and network stay', async () => {
+    const before = (await json('net', 'status')).nodes;
+    const to = `127.0.0.1:${await freePort()}`;
+    const next = file('next.bin');
+    const operator = (party: number): string => join(state, 'governance', `${party}.key`);
+    const proposal = ['--address', `4=${to}`, '--overlap', '1', '-o', next];
+    const { number } = await json('net', 'config', 'propose', ...proposal);
+    expect(number).toBe(1);
+    expect(await refusal('net', 'config', 'apply', next)).toMatchObject({
+      code: 'BAD_SIGNATURE',
+      exitCode: 5,
+    });
+    for (const party of [4, 2, 1]) await json('net', 'config', 'sign', next, '--key', operator(party));
+    const again = await refusal('net', 'config', 'sign', next, '--key', operator(2));
+    expect(again).toMatchObject({ code: 'BAD_INPUT', exitCode: 3 });
+    expect(await json('net', 'config', 'show', next)).toMatchObject({
+      signed: [1, 2, 4],
+      missing: 0,
+      isKnown: false,
+    });
+    await json('net', 'config', 'apply', next);
+    const shown = await json('net', 'config', 'show');
+    expect(shown).toMatchObject({ isKnown: true, configuration: { number: 1 } });
+    expect(await json('node', 'join', before[0].address)).toMatchObject({ party: 1, configuration: 1 });
+    const { activationBlock } = shown.configuration;
+    while (mockChainHead(() => Date.now()).block() < activationBlock) await sleep(200);
+    const { nodes } = await json('net', 'up');
+    expect(nodes).toEqual([...before.slice(0, 3).map(({ address }: { address: string }) => address), to]);
+    expect((await json('keys')).keys.map((one: { key: string }) => one.key)).toContain(key);
+    await json('encrypt', '--key', key, '--value', '77', '-o', file('moved.ct'));
+    expect(await json('decrypt', file('moved.ct'))).toMatchObject({ value: 77, culprits: [] });
+    expect(await json('node', 'show', to, '--genesis', join(state, 'genesis.bin'))).toMatchObject({
+      phase: 'ready',
+      network: { party: 4, configuration: { number: 1 } },
+    });
+  });
+
+  it('net genesis: from operators keys to a founded network on paper', async () => {
+    const key = (i: number): string => file(`operator-${i}`);
+    for (const i of [1, 2, 3, 4]) await json('net', 'governance-keygen', '-o', key(i));
+    expect(statSync(key(1)).mode & 0o777).toBe(0o600);
+    expect(readFileSync(key(1)).toString('latin1')).toMatch(/^SECRET: kms operator governance key/);
+    expect((await refusal('net', 'governance-keygen', '-o', key(1))).exitCode).toBe(3);
+    const genesis = file('paper-genesis.bin');
+    const publics = [1, 2, 3, 4].map((i) => `${key(i)}.pub`).join(',');
+    const root = '641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b';
+    const named = ['--name', 'paper', '--root', root, '--governance', publics];
+    const made = await json('net', 'genesis', ...named, '-o', genesis);
+    expect(made).toMatchObject({
+      networkId: expect.stringMatching(/^6b6d7300/),
+      genesis: { class: 'production' },
+    });
+    const pcr = (digit: string): string => digit.repeat(96);
+    writeFileSync(
+      file('measurement.json'),
+      JSON.stringify({ Measurements: { PCR0: pcr('1'), PCR1: pcr('2'), PCR2: pcr('3') } }),
+    );
+    writeFileSync(file('debug.json'), JSON.stringify({ PCR0: pcr('0'), PCR1: pcr('0'), PCR2: pcr('0') }));
+    const members = [1, 2, 3, 4].map((i) => ({ identity: `${i}`.repeat(64), address: `n${i}.example:443` }));
+    writeFileSync(file('members.json'), JSON.stringify(members));
+    const where = ['--genesis', genesis, '--config', file('paper-configurations.bin')];
+    const zero = file('zero.bin');
+    const propose = ['net', 'config', 'propose', ...where, '--members', file('members.json')];
+    const debug = await refusal(...propose, '--allow', file('debug.json'), '-o', zero);
+    expect(debug).toMatchObject({ code: 'BAD_CONFIGURATION', exitCode: 5 });
+    await json(...propose, '--allow', file('measurement.json'), '-o', zero);
+    for (const i of [1, 2, 3]) await json('net', 'config', 'sign', ...where, zero, '--key', key(i));
+    await json('net', 'config', 'apply', ...where, zero);
+    expect(await json('net', 'config', 'show', ...where)).toMatchObject({ isKnown: true, signed: [1, 2, 3] });
+    const joining = await refusal('node', 'join', ...where, `127.0.0.1:${await freePort()}`);
+    expect(joining).toMatchObject({ code: 'UNAVAILABLE', exitCode: 4 });
+    const { nodes } = await json('net', 'status');
+    const foreign = await refusal('node', 'join', ...where, nodes[0].address);
+    expect(foreign).toMatchObject({ code: 'BAD_PEER', exitCode: 5 });
+    chmodSync(key(1), 0o644);
+    expect((await refusal('net', 'config', 'sign', ...where, zero, '--key', key(1))).exitCode).toBe(3);
   });
 
   it('net down: leaves no process and no socket', async () => {
