@@ -28,7 +28,7 @@ export interface Logged extends LogFields {
 export interface TestNode {
   readonly party: PartyId;
   readonly signer: Signer;
-  readonly address: string;
+  address: string;
   readonly directory: string;
   readonly received: { readonly from: PartyId; readonly payload: Uint8Array }[];
   readonly log: Logged[];

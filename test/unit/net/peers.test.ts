@@ -16,7 +16,9 @@ import {
   PeerFrameSchema,
   PeerService,
 } from '../../../shared/wire/generated/kms/v1/peer_pb.js';
+import { operators, signedBy, successor } from '../../simulator/network.ts';
 import {
+  freePort,
   type Logged,
   numbered,
   numberOf,
@@ -190,6 +192,44 @@ describe('peer network', () => {
     await until(() => second!.received.length === 1);
     await reading;
     expect(socket.destroyed).toBe(true);
+  });
+
+  it('peer network: a member that moves keeps its streams until it goes, and is found where it went', async () => {
+    const network = await TestNodes.create(4);
+    all = network;
+    const { nodes } = network;
+    const before = network.chain();
+    const to = `127.0.0.1:${await freePort()}`;
+    const moved = successor(before, {
+      members: before.newest.signed.configuration.members.map((member) =>
+        member.party === 4 ? { ...member, address: to } : member,
+      ),
+    });
+    const { activationBlock, overlapUntilBlock } = moved;
+    const chain = before.extend(signedBy(operators(4), moved));
+    let block = 0;
+    for (const node of nodes) await network.join(node, chain, () => chain.validAt(block));
+    await until(() => nodes.every((node) => node.peers!.connected().length === 3));
+    const fourth = nodes[3]!;
+    const send = (i: number): void => {
+      for (const from of nodes.slice(0, 3)) from.peers!.send(fourth.party, numbered(i));
+    };
+    send(0);
+    block = activationBlock;
+    send(1);
+    await until(() => fourth.received.length === 6);
+    expect(nodes.every((node) => node.log.every(({ event }) => event !== 'exchange-closed'))).toBe(true);
+    fourth.address = to;
+    await network.restartRelay(fourth);
+    send(2);
+    await until(() => nodes.every((node) => node.peers!.connected().length === 3));
+    block = overlapUntilBlock + 1;
+    send(3);
+    await until(() => fourth.received.length === 12);
+    for (const from of nodes.slice(0, 3)) {
+      const own = fourth.received.filter((one) => one.from === from.party);
+      expect(own.map(({ payload }) => numberOf(payload))).toEqual([0, 1, 2, 3]);
+    }
   });
 
   it('peer network: garbage instead of TLS, HTTP/2 or frames closes that connection only', async () => {
