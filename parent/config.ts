@@ -8,51 +8,53 @@ export interface ParentConfig {
   readonly listen: Address;
   /** Holds the sockets shared with the enclave. */
   readonly socketDirectory: string;
-  /** JSON list of the `host:port` that the enclave may reach; read again for every connection. */
-  readonly egressFile: string;
+  /** The network's configurations (shared/network/configuration-file.ts): whom the enclave may reach. May appear later. */
+  readonly configurationsFile: string;
+  /** Where health and metrics are served; on this machine only. Undefined: nowhere. */
+  readonly status: Address | undefined;
 }
 
-const MAX_EGRESS_FILE_BYTES = 64 * 1024;
+const MAX_CONFIG_BYTES = 64 * 1024;
+const LOOPBACK = /^(?:127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|localhost)$/;
 
 /** @throws {KmsError} BAD_INPUT */
 export async function readParentConfig(path: string): Promise<ParentConfig> {
   const value = await readJson(path);
   if (typeof value !== 'object' || value === null) throw bad(path, 'must hold an object');
   const entries = new Map<string, unknown>(Object.entries(value));
-  const field = (name: string): string => {
+  const optional = (name: string): string | undefined => {
     const text = entries.get(name);
-    if (typeof text !== 'string' || text === '') throw bad(path, `lacks the string "${name}"`);
     entries.delete(name);
+    if (text === undefined) return undefined;
+    if (typeof text !== 'string' || text === '') throw bad(path, `has no string as "${name}"`);
     return text;
   };
+  const field = (name: string): string => {
+    const text = optional(name);
+    if (text === undefined) throw bad(path, `lacks the string "${name}"`);
+    return text;
+  };
+  const status = optional('status');
   const config = {
     listen: parseAddress(field('listen')),
     socketDirectory: field('socketDirectory'),
-    egressFile: field('egressFile'),
+    configurationsFile: field('configurationsFile'),
+    status: status === undefined ? undefined : parseAddress(status),
   };
+  if (config.status !== undefined && !LOOPBACK.test(config.status.host)) {
+    throw bad(path, 'serves "status" on this machine only: give it a loopback address');
+  }
   const unknown = [...entries.keys()];
   if (unknown.length > 0) throw bad(path, `has unknown fields: ${unknown.join(', ')}`);
   return config;
 }
 
-/** The allowed addresses as they are now. No file: none. @throws {KmsError} BAD_INPUT */
-export async function readAllowList(path: string): Promise<ReadonlySet<string>> {
-  const value = await readJson(path, '[]');
-  if (!Array.isArray(value)) throw bad(path, 'must hold a list of addresses');
-  const addresses = value.filter((entry): entry is string => typeof entry === 'string');
-  if (addresses.length !== value.length) throw bad(path, 'must hold a list of strings');
-  for (const address of addresses) parseAddress(address);
-  return new Set(addresses);
-}
-
-async function readJson(path: string, ifMissing?: string): Promise<unknown> {
+async function readJson(path: string): Promise<unknown> {
   try {
     const text = await readFile(path, 'utf8');
-    if (text.length > MAX_EGRESS_FILE_BYTES) throw new RangeError('file is too large');
+    if (text.length > MAX_CONFIG_BYTES) throw new RangeError('file is too large');
     return JSON.parse(text);
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (missing && ifMissing !== undefined) return JSON.parse(ifMissing);
     throw bad(path, 'cannot be read as JSON', error);
   }
 }

@@ -1,31 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { codeOf, KmsError } from '../shared/errors.ts';
-import { readAllowList, readParentConfig } from './config.ts';
+import { AllowList } from './allow-list.ts';
+import { type ParentConfig, readParentConfig } from './config.ts';
+import { probe } from './health.ts';
 import { UnixLink } from './link/unix.ts';
-import { stdoutLog } from './log.ts';
+import { stdoutLog, writeEnclaveLog } from './log.ts';
+import { prometheusText } from './prometheus.ts';
 import { Relay } from './relay.ts';
+import { StatusServer } from './status.ts';
+import { TelemetrySink } from './telemetry.ts';
 
-/** `node parent/main.ts --config <file>`: runs until SIGTERM or SIGINT. */
+const USAGE = 'usage: parent/main.ts --config <file> [--health]';
+/** For connections to fall quiet after SIGTERM. */
+const DRAIN_MS = 2_000;
+/** For the parent before this one to let go of port and sockets. */
+const TAKEOVER_MS = 5_000;
+const TAKEOVER_POLL_MS = 25;
+
+/**
+ * `--config <file>`: runs until SIGTERM or SIGINT; it then lets go of its sockets at once, so that the next parent can
+ * take them, and of its connections when they are quiet. `--health`: asks the enclave through the running parent; exit
+ * code 0 only if it answers.
+ */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { config: { type: 'string' } } });
-  if (values.config === undefined) throw new KmsError('BAD_INPUT', 'usage: parent/main.ts --config <file>');
-  const config = await readParentConfig(values.config);
-  const relay = await Relay.open({
-    link: new UnixLink(config.socketDirectory),
-    listen: config.listen,
-    allowed: () => readAllowList(config.egressFile),
-    log: stdoutLog,
+  const { values } = parseArgs({
+    options: { config: { type: 'string' }, health: { type: 'boolean', default: false } },
   });
-  stdoutLog('info', 'started', { pid: process.pid, address: `${config.listen.host}:${config.listen.port}` });
+  if (values.config === undefined) throw new KmsError('BAD_INPUT', USAGE);
+  const config = await readParentConfig(values.config);
+  if (values.health) await reportHealth(config);
+  else await serve(config);
+}
+
+async function reportHealth({ listen }: ParentConfig): Promise<void> {
+  const health = await probe(listen);
+  process.exitCode = health.ok ? 0 : 1;
+  const words = health.ok ? `ok: ${health.phase}, ${health.connectedPeers} peers` : health.reason;
+  (health.ok ? process.stdout : process.stderr).write(`${words}\n`);
+}
+
+async function serve({ listen, socketDirectory, configurationsFile, status }: ParentConfig): Promise<void> {
+  const allowList = new AllowList(configurationsFile);
+  const telemetry = new TelemetrySink(writeEnclaveLog);
+  const link = new UnixLink(socketDirectory);
+  const relay = await takeOver(() =>
+    Relay.open({
+      ...{ link, listen, log: stdoutLog, allowed: () => allowList.current() },
+      onTelemetry: (stream) => telemetry.take(stream),
+    }),
+  );
+  const server =
+    status === undefined
+      ? undefined
+      : await takeOver(() =>
+          StatusServer.open({
+            listen: status,
+            metrics: () => prometheusText(relay.counters, telemetry),
+            health: () => probe(listen),
+          }),
+        );
+  stdoutLog('info', 'started', { pid: process.pid, address: `${listen.host}:${listen.port}` });
   const stop = (): void => {
     stdoutLog('info', 'stopping');
-    void relay.close();
+    server?.close();
+    void relay.drain(DRAIN_MS).then(() => process.exit(0));
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
+}
+
+/** The parent before this one holds what is to be opened until it has been told to stop. */
+async function takeOver<T>(open: () => Promise<T>): Promise<T> {
+  const deadlineMs = performance.now() + TAKEOVER_MS;
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      const isTaken = codeOf(error) === 'BUSY' || codeOf(error) === 'UNAVAILABLE';
+      if (!isTaken || performance.now() > deadlineMs) throw error;
+      await sleep(TAKEOVER_POLL_MS);
+    }
+  }
 }
 
 main().catch((error: unknown) => {
   stdoutLog('error', 'failed', { code: codeOf(error) });
   process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);
-  process.exitCode = 1;
+  process.exit(1);
 });

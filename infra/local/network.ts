@@ -11,7 +11,7 @@ import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import { mockChainHead } from '../../shared/network/chain-head.ts';
 import { foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
-import { isAlive, startProcess, stopProcess } from './process.ts';
+import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
 import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
 
 export interface UpOptions {
@@ -54,7 +54,6 @@ const OWN_ENTRIES = [
   'nodes',
   'logs',
   'client',
-  'egress.json',
   GOVERNANCE_DIRECTORY,
   GENESIS_FILE,
   CONFIGURATIONS_FILE,
@@ -173,19 +172,40 @@ export class LocalNetwork {
     }
   }
 
-  /** Starts those of a node's processes that do not run. @param entry another enclave entry point from now on */
+  /** Starts those of a node's processes that do not run. @param entry another entry point from now on: the parent's if only that is started, else the enclave's */
   async startNode(
     party: number,
     { role, entry }: { readonly role?: Role; readonly entry?: string } = {},
   ): Promise<void> {
     const node = this.#node(party);
     await mkdir(node.socketDirectory, { recursive: true, mode: 0o700 });
-    if (entry !== undefined) await this.#change(party, { entry });
+    if (entry !== undefined)
+      await this.#change(party, role === 'parent' ? { parentEntry: entry } : { entry });
     const roles: readonly Role[] = role === undefined ? ['enclave', 'parent'] : [role];
     for (const each of roles) {
       const id = node.processes[each];
       if (id === undefined || !(await isAlive(id))) await this.#startProcess(party, each);
     }
+  }
+
+  /**
+   * Replaces a node's parent while its enclave goes on: the next one starts as the old one is told to stop, and takes its
+   * sockets over. @param entry the next one's entry point; default: the real parent's
+   */
+  async replaceParent(party: number, entry: string = PARENT_ENTRY): Promise<void> {
+    const old = this.#node(party).processes.parent;
+    await this.#change(party, { parentEntry: entry });
+    const gone = old === undefined ? Promise.resolve() : stopProcess(old);
+    try {
+      await this.#startProcess(party, 'parent');
+    } finally {
+      await gone;
+    }
+  }
+
+  /** Loopback address at which a node's parent serves /health and /metrics; undefined before it was first started. */
+  statusAddress(party: number): string | undefined {
+    return this.#node(party).status;
   }
 
   /** @throws {KmsError} TIMEOUT unless each of these nodes reaches each other one of them; default: all nodes */
@@ -231,7 +251,6 @@ export class LocalNetwork {
     await writeState(this.directory, this.#state);
     const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
     if (known !== undefined) await this.#move(known);
-    await this.#writeEgress(known);
     for (const { party } of this.#state.nodes) {
       signal.throwIfAborted();
       report('starting', party - 1);
@@ -270,13 +289,6 @@ export class LocalNetwork {
     }
   }
 
-  /** What parents let enclaves reach: every address that is, or is about to be, a member's. */
-  async #writeEgress(chain: ConfigurationChain | undefined): Promise<void> {
-    const configured = chain?.links.slice(-2).flatMap(({ signed }) => signed.configuration.members) ?? [];
-    const addresses = new Set([...this.addresses, ...configured.map(({ address }) => address)]);
-    await writeFile(this.#egressFile, JSON.stringify([...addresses]), { mode: 0o600 });
-  }
-
   /** Gives the node what it does not have: a start that was interrupted may have come this far. */
   async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
     const { network } = await this.#card(party, () => true, signal);
@@ -308,26 +320,24 @@ export class LocalNetwork {
   }
 
   async #startProcess(party: number, role: Role): Promise<void> {
-    const { address, socketDirectory, entry } = this.#node(party);
+    const { address, socketDirectory, entry, parentEntry = PARENT_ENTRY } = this.#node(party);
     const { roundMs, openingMs } = this.#state;
+    const status = this.#node(party).status ?? `127.0.0.1:${await freePort()}`;
+    await this.#change(party, { status });
     const home = join(this.directory, 'nodes', `${party}`);
     await mkdir(home, { recursive: true, mode: 0o700 });
     const config =
       role === 'enclave'
         ? { dataDirectory: join(home, 'sealed'), socketDirectory, roundMs, openingMs }
-        : { listen: address, socketDirectory, egressFile: this.#egressFile };
+        : { listen: address, socketDirectory, configurationsFile: this.configurationsFile, status };
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
     const id = await startProcess(
-      role === 'enclave' ? entry : PARENT_ENTRY,
+      role === 'enclave' ? entry : parentEntry,
       ['--config', configFile],
       this.#logFile(party, role),
     );
     await this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } });
-  }
-
-  get #egressFile(): string {
-    return join(this.directory, 'egress.json');
   }
 
   #logFile(party: number, role: Role): string {

@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { mkdir, open, readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -91,4 +92,19 @@ async function startByPs(pid: number): Promise<string | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** A loopback port that nobody listened on a moment ago. */
+export function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const server = createServer().once('error', reject);
+  server.listen(0, '127.0.0.1', () => {
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    server.close(() => {
+      if (port === undefined) reject(new KmsError('INTERNAL', 'no port'));
+      else resolve(port);
+    });
+  });
+  return promise;
 }

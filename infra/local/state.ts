@@ -16,6 +16,10 @@ export interface NodeState {
   readonly socketDirectory: string;
   /** Enclave entry point. */
   readonly entry: string;
+  /** Another one than the real parent's. */
+  readonly parentEntry?: string;
+  /** Loopback `host:port` of the parent's health and metrics, once it has been started. */
+  readonly status?: string;
   readonly processes: { readonly [R in Role]?: ProcessId };
 }
 
@@ -74,10 +78,12 @@ function check(state: NetworkState): void {
   if (typeof state.socketRoot !== 'string' || state.nodes.length !== state.n) {
     throw new KmsError('BAD_ENCODING', 'nodes and sockets do not fit');
   }
-  for (const { party, address, socketDirectory, entry, processes } of state.nodes) {
+  for (const { party, address, socketDirectory, entry, processes, ...node } of state.nodes) {
     partyId(party, state.n);
     parseAddress(address);
-    if (typeof socketDirectory !== 'string' || typeof entry !== 'string') {
+    if (node.status !== undefined) parseAddress(node.status);
+    const entries = [socketDirectory, entry, node.parentEntry ?? ''];
+    if (entries.some((path) => typeof path !== 'string')) {
       throw new KmsError('BAD_ENCODING', 'a node lacks its directories');
     }
     for (const id of [processes.enclave, processes.parent]) {

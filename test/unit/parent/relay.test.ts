@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UnixLink as EnclaveLink } from '../../../enclave/link/unix.ts';
-import { readAllowList, readParentConfig } from '../../../parent/config.ts';
+import { readParentConfig } from '../../../parent/config.ts';
 import { UnixLink } from '../../../parent/link/unix.ts';
 import { Relay, type RelayLimits } from '../../../parent/relay.ts';
 import { parseAddress } from '../../../shared/address.ts';
@@ -249,30 +249,30 @@ describe('egress line', () => {
 });
 
 describe('parent configuration', () => {
-  const good = { listen: '127.0.0.1:7000', socketDirectory: '/tmp/a', egressFile: '/tmp/b' };
+  const good = { listen: '127.0.0.1:7000', socketDirectory: '/tmp/a', configurationsFile: '/tmp/b' };
 
   it('parent configuration: is read strictly', async () => {
     const path = join(directory, 'parent.json');
     await writeFile(path, JSON.stringify(good));
-    expect(await readParentConfig(path)).toEqual({ ...good, listen: { host: '127.0.0.1', port: 7000 } });
-    const bad = [{ ...good, listen: 'x' }, { ...good, more: 1 }, { listen: good.listen }, [], 'text', null];
+    const listen = { host: '127.0.0.1', port: 7000 };
+    expect(await readParentConfig(path)).toEqual({ ...good, listen, status: undefined });
+    await writeFile(path, JSON.stringify({ ...good, status: '[::1]:9000' }));
+    expect((await readParentConfig(path)).status).toEqual({ host: '::1', port: 9000 });
+    const bad = [
+      { ...good, listen: 'x' },
+      { ...good, more: 1 },
+      { listen: good.listen },
+      [],
+      'text',
+      null,
+      { ...good, status: '0.0.0.0:9000' },
+    ];
     for (const value of bad) {
       await writeFile(path, JSON.stringify(value));
       await expect(readParentConfig(path)).rejects.toMatchObject({ code: 'BAD_INPUT' });
     }
     await writeFile(path, '{');
     await expect(readParentConfig(path)).rejects.toMatchObject({ code: 'BAD_INPUT' });
-  });
-
-  it('parent configuration: no allow-list allows nothing, a bad one is an error', async () => {
-    const path = join(directory, 'egress.json');
-    expect((await readAllowList(path)).size).toBe(0);
-    await writeFile(path, '["a:1","b:2"]');
-    expect(await readAllowList(path)).toEqual(new Set(['a:1', 'b:2']));
-    for (const text of ['{}', '[1]', '["nowhere"]', '[']) {
-      await writeFile(path, text);
-      await expect(readAllowList(path)).rejects.toMatchObject({ code: 'BAD_INPUT' });
-    }
   });
 });
 

@@ -1,0 +1,53 @@
+import { readFile, stat } from 'node:fs/promises';
+import { KmsError } from '../shared/errors.ts';
+import type { Configuration } from '../shared/network/configuration.ts';
+import { decodeConfigurations, MAX_CONFIGURATION_FILE_BYTES } from '../shared/network/configuration-file.ts';
+
+const NONE: ReadonlySet<string> = new Set();
+const HTTPS_PORT = 443;
+
+/**
+ * What the enclave may reach: the members and RPC endpoints of the newest configuration and of its predecessor, which may
+ * both be valid. The file is read again when it has changed. Its signatures are not verified here: the list limits what a
+ * broken enclave reaches from this machine, and whom an enclave talks to is proved by TLS inside it.
+ */
+export class AllowList {
+  readonly #path: string;
+  #version = '';
+  #addresses = NONE;
+
+  constructor(configurationsFile: string) {
+    this.#path = configurationsFile;
+  }
+
+  /** No file: nothing is allowed. @throws {KmsError} BAD_CONFIGURATION, TOO_LARGE: nothing is allowed either */
+  async current(): Promise<ReadonlySet<string>> {
+    const found = await stat(this.#path).catch(() => undefined);
+    if (found === undefined) return this.#set('', NONE);
+    const version = `${found.ino}/${found.mtimeMs}/${found.size}`;
+    if (version === this.#version) return this.#addresses;
+    this.#set('', NONE);
+    if (found.size > MAX_CONFIGURATION_FILE_BYTES)
+      throw new KmsError('TOO_LARGE', `${this.#path} is too large`);
+    const configurations = decodeConfigurations(new Uint8Array(await readFile(this.#path)));
+    return this.#set(
+      version,
+      new Set(configurations.slice(-2).flatMap(({ configuration }) => reachable(configuration))),
+    );
+  }
+
+  #set(version: string, addresses: ReadonlySet<string>): ReadonlySet<string> {
+    this.#version = version;
+    this.#addresses = addresses;
+    return addresses;
+  }
+}
+
+function reachable({ members, rpc }: Configuration): readonly string[] {
+  return [...members.map(({ address }) => address), ...rpc.endpoints.map(({ url }) => addressOf(url))];
+}
+
+function addressOf(url: string): string {
+  const { hostname, port } = new URL(url);
+  return `${hostname}:${port === '' ? HTTPS_PORT : port}`;
+}
