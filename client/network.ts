@@ -7,6 +7,7 @@ import { noble } from '../shared/noble.ts';
 import type { Electorate } from '../shared/protocol/certificate.ts';
 import { type Fault, faultOf, listed, meaningOf } from './fault.ts';
 import { NodeChannel, type NodeClient } from './node-channel.ts';
+import { trustIn } from './node-trust.ts';
 
 export interface CallOptions {
   readonly signal: AbortSignal;
@@ -53,11 +54,12 @@ export class Network {
       primitives: { ...noble, aes256: noCipher },
     };
     // A client sees no chain: while a member moves it may be at its new address already, or still at the old one.
+    const trust = trustIn(chain);
     const places = chain.links.slice(-2).map(({ signed }) => signed.configuration.members);
     this.#channels = new Map(
       this.members.map(({ party, identity }, i) => {
         const addresses = [...new Set(places.map((members) => members[i]!.address).reverse())];
-        return [party, new NodeChannel({ identity, addresses }, chain.networkId)];
+        return [party, new NodeChannel({ identity, addresses }, trust)];
       }),
     );
     this.#patience = patience;

@@ -1,4 +1,4 @@
-import { NO_NETWORK } from '../shared/attestation/certificate.ts';
+import type { NodeTrust } from '../shared/attestation/node-evidence.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { type Digest, digest } from '../shared/ids.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
@@ -7,6 +7,7 @@ import { encodeSignedConfiguration } from '../shared/network/signed-configuratio
 import { equalBytes, toHex } from '../shared/wire/bytes.ts';
 import { faultOf, meaningOf } from './fault.ts';
 import { NodeChannel, type NodeClient, type NodePlace } from './node-channel.ts';
+import { trustIn, unconditionally } from './node-trust.ts';
 
 /** What a node says about itself; its TLS session proved the identity. */
 export interface NodeCard {
@@ -30,10 +31,11 @@ const CALL_TIMEOUT_MS = 10_000;
 /**
  * A node that belongs to this network, or to none yet.
  * @param networkId undefined: to none
- * @throws {KmsError} BAD_PEER for a node of another network, UNAVAILABLE, TIMEOUT
+ * @throws {KmsError} BAD_PEER for a node of another network, BAD_ATTESTATION for one that is no enclave, UNAVAILABLE, TIMEOUT
  */
 export function describeNode(place: NodePlace, networkId?: Digest): Promise<NodeCard> {
-  return calling(place, networkId, async (node, identity, options) => {
+  const trust = networkId === undefined ? undefined : unconditionally(networkId);
+  return calling(place, trust, async (node, identity, options) => {
     const answer = await node.describe({}, options);
     if (!equalBytes(answer.identity, identity)) {
       throw new KmsError('BAD_PEER', 'the node contradicts its certificate');
@@ -55,7 +57,7 @@ export function describeNode(place: NodePlace, networkId?: Digest): Promise<Node
  * Gives a node its network, or its network's later configurations.
  * @returns its party, and the number of the newest configuration that it has
  * @throws {KmsError} what the node says: BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT; BAD_PEER for a node of
- *   another network, UNAVAILABLE, TIMEOUT
+ *   another network, BAD_ATTESTATION for another image than it allows, UNAVAILABLE, TIMEOUT
  */
 export function joinNode(
   place: NodePlace,
@@ -63,7 +65,7 @@ export function joinNode(
 ): Promise<{ readonly identity: Uint8Array; readonly party: number; readonly configuration: number }> {
   const genesis = encodeGenesis(chain.genesis);
   const configurations = chain.links.map(({ signed }) => encodeSignedConfiguration(signed));
-  return calling(place, chain.networkId, async (node, identity, options) => {
+  return calling(place, trustIn(chain), async (node, identity, options) => {
     const answer = await node.join({ genesis, configurations }, options);
     if (toHex(answer.networkId) !== chain.networkId) {
       throw new KmsError('BAD_PEER', 'the node says that it joined another network');
@@ -74,14 +76,14 @@ export function joinNode(
 
 async function calling<T>(
   place: NodePlace,
-  networkId: Digest | undefined,
+  trust: NodeTrust | undefined,
   call: (node: NodeClient, identity: Uint8Array, options: { readonly signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
   // A node shows a certificate of its network, or of none before it has joined: one of the two is right.
-  const ids = networkId === undefined ? [NO_NETWORK] : [networkId, NO_NETWORK];
+  const trusts = [...(trust === undefined ? [] : [trust]), unconditionally()];
   let failure: unknown;
-  for (const id of ids) {
-    const channel = new NodeChannel(place, id);
+  for (const one of trusts) {
+    const channel = new NodeChannel(place, one);
     try {
       const node = await channel.client();
       const { identity } = channel;

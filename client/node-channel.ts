@@ -5,8 +5,8 @@ import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { parseAddress } from '../shared/address.ts';
 import { verifyNodeCertificate } from '../shared/attestation/certificate.ts';
+import { type NodeTrust, type VerifiedNode, verifyNode } from '../shared/attestation/node-evidence.ts';
 import { KmsError } from '../shared/errors.ts';
-import type { Digest } from '../shared/ids.ts';
 import { noble } from '../shared/noble.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
 import { NodeService } from '../shared/wire/generated/kms/v1/node_pb.js';
@@ -28,28 +28,34 @@ const MAX_MESSAGE_BYTES = 16 << 20;
 
 /**
  * One node's NodeService, on a TLS 1.3 connection of our own that ends inside the node's enclave. The hybrid group
- * X25519MLKEM768 is the only one offered; the node's certificate is verified before any byte is handed to HTTP/2.
+ * X25519MLKEM768 is the only one offered; the node's certificate and attestation are verified before any byte is handed to
+ * HTTP/2.
  * Connects at the first call, and again after the connection was lost.
  */
 export class NodeChannel {
   readonly #place: NodePlace;
-  readonly #networkId: Digest;
+  readonly #trust: NodeTrust;
   #socket: tls.TLSSocket | undefined;
   #opening: Promise<NodeClient> | undefined;
   #manager: Http2SessionManager | undefined;
-  #identity: Uint8Array | undefined;
+  #node: VerifiedNode | undefined;
 
-  constructor(place: NodePlace, networkId: Digest) {
+  constructor(place: NodePlace, trust: NodeTrust) {
     this.#place = place;
-    this.#networkId = networkId;
+    this.#trust = trust;
+  }
+
+  /** What the last connection proved; undefined before the first. */
+  get node(): VerifiedNode | undefined {
+    return this.#node;
   }
 
   /** Whose key the last connection proved; undefined before the first. */
   get identity(): Uint8Array | undefined {
-    return this.#identity;
+    return this.#node?.identity;
   }
 
-  /** @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER */
+  /** @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER, BAD_ATTESTATION */
   client(): Promise<NodeClient> {
     this.#opening ??= this.#open().catch((error: unknown) => {
       this.close();
@@ -112,7 +118,7 @@ export class NodeChannel {
     socket.on('error', () => socket.destroy());
     try {
       await once(socket, 'secureConnect', { signal: AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS) });
-      this.#identity = this.#verify(socket, address);
+      this.#node = await this.#verify(socket, address);
       return socket;
     } catch (cause) {
       socket.destroy();
@@ -126,25 +132,23 @@ export class NodeChannel {
   }
 
   /**
-   * The session is fresh TLS 1.3, and its certificate's key is bound to the node's identity in this network.
-   * @returns the identity
+   * The session is fresh TLS 1.3, its certificate's key is bound to the node's identity in this network, and an attestation
+   * document of an allowed image vouches for both.
    */
-  #verify(socket: tls.TLSSocket, address: string): Uint8Array {
+  async #verify(socket: tls.TLSSocket, address: string): Promise<VerifiedNode> {
     const certificate = socket.getPeerX509Certificate();
     const isFresh =
       socket.getProtocol() === 'TLSv1.3' && socket.alpnProtocol === 'h2' && !socket.isSessionReused();
     if (certificate === undefined || !isFresh) {
       throw new KmsError('BAD_PEER', `the node at ${address} offers no acceptable TLS session`);
     }
-    const { identity, spki } = verifyNodeCertificate(noble, certificate.raw, this.#networkId);
-    const expected = this.#place.identity;
-    if (expected !== undefined && !equalBytes(identity, expected)) {
-      throw new KmsError('BAD_PEER', `the node at ${address} is not the one that the configuration names`);
-    }
+    const { identity } = this.#place;
+    const isKnown = (found: Uint8Array): boolean => identity === undefined || equalBytes(found, identity);
+    const claim = verifyNodeCertificate(noble, certificate.raw, this.#trust.networkId, isKnown);
     // OpenSSL and our parser read the same certificate: they must mean the same key.
-    if (!equalBytes(spki, certificate.publicKey.export({ format: 'der', type: 'spki' }))) {
+    if (!equalBytes(claim.spki, certificate.publicKey.export({ format: 'der', type: 'spki' }))) {
       throw new KmsError('BAD_PEER', 'the certificate is ambiguous about its key');
     }
-    return identity;
+    return verifyNode(noble, this.#trust, claim);
   }
 }

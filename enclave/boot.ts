@@ -39,6 +39,8 @@ async function standardParts(): Promise<NodeParts> {
   const platform = await openPlatform();
   return {
     build: thisBuild(),
+    roots: ROOTS,
+    nsm: platform.nsm,
     store: await DirectoryStore.open(dataDirectory, await platform.sealingKey(dataDirectory), systemRng),
     link: openLink(link),
     primitives: nodePrimitives,

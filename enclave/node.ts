@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { AttestationRoot } from '../shared/attestation/root.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { digest, type KeyId, type PartyId } from '../shared/ids.ts';
 import type { Link } from '../shared/link.ts';
@@ -27,11 +28,15 @@ import { DecryptionDesk } from './decryption-desk.ts';
 import { type DecryptorFactory, honestDecryptor, KeyRing } from './key-ring.ts';
 import { NodeNetwork } from './net/node-network.ts';
 import { Roster } from './net/roster.ts';
+import type { Nsm } from './nsm/nsm.ts';
 import { ed25519Signer } from './primitives.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 
 export interface NodeParts {
   readonly build: Build;
+  /** Of the build (`#roots`): they vouch for the peers. */
+  readonly roots: readonly AttestationRoot[];
+  readonly nsm: Nsm;
   readonly store: SealedStore;
   readonly link: Link<Duplex>;
   readonly primitives: Primitives;
@@ -77,7 +82,7 @@ export class Node implements NodeApi {
 
   /** Opens the node; a node that has joined before continues in its network. */
   static async open(parts: NodeParts): Promise<Node> {
-    const { store, link, primitives, rng, build, nowMs, log } = parts;
+    const { store, link, primitives, rng, build, nsm, roots, nowMs, log } = parts;
     const identity = await loadIdentity(store, rng);
     const configurations = await Configurations.open({
       store,
@@ -93,6 +98,9 @@ export class Node implements NodeApi {
     node.#network = await NodeNetwork.open({
       link,
       identity,
+      nsm,
+      roots,
+      nowMs,
       crypto: primitives,
       rng,
       api: node,
@@ -230,7 +238,10 @@ export class Node implements NodeApi {
     const connected = (): readonly PartyId[] => this.#network?.peers?.connected() ?? [];
     const desk = new DecryptionDesk({ membership, kernel, keys, rng, send, connected });
     this.#joined = { membership, keys, ceremonies, desk };
-    await this.#network?.join(roster, { onMessage: (from, payload) => this.#receive(from, payload) });
+    await this.#network?.join(roster, () => this.#configurations.measurements(), {
+      onMessage: (from, payload) => this.#receive(from, payload),
+      onLine: (line) => line.admit(),
+    });
     await ceremonies.load();
   }
 

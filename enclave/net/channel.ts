@@ -95,6 +95,17 @@ export class Channel {
     this.disconnected();
   }
 
+  /** What the peer has not said it has, in order; some of it may have arrived. */
+  unacknowledged(): readonly Uint8Array[] {
+    return [...this.#outbox];
+  }
+
+  /** Forgets what was never written to the current connection. */
+  cut(): void {
+    const kept = this.#ready ? this.#sent : 0;
+    for (const payload of this.#outbox.splice(kept)) this.#outboxBytes -= payload.length + ENTRY_BYTES;
+  }
+
   connected(): void {
     this.#ready = false;
     this.#helloDue = true;

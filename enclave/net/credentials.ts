@@ -9,13 +9,16 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import {
+  ATTESTATION_EXTENSION,
   boundStatement,
   encodeBinding,
   IDENTITY_EXTENSION,
   NO_NETWORK,
 } from '../../shared/attestation/certificate.ts';
+import { nodeUserData } from '../../shared/attestation/user-data.ts';
 import type { Digest } from '../../shared/ids.ts';
 import type { Hashes, Signer } from '../../shared/primitives.ts';
+import type { Nsm } from '../nsm/nsm.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
@@ -31,35 +34,56 @@ export interface TlsIdentity {
 }
 
 /**
- * The TLS key of this process life and its certificates: one for each network the node belongs to over that life, which
- * is none, then one. Secret: the private key, inside WebCrypto and OpenSSL only.
+ * The TLS key of this process life and its certificates, each with a document made just then: first for no network, later
+ * for the network the node belongs to. Secret: the private key, inside WebCrypto and OpenSSL only.
  */
 export class Credentials {
+  /** DER SubjectPublicKeyInfo of the TLS key. */
+  readonly spki: Uint8Array;
   readonly #keys: CryptoKeyPair;
   readonly #identity: Signer;
   readonly #hashes: Hashes;
+  readonly #nsm: Nsm;
 
-  private constructor(keys: CryptoKeyPair, identity: Signer, hashes: Hashes) {
+  private constructor(keys: CryptoKeyPair, spki: Uint8Array, identity: Signer, hashes: Hashes, nsm: Nsm) {
     this.#keys = keys;
+    this.spki = spki;
     this.#identity = identity;
     this.#hashes = hashes;
+    this.#nsm = nsm;
   }
 
   /** Draws a fresh TLS key. */
-  static async create(identity: Signer, hashes: Hashes): Promise<Credentials> {
+  static async create(identity: Signer, hashes: Hashes, nsm: Nsm): Promise<Credentials> {
     const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-    return new Credentials(keys, identity, hashes);
+    const spki = new Uint8Array(await crypto.subtle.exportKey('spki', keys.publicKey));
+    return new Credentials(keys, spki, identity, hashes, nsm);
   }
 
-  /** A certificate that binds the TLS key to the identity within this network. */
+  /**
+   * A document made now for this TLS key and identity within this network; PCR16 is bound to it already (nsm/).
+   * @param nonce of whoever wants to see that it is fresh
+   * @throws as Nsm
+   */
+  document(networkId: Digest, nonce?: Uint8Array): Promise<Uint8Array> {
+    const { publicKey: identity } = this.#identity;
+    const userData = nodeUserData(this.#hashes, { networkId, identity, role: 'primary' });
+    return this.#nsm.attest({
+      publicKey: this.spki,
+      userData,
+      ...(nonce === undefined ? {} : { nonce }),
+    });
+  }
+
+  /** A certificate that binds the TLS key to the identity within this network. @throws as Nsm */
   async identityFor(networkId: Digest = NO_NETWORK): Promise<TlsIdentity> {
-    const spki = new Uint8Array(await crypto.subtle.exportKey('spki', this.#keys.publicKey));
-    const statement = boundStatement(this.#hashes, networkId, spki);
+    const statement = boundStatement(this.#hashes, networkId, this.spki);
     const binding = encodeBinding({
       networkId,
       identity: this.#identity.publicKey,
       signature: this.#identity.sign(statement),
     });
+    const document = await this.document(networkId);
     const certificate = await X509CertificateGenerator.createSelfSigned(
       {
         ...VALIDITY,
@@ -72,6 +96,7 @@ export class Credentials {
           new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
           new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
           new Extension(IDENTITY_EXTENSION, false, Uint8Array.from(binding)),
+          new Extension(ATTESTATION_EXTENSION, false, Uint8Array.from(document)),
         ],
       },
       crypto,

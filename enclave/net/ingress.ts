@@ -1,13 +1,14 @@
 import type { Duplex } from 'node:stream';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { codeOf, type ErrorCode } from '../../shared/errors.ts';
+import { type VerifiedNode, verifyNode } from '../../shared/attestation/node-evidence.ts';
+import { codeOf, type ErrorCode, KmsError } from '../../shared/errors.ts';
 import type { PartyId } from '../../shared/ids.ts';
 import type { Link, Listener } from '../../shared/link.ts';
 import type { Log, LogReason } from '../../shared/log.ts';
 import type { Primitives } from '../../shared/primitives.ts';
 import type { TlsIdentity } from './credentials.ts';
-import type { Roster } from './roster.ts';
-import { acceptedPeer } from './tls.ts';
+import { HandshakeBudget } from './handshake-budget.ts';
+import { type ClaimedPeer, claimedPeer, type PeerTrust } from './tls.ts';
 import { ALPN, HANDSHAKE_TIMEOUT_MS, TLS_POLICY } from './tls-policy.ts';
 
 export interface IngressLimits {
@@ -22,25 +23,28 @@ export interface IngressOptions {
   readonly crypto: Primitives;
   readonly identity: TlsIdentity;
   readonly onClient: (socket: TLSSocket) => void;
-  readonly onPeer: (party: PartyId, socket: TLSSocket) => void;
+  readonly onPeer: (party: PartyId, socket: TLSSocket, node: VerifiedNode) => void;
   readonly log: Log;
   readonly limits?: IngressLimits;
+  readonly budget?: HandshakeBudget;
 }
 
 /** Ends TLS for everything that comes in and sorts it: members to onPeer, callers without a certificate to onClient. */
 export class Ingress {
   readonly #options: IngressOptions;
   readonly #limits: IngressLimits;
+  readonly #budget: HandshakeBudget;
   readonly #server: Server;
   readonly #streams = new Set<Duplex>();
   readonly #secured = new Set<TLSSocket>();
   #listener: Listener | undefined;
-  #roster: Roster | undefined;
+  #network: PeerTrust | undefined;
   #clients = 0;
 
   private constructor(options: IngressOptions) {
     this.#options = options;
     this.#limits = options.limits ?? INGRESS_LIMITS;
+    this.#budget = options.budget ?? new HandshakeBudget();
     this.#server = createServer({
       ...TLS_POLICY,
       ...options.identity,
@@ -49,8 +53,9 @@ export class Ingress {
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
-    this.#server.on('secureConnection', (socket) => this.#accept(socket));
+    this.#server.on('secureConnection', (socket) => void this.#accept(socket));
     this.#server.on('tlsClientError', (_error, socket) => {
+      this.#budget.failed();
       this.#refuse('tls');
       socket.destroy();
     });
@@ -69,13 +74,13 @@ export class Ingress {
   }
 
   /** From now on the network's other members are peers. */
-  join(roster: Roster): void {
-    this.#roster = roster;
+  join(network: PeerTrust): void {
+    this.#network = network;
   }
 
   /** From now on nobody is a peer. */
   leave(): void {
-    this.#roster = undefined;
+    this.#network = undefined;
   }
 
   async close(): Promise<void> {
@@ -91,20 +96,41 @@ export class Ingress {
       stream.destroy();
       return;
     }
+    if (!this.#budget.allowsTls()) {
+      this.#refuse('handshake-rate');
+      stream.destroy();
+      return;
+    }
     this.#streams.add(stream);
     stream.once('close', () => this.#streams.delete(stream));
     this.#server.emit('connection', stream);
   }
 
-  #accept(socket: TLSSocket): void {
+  /** Cheap checks first; whatever the socket brings meanwhile nobody reads before the last one. */
+  async #accept(socket: TLSSocket): Promise<void> {
     socket.on('error', () => socket.destroy());
     this.#secured.add(socket);
     socket.once('close', () => this.#secured.delete(socket));
+    const network = this.#network;
+    let claimed: ClaimedPeer | undefined;
     try {
-      const party = acceptedPeer(socket, this.#options.crypto, this.#roster);
-      if (party === undefined) this.#acceptClient(socket);
-      else this.#options.onPeer(party, socket);
+      const { crypto } = this.#options;
+      claimed = claimedPeer(socket, crypto, network?.roster, () => this.#budget.allowsCertificate());
+      if (claimed === undefined || network === undefined) {
+        this.#acceptClient(socket);
+        return;
+      }
+      const { party, claim } = claimed;
+      if (!this.#budget.allowsDocumentOf(party)) {
+        this.#refuse('handshake-rate');
+        socket.destroy();
+        return;
+      }
+      const node = await verifyNode(crypto, network.trust, claim);
+      if (this.#network !== network) throw new KmsError('UNAVAILABLE', 'this node has left its network');
+      if (!socket.destroyed) this.#options.onPeer(party, socket, node);
     } catch (error) {
+      this.#budget.failed(claimed?.party);
       this.#refuse('certificate', codeOf(error));
       socket.destroy();
     }

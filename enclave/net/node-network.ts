@@ -1,10 +1,17 @@
 import type { Duplex } from 'node:stream';
-import { KmsError } from '../../shared/errors.ts';
+import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
+import { ChainCache } from '../../shared/attestation/chain-cache.ts';
+import type { NodeTrust } from '../../shared/attestation/node-evidence.ts';
+import type { AttestationRoot } from '../../shared/attestation/root.ts';
+import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { Digest, PartyId } from '../../shared/ids.ts';
 import type { Link } from '../../shared/link.ts';
 import type { Log } from '../../shared/log.ts';
+import type { Measurement } from '../../shared/network/measurement.ts';
 import type { Primitives, Rng, Signer } from '../../shared/primitives.ts';
 import type { NodeApi } from '../api.ts';
+import { bindToNetwork } from '../nsm/network-binding.ts';
+import type { Nsm } from '../nsm/nsm.ts';
 import { apiServer } from './api-server.ts';
 import { Credentials, type TlsIdentity } from './credentials.ts';
 import { dialMember } from './dial.ts';
@@ -16,45 +23,66 @@ export interface NodeNetworkOptions {
   readonly link: Link<Duplex>;
   /** The node's Ed25519 identity. */
   readonly identity: Signer;
+  readonly nsm: Nsm;
+  /** Of the build (`#roots`). */
+  readonly roots: readonly AttestationRoot[];
+  /** Enclave time, Unix. */
+  readonly nowMs: () => number;
   readonly crypto: Primitives;
   readonly rng: Rng;
   readonly api: NodeApi;
   readonly log: Log;
 }
 
+/** The certificate's document is made anew so often; it counts for five minutes. */
+const RENEW_MS = 90_000;
+
 /** Everything of a node that touches the network: NodeService for clients from open(), peers from join(). */
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #credentials: Credentials;
   readonly #ingress: Ingress;
+  readonly #chains = new ChainCache();
   #peers: PeerNetwork | undefined;
   #joined = false;
+  /** What is shown now, to whoever comes in and whomever this node dials. */
+  #shown: TlsIdentity;
+  #shownFor: Digest = NO_NETWORK;
+  #renewal: NodeJS.Timeout | undefined;
 
-  private constructor(options: NodeNetworkOptions, credentials: Credentials, ingress: Ingress) {
+  private constructor(
+    options: NodeNetworkOptions,
+    credentials: Credentials,
+    ingress: Ingress,
+    shown: TlsIdentity,
+  ) {
     this.#options = options;
     this.#credentials = credentials;
     this.#ingress = ingress;
+    this.#shown = shown;
+    this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref();
   }
 
   /** Listens. @throws {KmsError} BUSY if another process is this node */
   static async open(options: NodeNetworkOptions): Promise<NodeNetwork> {
-    const credentials = await Credentials.create(options.identity, options.crypto);
+    const credentials = await Credentials.create(options.identity, options.crypto, options.nsm);
+    const shown = await credentials.identityFor();
     const api = apiServer(options.api);
     // Nobody is a peer before join() has given the ingress its members.
     let network: NodeNetwork | undefined;
     const ingress = await Ingress.open({
       link: options.link,
       crypto: options.crypto,
-      identity: await credentials.identityFor(),
+      identity: shown,
       onClient: (socket) => api.serve(socket),
-      onPeer: (party, socket) => {
+      onPeer: (party, socket, node) => {
         const peers = network?.peers;
         if (peers === undefined) socket.destroy();
-        else peers.serve(party, socket);
+        else peers.serve(party, socket, node);
       },
       log: options.log,
     });
-    network = new NodeNetwork(options, credentials, ingress);
+    network = new NodeNetwork(options, credentials, ingress, shown);
     return network;
   }
 
@@ -63,34 +91,47 @@ export class NodeNetwork {
   }
 
   /**
-   * Shows the network's certificate from now on, but to clients only: nobody is a peer. For a node that has stopped.
+   * Binds this boot to the network and shows its certificate from now on, but to clients only: nobody is a peer. For a node
+   * that has stopped.
+   * @throws {KmsError} BAD_INPUT if this boot is bound to another network; as Nsm
    */
-  async present(networkId: Digest): Promise<TlsIdentity> {
-    const own = await this.#credentials.identityFor(networkId);
-    this.#ingress.present(own);
-    return own;
+  async present(networkId: Digest): Promise<void> {
+    await bindToNetwork(this.#options.nsm, networkId);
+    await this.#show(networkId);
   }
 
   /**
    * Becomes a member: presents the network's certificate from now on, and connects to the others. Once per process.
+   * @param measurements of the images that may run now; empty: nobody is a peer
    * @throws {KmsError} SESSION_CLOSED the second time
    */
-  async join(roster: Roster, handlers: PeerHandlers): Promise<PeerNetwork> {
-    const { link, crypto, rng, log } = this.#options;
+  async join(
+    roster: Roster,
+    measurements: () => readonly Measurement[],
+    handlers: PeerHandlers,
+  ): Promise<PeerNetwork> {
+    const { link, crypto, rng, log, roots, nowMs } = this.#options;
     if (this.#joined) throw new KmsError('SESSION_CLOSED', 'this process has joined already');
     this.#joined = true;
-    const own = await this.present(roster.networkId);
+    await this.present(roster.networkId);
+    const trust: NodeTrust = {
+      networkId: roster.networkId,
+      roots,
+      measurements,
+      nowMs,
+      chains: this.#chains,
+    };
+    const network = { roster, trust };
     const peers = new PeerNetwork({
-      onMessage: (from, payload) => handlers.onMessage(from, payload),
-      onPeer: (party, up) => handlers.onPeer?.(party, up),
+      ...handlers,
       self: roster.self,
       parties: roster.parties,
-      dial: (party: PartyId) => dialMember(link, own, crypto, roster, party),
+      dial: (party: PartyId) => dialMember(link, this.#shown, crypto, network, party),
       rng,
       log,
     });
     this.#peers = peers;
-    this.#ingress.join(roster);
+    this.#ingress.join(network);
     peers.start();
     return peers;
   }
@@ -103,7 +144,27 @@ export class NodeNetwork {
 
   /** Closes every connection. */
   async close(): Promise<void> {
+    clearInterval(this.#renewal);
     await this.#ingress.close();
     await this.#peers?.close();
+  }
+
+  async #show(networkId: Digest): Promise<void> {
+    this.#shown = await this.#credentials.identityFor(networkId);
+    this.#shownFor = networkId;
+    this.#ingress.present(this.#shown);
+  }
+
+  /** The same TLS key with a fresh document. */
+  async #renew(): Promise<void> {
+    const networkId = this.#shownFor;
+    try {
+      const renewed = await this.#credentials.identityFor(networkId);
+      if (this.#shownFor !== networkId) return;
+      this.#shown = renewed;
+      this.#ingress.present(renewed);
+    } catch (error) {
+      this.#options.log('error', 'attestation-not-renewed', { code: codeOf(error) });
+    }
   }
 }

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import type { VerifiedNode } from '../../shared/attestation/node-evidence.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { PartyId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/log.ts';
@@ -10,15 +11,22 @@ import { PeerService } from '../../shared/wire/generated/kms/v1/peer_pb.js';
 import { CHANNEL_LIMITS, type ChannelLimits } from './channel.ts';
 import type { ExchangeTiming } from './exchange.ts';
 import { grpcOver, grpcServer, MAX_FRAME_BYTES, WINDOW_BYTES } from './http2.ts';
+import type { Line } from './line.ts';
 import { Peer } from './peer.ts';
+import type { VerifiedSocket } from './tls.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './tls-policy.ts';
 
 export interface PeerHandlers {
   /**
-   * A message of the party that TLS verified. A promise holds back that peer until it settles; order is kept either way.
-   * The payload belongs to the handler.
+   * A message of the party that TLS verified, from that process of it. A promise holds back the process until it settles;
+   * order is kept either way. The payload belongs to the handler.
    */
-  onMessage(from: PartyId, payload: Uint8Array): void | Promise<void>;
+  onMessage(from: PartyId, payload: Uint8Array, line: Line): void | Promise<void>;
+  /** A process of a member is connected, again after each loss. It gets the member's messages only once line.admit() says so. */
+  onLine(line: Line): void;
+  /** Another process of the member was admitted. @returns what the displaced one is told before its connection ends */
+  onDisplaced?(line: Line): Uint8Array | undefined;
+  /** The admitted process of a member came up or went down. */
   onPeer?(party: PartyId, up: boolean): void;
 }
 
@@ -27,7 +35,7 @@ export interface PeerNetworkOptions extends PeerHandlers {
   /** Every party of the network, self included. */
   readonly parties: readonly PartyId[];
   /** A verified connection to that party. @throws {KmsError} */
-  readonly dial: (party: PartyId) => Promise<TLSSocket>;
+  readonly dial: (party: PartyId) => Promise<VerifiedSocket>;
   readonly rng: Rng;
   readonly log: Log;
   readonly limits?: ChannelLimits;
@@ -80,13 +88,23 @@ export class PeerNetwork {
     if (!this.#stop.signal.aborted) peer.send(payload);
   }
 
+  /** Processes of members that are connected now, admitted or not. */
+  lines(): readonly Line[] {
+    return [...this.#peers.values()].flatMap((peer) => peer.lines);
+  }
+
+  /** True if this is the process that the member's messages go to. */
+  isAdmitted(line: Line): boolean {
+    return this.#peers.get(line.party)?.isAdmitted(line) ?? false;
+  }
+
   /** Parties whose stream is up now, ascending. */
   connected(): readonly PartyId[] {
     return [...this.#peers.values()].filter((peer) => peer.up).map((peer) => peer.party);
   }
 
   /** Serves a connection that `from` opened and TLS verified. */
-  serve(from: PartyId, socket: TLSSocket): void {
+  serve(from: PartyId, socket: TLSSocket, node: VerifiedNode): void {
     const peer = this.#peers.get(from);
     // The lower id dials: a connection the wrong way round would race with this side's own.
     if (peer === undefined || from > this.#self || this.#stop.signal.aborted) {
@@ -101,7 +119,7 @@ export class PeerNetwork {
           async *exchange(requests) {
             exchanges += 1;
             if (exchanges > 1) throw new ConnectError('one exchange per connection', Code.ResourceExhausted);
-            const exchange = peer.attach(socket);
+            const exchange = peer.attach(socket, node);
             void exchange.consume(framesOf(requests));
             for await (const frame of exchange.outgoing()) yield { frame };
           },
@@ -130,9 +148,13 @@ export class PeerNetwork {
     let backoffMs = BACKOFF_MS.first;
     while (!signal.aborted) {
       try {
-        const socket = await this.#dial(peer.party);
-        if (signal.aborted) socket.destroy();
-        else if (await this.#converse(peer, socket)) backoffMs = BACKOFF_MS.first;
+        const verified = await this.#dial(peer.party);
+        const beganMs = performance.now();
+        if (signal.aborted) verified.socket.destroy();
+        // Whoever keeps hanging up is not dialled any faster for having said hello.
+        else if ((await this.#converse(peer, verified)) && performance.now() - beganMs > BACKOFF_MS.last) {
+          backoffMs = BACKOFF_MS.first;
+        }
       } catch (error) {
         this.#log('warn', 'dial-failed', { party: peer.party, code: codeOf(error) });
       }
@@ -143,9 +165,9 @@ export class PeerNetwork {
   }
 
   /** Runs one dialled connection to its end. True if the peer spoke on it. */
-  async #converse(peer: Peer, socket: TLSSocket): Promise<boolean> {
+  async #converse(peer: Peer, { socket, node }: VerifiedSocket): Promise<boolean> {
     const transport = grpcOver(socket);
-    const exchange = peer.attach(socket);
+    const exchange = peer.attach(socket, node);
     const client = createClient(PeerService, transport);
     async function* requests() {
       for await (const frame of exchange.outgoing()) yield { frame };

@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
-import { verifyNodeCertificate } from '../../shared/attestation/certificate.ts';
+import { type NodeClaim, verifyNodeCertificate } from '../../shared/attestation/certificate.ts';
+import { type NodeTrust, type VerifiedNode, verifyNode } from '../../shared/attestation/node-evidence.ts';
 import { KmsError } from '../../shared/errors.ts';
-import type { Digest, PartyId } from '../../shared/ids.ts';
+import type { PartyId } from '../../shared/ids.ts';
 import type { Hashes, Verifier } from '../../shared/primitives.ts';
 import { equalBytes } from '../../shared/wire/bytes.ts';
 import type { TlsIdentity } from './credentials.ts';
@@ -41,46 +42,63 @@ function presentedCertificate(socket: TLSSocket): PresentedCertificate | undefin
   return { der: certificate.raw, spki: publicKey.export({ format: 'der', type: 'spki' }) };
 }
 
+/** Whom a member of a network takes for a peer. */
+export interface PeerTrust {
+  readonly roster: Roster;
+  readonly trust: NodeTrust;
+}
+
+/** A member at the other end of a connection, as far as the cheap checks go. */
+export interface ClaimedPeer {
+  readonly party: PartyId;
+  readonly claim: NodeClaim;
+}
+
 /**
- * The party at the other end of an accepted connection, or undefined for a client, which shows no certificate.
+ * Who the other end of an accepted connection claims to be, or undefined for a client, which shows no certificate. Its identity
+ * key has signed its TLS key for this network; the document is not verified at this point.
  * @param network undefined before the node has joined: nobody can be a peer then
- * @throws {KmsError} BAD_PEER
+ * @param mayParse asked when there is a certificate, before anything is computed for it
+ * @throws {KmsError} BAD_PEER, BUSY
  */
-export function acceptedPeer(
+export function claimedPeer(
   socket: TLSSocket,
   crypto: Hashes & Verifier,
   network: Roster | undefined,
-): PartyId | undefined {
+  mayParse: () => boolean = () => true,
+): ClaimedPeer | undefined {
   const presented = presentedCertificate(socket);
   if (presented === undefined) return undefined;
+  if (!mayParse()) throw new KmsError('BUSY', 'too many certificates to verify');
   if (network === undefined) throw new KmsError('BAD_PEER', 'this node has not joined a network yet');
-  const { identity, spki } = verifyNodeCertificate(crypto, presented.der, network.networkId);
-  assertSameKey(spki, presented);
-  const peer = network.peerWith(identity);
-  if (peer === undefined) {
+  const isPeer = (identity: Uint8Array): boolean => network.peerWith(identity) !== undefined;
+  const claim = verifyNodeCertificate(crypto, presented.der, network.networkId, isPeer);
+  assertSameKey(claim.spki, presented);
+  const party = network.peerWith(claim.identity);
+  if (party === undefined) {
     throw new KmsError('BAD_PEER', 'the certificate is not one of another member of this network');
   }
-  return peer;
+  return { party, claim };
 }
 
 /** A TLS client's socket, and whose it proved to be. */
 export interface VerifiedSocket {
   readonly socket: TLSSocket;
-  /** Ed25519 public key of the node that holds the other end. */
-  readonly identity: Uint8Array;
+  readonly node: VerifiedNode;
 }
 
 /**
- * TLS as a client over a connected stream; resolves when the other side has proved to be a node of that network, and
- * that very node if `expected` names one. The stream is destroyed on failure.
+ * TLS as a client over a connected stream; resolves when the other side has proved to be an attested node of that network,
+ * and that very node if `identity` names one. The stream is destroyed on failure.
  * @param own undefined for a client, which has no certificate
- * @throws {KmsError} BAD_PEER, UNAVAILABLE if TLS fails, TIMEOUT
+ * @throws {KmsError} BAD_PEER, BAD_ATTESTATION, UNAVAILABLE if TLS fails, TIMEOUT
  */
 export async function connectTls(
   stream: Duplex,
   own: TlsIdentity | undefined,
   crypto: Hashes & Verifier,
-  expected: { readonly networkId: Digest; readonly identity?: Uint8Array },
+  trust: NodeTrust,
+  identity?: Uint8Array,
 ): Promise<VerifiedSocket> {
   const socket = connect({
     socket: stream,
@@ -93,15 +111,10 @@ export async function connectTls(
     await handshake(socket);
     const presented = presentedCertificate(socket);
     if (presented === undefined) throw new KmsError('BAD_PEER', 'the server shows no certificate');
-    const { identity, spki } = verifyNodeCertificate(crypto, presented.der, expected.networkId);
-    assertSameKey(spki, presented);
-    if (expected.identity !== undefined && !equalBytes(identity, expected.identity)) {
-      throw new KmsError(
-        'BAD_PEER',
-        'the node is not the party that the configuration names at this address',
-      );
-    }
-    return { socket, identity };
+    const isKnown = (found: Uint8Array): boolean => identity === undefined || equalBytes(found, identity);
+    const claim = verifyNodeCertificate(crypto, presented.der, trust.networkId, isKnown);
+    assertSameKey(claim.spki, presented);
+    return { socket, node: await verifyNode(crypto, trust, claim) };
   } catch (error) {
     socket.destroy();
     stream.destroy();

@@ -1,3 +1,4 @@
+import { KmsError } from '../errors.ts';
 import type { Digest } from '../ids.ts';
 import { type Measurement, PCR_BYTES } from '../network/measurement.ts';
 import { concat, equalBytes, fromHex } from '../wire/bytes.ts';
@@ -39,4 +40,13 @@ export function matches(pcrs: ReadonlyMap<number, Uint8Array>, measurement: Meas
     const found = pcrs.get(PLACES[name]);
     return expected === undefined || (found !== undefined && equalBytes(found, expected));
   });
+}
+
+/** The image that these registers tell of: PCR8 belongs to it only if the image is signed. @throws {KmsError} BAD_INPUT */
+export function measurementOf(pcrs: ReadonlyMap<number, Uint8Array>): Measurement {
+  const [pcr0, pcr1, pcr2, pcr8] = NAMES.map((name) => pcrs.get(PLACES[name]));
+  if (pcr0 === undefined || pcr1 === undefined || pcr2 === undefined) {
+    throw new KmsError('BAD_INPUT', 'the registers of the image are not all there');
+  }
+  return pcr8 === undefined || isZero(pcr8) ? { pcr0, pcr1, pcr2 } : { pcr0, pcr1, pcr2, pcr8 };
 }

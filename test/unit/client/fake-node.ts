@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { NodeApi } from '../../../enclave/api.ts';
 import { apiServer } from '../../../enclave/net/api-server.ts';
-import { Credentials } from '../../../enclave/net/credentials.ts';
 import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
 import { ed25519Signer, nodePrimitives } from '../../../enclave/primitives.ts';
 import { KmsError } from '../../../shared/errors.ts';
@@ -12,6 +11,7 @@ import type { ConfigurationChain } from '../../../shared/network/chain.ts';
 import { committeeOf } from '../../../shared/network/configuration.ts';
 import type { Signer } from '../../../shared/primitives.ts';
 import type { Membership } from '../../../shared/protocol/machine.ts';
+import { attestedIdentity } from '../../simulator/attested.ts';
 import { foundedChain } from '../../simulator/network.ts';
 
 const unused = (): never => {
@@ -72,10 +72,9 @@ export class FakeNetwork {
 
   /** From now on this party shows the certificate of this identity for this network. */
   async present(party: number, identity: Signer, networkId: Digest): Promise<void> {
-    const credentials = await Credentials.create(identity, nodePrimitives);
     this.#servers[party - 1]!.setSecureContext({
       ...TLS_POLICY,
-      ...(await credentials.identityFor(networkId)),
+      ...(await attestedIdentity(identity, networkId)),
     });
   }
 

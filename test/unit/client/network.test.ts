@@ -4,8 +4,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Patience, Unanswered } from '../../../client/network.ts';
 import { KmsClient } from '../../../client/sdk/kms-client.ts';
 import type { NodeApi } from '../../../enclave/api.ts';
-import { Credentials } from '../../../enclave/net/credentials.ts';
-import { nodePrimitives } from '../../../enclave/primitives.ts';
 import { committee } from '../../../shared/committee.ts';
 import { type ErrorCode, KmsError } from '../../../shared/errors.ts';
 import { sealEnvelope, type ValueKind } from '../../../shared/fhe/envelope.ts';
@@ -17,6 +15,7 @@ import { noble } from '../../../shared/noble.ts';
 import { encodeValueBytes, signResult } from '../../../shared/protocol/decryption/result.ts';
 import { userKeyDigest } from '../../../shared/protocol/user-decryption/sealed-share.ts';
 import { fromHex, toHex } from '../../../shared/wire/bytes.ts';
+import { attestedIdentity } from '../../simulator/attested.ts';
 import { foundedChain, operators, signedBy, successor } from '../../simulator/network.ts';
 import { Dealt, preset, ring, user } from '../hpke/dealt.ts';
 import { FakeNetwork, fakeApi, signerOf } from './fake-node.ts';
@@ -296,8 +295,7 @@ describe('client: connections', () => {
   });
 
   it('connect: refuses a server without the hybrid group, and one that is no TLS server', async () => {
-    const credentials = await Credentials.create(signerOf(1), nodePrimitives);
-    const identity = await credentials.identityFor(network.networkId);
+    const identity = await attestedIdentity(signerOf(1), network.networkId);
     const classical: SecureContextOptions = { ...identity, minVersion: 'TLSv1.3', ecdhCurve: 'X25519' };
     const servers = [
       createTlsServer({ ...classical, ALPNProtocols: ['h2'] }),

@@ -11,6 +11,7 @@ import { ed25519Signer, nodePrimitives, systemRng } from '../../../enclave/primi
 import { UnixLink as ParentLink } from '../../../parent/link/unix.ts';
 import { Relay, type RelayLimits } from '../../../parent/relay.ts';
 import { parseAddress } from '../../../shared/address.ts';
+import { ROOTS } from '../../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { type Digest, type PartyId, partyId } from '../../../shared/ids.ts';
 import type { Log, LogFields } from '../../../shared/log.ts';
@@ -18,6 +19,7 @@ import type { ConfigurationChain } from '../../../shared/network/chain.ts';
 import type { Configuration } from '../../../shared/network/configuration.ts';
 import type { Genesis } from '../../../shared/network/genesis.ts';
 import type { Signer } from '../../../shared/primitives.ts';
+import { mockNsm } from '../../simulator/attested.ts';
 import { foundedChain } from '../../simulator/network.ts';
 
 export interface Logged extends LogFields {
@@ -87,6 +89,9 @@ export class TestNodes {
     return NodeNetwork.open({
       link: new UnixLink(directory),
       identity,
+      nsm: mockNsm(),
+      roots: ROOTS,
+      nowMs: Date.now,
       crypto: nodePrimitives,
       rng: systemRng,
       api: {
@@ -129,7 +134,9 @@ export class TestNodes {
     valid: () => readonly Configuration[] = () => chain.validAt(0),
   ): Promise<void> {
     const roster = new Roster(chain.networkId, node.signer.publicKey, valid);
-    node.peers = await node.network.join(roster, {
+    const measurements = () => chain.allowedMeasurements(0);
+    node.peers = await node.network.join(roster, measurements, {
+      onLine: (line) => line.admit(),
       onMessage: (from, payload) => {
         node.received.push({ from, payload });
         return this.#options.onMessage?.(node.party, from, payload);

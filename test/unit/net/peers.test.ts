@@ -3,7 +3,6 @@ import { create } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
 import { UnixLink } from '../../../enclave/link/unix.ts';
-import { Credentials } from '../../../enclave/net/credentials.ts';
 import { dialNode } from '../../../enclave/net/dial.ts';
 import { grpcOver } from '../../../enclave/net/http2.ts';
 import { PeerNetwork } from '../../../enclave/net/peers.ts';
@@ -16,6 +15,7 @@ import {
   PeerFrameSchema,
   PeerService,
 } from '../../../shared/wire/generated/kms/v1/peer_pb.js';
+import { attestedIdentity, mockTrust } from '../../simulator/attested.ts';
 import { operators, signedBy, successor } from '../../simulator/network.ts';
 import {
   freePort,
@@ -151,6 +151,7 @@ describe('peer network', () => {
     const log: Logged[] = [];
     const network = new PeerNetwork({
       onMessage: () => {},
+      onLine: () => {},
       self: partyId(1),
       parties: [partyId(1), partyId(2)],
       dial: () => Promise.reject(new KmsError('UNAVAILABLE', 'nobody there')),
@@ -168,13 +169,14 @@ describe('peer network', () => {
     network.send(partyId(2), new Uint8Array(1));
   });
 
-  it('peer network: a second connection of the same peer replaces the first', async () => {
+  it('peer network: a second process of a peer, once admitted, displaces the first', async () => {
     const network = await joined(4);
     const [first, second] = network.nodes;
     const { networkId } = network;
-    const own = await (await Credentials.create(first!.signer, nodePrimitives)).identityFor(networkId);
-    const target = { address: second!.address, networkId, identity: second!.signer.publicKey };
-    const socket = await dialNode(new UnixLink(first!.directory), own, nodePrimitives, target);
+    const own = await attestedIdentity(first!.signer, networkId);
+    const target = { address: second!.address, identity: second!.signer.publicKey };
+    const link = new UnixLink(first!.directory);
+    const { socket } = await dialNode(link, own, nodePrimitives, mockTrust(networkId), target);
     const frames: PeerFrame[] = [];
     const requests = async function* () {
       yield { frame: create(PeerFrameSchema, { incarnation: systemRng(16) }) };
@@ -185,9 +187,9 @@ describe('peer network', () => {
         if (frame !== undefined) frames.push(frame);
       }
     })().catch(() => {});
-    await until(() => second!.log.some((line) => line.reason === 'replaced'));
+    await until(() => second!.log.some((line) => line.reason === 'superseded'));
     await until(() => frames.length > 0);
-    // The process that is still there dials again and replaces in turn; nothing it sent is lost.
+    // The process that is still there dials again, is admitted and displaces in turn; nothing it sent is lost.
     first!.peers!.send(second!.party, numbered(3));
     await until(() => second!.received.length === 1);
     await reading;

@@ -14,6 +14,7 @@ import { type Digest, digest } from '../../../shared/ids.ts';
 import type { Signer } from '../../../shared/primitives.ts';
 import { NodeService } from '../../../shared/wire/generated/kms/v1/node_pb.js';
 import { PeerService } from '../../../shared/wire/generated/kms/v1/peer_pb.js';
+import { attestedIdentity, boundNsm, mockTrust } from '../../simulator/attested.ts';
 import { freePort, type TestNode, TestNodes, tcp, until } from './nodes.ts';
 
 let all: TestNodes | undefined;
@@ -25,7 +26,7 @@ afterEach(async () => {
   all = undefined;
 });
 
-const otherNetwork: Digest = digest('ab'.repeat(32));
+const otherNetwork: Digest = digest(`6d6f636b${'ab'.repeat(28)}`);
 
 async function joined(): Promise<{ readonly nodes: readonly TestNode[]; readonly networkId: Digest }> {
   all = await TestNodes.create(4, {
@@ -43,8 +44,10 @@ async function joined(): Promise<{ readonly nodes: readonly TestNode[]; readonly
   return { nodes: all.nodes, networkId: all.networkId };
 }
 
-async function identityOf(signer: Signer, networkId: Digest): Promise<TlsIdentity> {
-  return (await Credentials.create(signer, nodePrimitives)).identityFor(networkId);
+const identityOf = attestedIdentity;
+
+async function credentialsOf(signer: Signer, networkId: Digest): Promise<Credentials> {
+  return Credentials.create(signer, nodePrimitives, await boundNsm(networkId));
 }
 
 /** A TLS client that verifies nothing. */
@@ -55,6 +58,13 @@ async function raw(address: string, options: ConnectionOptions): Promise<TLSSock
   socket.on('error', () => {});
   sockets.push(socket);
   return socket;
+}
+
+/** How many certificates the node has refused since. */
+function counting({ log }: TestNode): () => number {
+  const count = (): number => log.filter((line) => line.reason === 'certificate').length;
+  const before = count();
+  return () => count() - before;
 }
 
 /** True if the node closes the connection before it speaks HTTP/2. */
@@ -85,8 +95,8 @@ async function dial(port: number, networkId: Digest, identity?: Uint8Array): Pro
   const stream = createConnection({ port, host: '127.0.0.1' });
   stream.on('error', () => {});
   sockets.push(stream);
-  const expected = identity === undefined ? { networkId } : { networkId, identity };
-  const { socket } = await connectTls(stream, undefined, nodePrimitives, expected);
+  const trust = mockTrust(networkId);
+  const { socket } = await connectTls(stream, undefined, nodePrimitives, trust, identity);
   sockets.push(socket);
   return socket;
 }
@@ -117,6 +127,7 @@ describe('tls: who may come in', () => {
   it('tls: a member of this network may come in as a peer, a stranger and other networks may not', async () => {
     const { nodes, networkId } = await joined();
     const [first, second] = nodes;
+    const refusals = counting(second!);
     const cases: readonly (readonly [Signer, Digest, boolean])[] = [
       [first!.signer, networkId, false],
       [ed25519Signer(systemRng(32)), networkId, true],
@@ -129,17 +140,18 @@ describe('tls: who may come in', () => {
       const socket = await raw(second!.address, await identityOf(signer, network));
       expect(await isRefused(socket)).toBe(refused);
     }
-    expect(second!.log.filter((line) => line.code === 'BAD_PEER')).toHaveLength(4);
+    expect(refusals()).toBe(4);
   });
 
   it('tls: a stolen binding under another TLS key, a chain, and a certificate without identity are refused', async () => {
     const { nodes, networkId } = await joined();
     const [first, second] = nodes;
-    const honest = await Credentials.create(first!.signer, nodePrimitives);
+    const refusals = counting(second!);
+    const honest = await credentialsOf(first!.signer, networkId);
     // Another key under the same binding: what a thief of certificates can make.
-    const thief = await Credentials.create(
+    const thief = await credentialsOf(
       rebinding(first!.signer, await signatureIn(honest, networkId)),
-      nodePrimitives,
+      networkId,
     );
     expect(await isRefused(await raw(second!.address, await thief.identityFor(networkId)))).toBe(true);
     const chained = await honest.identityFor(networkId);
@@ -147,7 +159,7 @@ describe('tls: who may come in', () => {
     const chain = { key: chained.key, cert: `${chained.cert}\n${extra.cert}` };
     expect(await isRefused(await raw(second!.address, chain))).toBe(true);
     expect(await isRefused(await raw(second!.address, await plainCertificate()))).toBe(true);
-    expect(second!.log.filter((line) => line.code === 'BAD_PEER')).toHaveLength(3);
+    expect(refusals()).toBe(3);
   });
 
   it('tls: a higher party may not dial a lower one', async () => {
@@ -189,7 +201,7 @@ describe('tls: whom a node talks to', () => {
 
   it('tls: a server with a chain, or with a stolen binding, is not believed', async () => {
     const signer = ed25519Signer(systemRng(32));
-    const honest = await Credentials.create(signer, nodePrimitives);
+    const honest = await credentialsOf(signer, otherNetwork);
     const own = await honest.identityFor(otherNetwork);
     const extra = await identityOf(ed25519Signer(systemRng(32)), otherNetwork);
     const chain = await impostor({ key: own.key, cert: `${own.cert}\n${extra.cert}` });

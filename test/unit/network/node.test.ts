@@ -6,6 +6,7 @@ import { UnixLink } from '../../../enclave/link/unix.ts';
 import { Node } from '../../../enclave/node.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { DirectoryStore } from '../../../enclave/store/directory-store.ts';
+import { ROOTS } from '../../../shared/attestation/roots/mock.ts';
 import { digest, keyId } from '../../../shared/ids.ts';
 import { silent } from '../../../shared/log.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
@@ -16,6 +17,7 @@ import {
   encodeSignedConfiguration,
   type SignedConfiguration,
 } from '../../../shared/network/signed-configuration.ts';
+import { mockNsm } from '../../simulator/attested.ts';
 import { founding, mockGenesis, operators, signedBy, successor } from '../../simulator/network.ts';
 
 const signers = operators(4);
@@ -27,6 +29,8 @@ let node: Node;
 async function open(): Promise<Node> {
   return Node.open({
     build: { class: 'mock', attestationRoot: genesis.attestationRoot },
+    roots: ROOTS,
+    nsm: mockNsm(),
     store: await DirectoryStore.open(join(directory, 'sealed'), new Uint8Array(32).fill(1), systemRng),
     link: new UnixLink(directory),
     primitives: nodePrimitives,
