@@ -3,7 +3,7 @@ import type { Digest } from '../shared/ids.ts';
 import { ConfigurationChain } from '../shared/network/chain.ts';
 import type { ChainHead } from '../shared/network/chain-head.ts';
 import { badConfiguration, type Configuration, memberOf } from '../shared/network/configuration.ts';
-import { decodeGenesis, encodeGenesis, type Genesis, MAX_GENESIS_BYTES } from '../shared/network/genesis.ts';
+import { decodeGenesis, encodeGenesis, MAX_GENESIS_BYTES } from '../shared/network/genesis.ts';
 import type { Measurement } from '../shared/network/measurement.ts';
 import type { NetworkClass } from '../shared/network/network-class.ts';
 import {
@@ -63,6 +63,8 @@ const recordCodec: Codec<NetworkRecord> = struct({
 export class Configurations {
   readonly #parts: ConfigurationsParts;
   #chain: ConfigurationChain | undefined;
+  /** Of the chain; nothing before there is one. */
+  #genesisBytes: Uint8Array = new Uint8Array(0);
 
   private constructor(parts: ConfigurationsParts) {
     this.#parts = parts;
@@ -98,12 +100,11 @@ export class Configurations {
    * @throws {KmsError} BAD_GENESIS of another network, class or root; BAD_CONFIGURATION, BAD_SIGNATURE; CONFLICT
    */
   async join(genesisBytes: Uint8Array, configurations: readonly Uint8Array[]): Promise<ConfigurationChain> {
-    const genesis = this.#acceptable(decodeGenesis(genesisBytes));
     const known = this.#chain;
-    if (known !== undefined && !equalBytes(encodeGenesis(known.genesis), genesisBytes)) {
+    if (known !== undefined && !equalBytes(this.#genesisBytes, genesisBytes)) {
       throw new KmsError('BAD_GENESIS', 'this node belongs to another network, for good');
     }
-    let chain = known ?? ConfigurationChain.begin(this.#parts.crypto, genesis);
+    let chain = known ?? this.#begin(genesisBytes);
     for (const one of configurations) {
       chain = this.#extend(chain, decodeSignedConfiguration(one));
       if (chain.conflict !== undefined) break;
@@ -117,6 +118,7 @@ export class Configurations {
     if (chain !== known) {
       await this.#parts.store.put(RECORD, write(chain));
       this.#chain = chain;
+      this.#genesisBytes = genesisBytes;
     }
     return chain;
   }
@@ -145,25 +147,26 @@ export class Configurations {
   }
 
   /** @throws {KmsError} BAD_GENESIS unless this build may join such a network */
-  #acceptable(genesis: Genesis): Genesis {
-    const { build } = this.#parts;
+  #begin(genesisBytes: Uint8Array): ConfigurationChain {
+    const { build, crypto } = this.#parts;
+    const genesis = decodeGenesis(genesisBytes);
     if (genesis.class !== build.class) {
       throw new KmsError('BAD_GENESIS', `a ${build.class} build joins no ${genesis.class} network`);
     }
     if (genesis.attestationRoot !== build.attestationRoot) {
       throw new KmsError('BAD_GENESIS', 'the network names another attestation root than this build pins');
     }
-    return genesis;
+    return ConfigurationChain.begin(crypto, genesis);
   }
 
   #read(sealed: Uint8Array): ConfigurationChain {
     const { format, genesis, links, conflict } = decode(recordCodec, sealed);
     if (format !== FORMAT) throw new KmsError('STORE_FAILED', 'the network record has an unknown format');
-    const own = this.#acceptable(decodeGenesis(genesis));
     const chain = links.reduce(
       (so, { signed, publishedBlock }) => so.extend(decodeSignedConfiguration(signed), publishedBlock),
-      ConfigurationChain.begin(this.#parts.crypto, own),
+      this.#begin(genesis),
     );
+    this.#genesisBytes = genesis;
     return conflict === undefined ? chain : chain.extend(decodeSignedConfiguration(conflict));
   }
 }

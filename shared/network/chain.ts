@@ -116,11 +116,12 @@ export class ConfigurationChain {
   ): ConfigurationChain {
     const { configuration } = signed;
     if (this.conflict !== undefined) throw conflicting(this.conflict.configuration);
-    this.checkNext(configuration);
+    this.#checkPlace(configuration);
     const { number } = configuration;
     const digest = configurationDigest(this.#crypto, configuration);
     if (this.links[number]?.digest === digest) return this;
     checkGovernanceSignatures(this.#crypto, this.governanceFor(number), signed);
+    this.checkNext(configuration);
     return number < this.links.length
       ? this.#with(this.links, signed)
       : this.#with([...this.links, { signed, digest, publishedBlock }]);
@@ -131,21 +132,9 @@ export class ConfigurationChain {
    * @throws {KmsError} BAD_CONFIGURATION
    */
   checkNext(configuration: Configuration): void {
-    const { number, networkId, predecessor } = configuration;
-    if (networkId !== this.networkId) {
-      throw badConfiguration(`the configuration is of network ${networkId}, not ${this.networkId}`);
-    }
-    if (number > this.links.length) {
-      throw badConfiguration(`configuration ${this.links.length} is missing before ${number}`);
-    }
+    this.#checkPlace(configuration);
     checkConfiguration(configuration);
-    const before = this.links[number - 1];
-    if (predecessor !== (before?.digest ?? NO_DIGEST)) {
-      throw badConfiguration(
-        `configuration ${number} does not follow this network's configuration before it`,
-      );
-    }
-    checkSuccession(this.genesis, this.#history(number), configuration);
+    checkSuccession(this.genesis, this.#history(configuration.number), configuration);
   }
 
   /** The one or two configurations valid at a block, the newer one last. */
@@ -181,6 +170,21 @@ export class ConfigurationChain {
   #currentIndex(block: number): number {
     const later = this.links.findIndex(({ signed }) => signed.configuration.activationBlock > block);
     return (later < 0 ? this.links.length : later) - 1;
+  }
+
+  /** It is of this network and follows a configuration of this chain: cheap to see, and public. */
+  #checkPlace({ number, networkId, predecessor }: Configuration): void {
+    if (networkId !== this.networkId) {
+      throw badConfiguration(`the configuration is of network ${networkId}, not ${this.networkId}`);
+    }
+    if (number > this.links.length) {
+      throw badConfiguration(`configuration ${this.links.length} is missing before ${number}`);
+    }
+    if (predecessor !== (this.links[number - 1]?.digest ?? NO_DIGEST)) {
+      throw badConfiguration(
+        `configuration ${number} does not follow this network's configuration before it`,
+      );
+    }
   }
 
   /** Configurations 0 to count - 1. */
