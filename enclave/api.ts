@@ -9,6 +9,8 @@ export interface NodeDescription {
   readonly connectedPeers: readonly PartyId[];
   readonly keyIds: readonly KeyId[];
   readonly phase: string;
+  /** Canonical enrolment of its result signer (shared/membership/enrolment.ts), once there is one. */
+  readonly enrolment?: Uint8Array | undefined;
 }
 
 export interface JoinedNetwork {

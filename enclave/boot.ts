@@ -7,9 +7,13 @@ import { readEnclaveConfig } from './config.ts';
 import type { Build } from './configurations.ts';
 import { openLink } from './link/open.ts';
 import { stdoutLog } from './log.ts';
+import { EnclaveClock } from './membership/clock.ts';
 import { Node, type NodeParts } from './node.ts';
 import { nodePrimitives, systemRng } from './primitives.ts';
 import { DirectoryStore } from './store/directory-store.ts';
+
+/** The exit code of a process that a later boot has displaced. */
+const SUPERSEDED = 3;
 
 /**
  * Runs an enclave, `--config <file>`, until SIGTERM or SIGINT.
@@ -37,6 +41,7 @@ async function standardParts(): Promise<NodeParts> {
   const { dataDirectory, link, roundMs, openingMs } = await readEnclaveConfig(values.config);
   stdoutLog('info', 'started', { pid: process.pid });
   const platform = await openPlatform();
+  const clock = await EnclaveClock.start({ nsm: platform.nsm, log: stdoutLog });
   return {
     build: thisBuild(),
     roots: ROOTS,
@@ -46,7 +51,11 @@ async function standardParts(): Promise<NodeParts> {
     primitives: nodePrimitives,
     rng: systemRng,
     kernel: await Kernel.load(),
-    nowMs: () => Date.now(),
+    nowMs: () => clock.nowMs(),
+    onSuperseded: () => {
+      process.stderr.write('a later boot of this node is alive\n');
+      process.exit(SUPERSEDED);
+    },
     log: stdoutLog,
     roundMs,
     openingMs,

@@ -53,7 +53,7 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
   router.service(NodeService, {
     describe: () =>
       faulting(async () => {
-        const { identity, network, connectedPeers, keyIds, phase } = await api.describe();
+        const { identity, network, connectedPeers, keyIds, phase, enrolment } = await api.describe();
         return {
           identity,
           networkId: network === undefined ? NOTHING : fromHex(network.id),
@@ -64,6 +64,7 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
           connectedPeers: [...connectedPeers],
           keyIds: keyIds.map(fromHex),
           phase,
+          enrolment: enrolment ?? NOTHING,
         };
       }),
 

@@ -100,27 +100,31 @@ export class NodeNetwork {
     await this.#show(networkId);
   }
 
+  /** DER SubjectPublicKeyInfo of this process life's TLS key. */
+  get spki(): Uint8Array {
+    return this.#credentials.spki;
+  }
+
+  /** A document made now for this TLS key, identity and the network that is presented. @throws as Nsm */
+  document(nonce: Uint8Array): Promise<Uint8Array> {
+    return this.#credentials.document(this.#shownFor, nonce);
+  }
+
+  /** What this node takes for a node of a network. @param measurements of the images that may run now */
+  trustIn(networkId: Digest, measurements: () => readonly Measurement[]): NodeTrust {
+    const { roots, nowMs } = this.#options;
+    return { networkId, roots, measurements, nowMs, chains: this.#chains };
+  }
+
   /**
    * Becomes a member: presents the network's certificate from now on, and connects to the others. Once per process.
-   * @param measurements of the images that may run now; empty: nobody is a peer
-   * @throws {KmsError} SESSION_CLOSED the second time
+   * @throws {KmsError} SESSION_CLOSED the second time; as present()
    */
-  async join(
-    roster: Roster,
-    measurements: () => readonly Measurement[],
-    handlers: PeerHandlers,
-  ): Promise<PeerNetwork> {
-    const { link, crypto, rng, log, roots, nowMs } = this.#options;
+  async join(roster: Roster, trust: NodeTrust, handlers: PeerHandlers): Promise<PeerNetwork> {
+    const { link, crypto, rng, log } = this.#options;
     if (this.#joined) throw new KmsError('SESSION_CLOSED', 'this process has joined already');
     this.#joined = true;
     await this.present(roster.networkId);
-    const trust: NodeTrust = {
-      networkId: roster.networkId,
-      roots,
-      measurements,
-      nowMs,
-      chains: this.#chains,
-    };
     const network = { roster, trust };
     const peers = new PeerNetwork({
       ...handlers,

@@ -208,7 +208,7 @@ export class LocalNetwork {
     return this.#node(party).status;
   }
 
-  /** @throws {KmsError} TIMEOUT unless each of these nodes reaches each other one of them; default: all nodes */
+  /** @throws {KmsError} TIMEOUT unless each of these nodes is ready and reaches each other one of them; default: all nodes */
   async connected(
     parties: readonly number[] = this.#state.nodes.map(({ party }) => party),
     signal: AbortSignal = AbortSignal.timeout(START_TIMEOUT_MS),
@@ -219,7 +219,7 @@ export class LocalNetwork {
       parties.map(async (party) => {
         const others = parties.filter((other) => other !== party);
         const isConnected = (card: NodeCard): boolean =>
-          others.every((other) => card.connectedPeers.includes(other));
+          card.phase === 'ready' && others.every((other) => card.connectedPeers.includes(other));
         await this.#card(party, isConnected, signal);
         onProgress(++done);
       }),

@@ -2,6 +2,7 @@ import { KmsError } from '../errors.ts';
 import type { ValueKind } from '../fhe/envelope.ts';
 import type { Digest, KeyId } from '../ids.ts';
 import type { Residues } from '../math/ring.ts';
+import { type MembershipMessage, membershipMessage } from '../membership/messages.ts';
 import { bytes, type Codec, digest32, key, residues, signature64, struct, u8, union } from '../wire/codec.ts';
 
 /** One payload between two enclaves. */
@@ -16,7 +17,9 @@ export type PeerMessage =
       readonly value: ValueKind;
       readonly share: Residues;
       readonly signature: Uint8Array;
-    };
+    }
+  /** What enclaves tell each other about themselves. */
+  | { readonly kind: 'membership'; readonly message: MembershipMessage };
 
 export const MAX_PEER_MESSAGE_BYTES = 8 << 20;
 const kinds: readonly ValueKind[] = ['scalar', 'vector'];
@@ -39,4 +42,5 @@ export const peerMessage: Codec<PeerMessage> = union<PeerMessage>({
     share: residues(32768 * 8),
     signature: signature64,
   }),
+  membership: struct({ message: membershipMessage }),
 });

@@ -134,8 +134,8 @@ export class TestNodes {
     valid: () => readonly Configuration[] = () => chain.validAt(0),
   ): Promise<void> {
     const roster = new Roster(chain.networkId, node.signer.publicKey, valid);
-    const measurements = () => chain.allowedMeasurements(0);
-    node.peers = await node.network.join(roster, measurements, {
+    const trust = node.network.trustIn(chain.networkId, () => chain.allowedMeasurements(0));
+    node.peers = await node.network.join(roster, trust, {
       onLine: (line) => line.admit(),
       onMessage: (from, payload) => {
         node.received.push({ from, payload });

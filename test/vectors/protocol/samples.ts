@@ -24,6 +24,7 @@ import { type SealedShare, sealedShareCodec } from '../../../shared/protocol/use
 import { type Codec, encode } from '../../../shared/wire/codec.ts';
 import { seededRng } from '../../simulator/random.ts';
 import { memberships } from '../../simulator/simulation.ts';
+import { clockAsked, membershipSamples } from './membership-samples.ts';
 
 /** A wire type or sealed record: its codec, absent where the module keeps it, and the bytes of one value. */
 export interface Sample {
@@ -142,6 +143,7 @@ const peer: EveryKind<PeerMessage> = {
     share: words(1n, 2n),
     signature,
   },
+  membership: { kind: 'membership', message: clockAsked },
 };
 
 const vectorShare: PeerMessage = {
@@ -196,6 +198,7 @@ export const samples: readonly Sample[] = [
   ...samplesOf('setup', setupMessage, setup),
   ...samplesOf('keygen', keygenMessage, keygen),
   ...samplesOf('peer', peerMessage, peer),
+  ...membershipSamples,
   sample('peer/decryption-share of a vector', peerMessage, vectorShare),
   sample('certificate', certificateCodec, certificate),
   sample('transcript', transcriptCodec, transcript),

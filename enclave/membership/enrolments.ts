@@ -1,0 +1,189 @@
+import { parseUnverifiedDocument } from '../../shared/attestation/document.ts';
+import { MAX_SKEW_MS, type NodeTrust, verifyNode } from '../../shared/attestation/node-evidence.ts';
+import { KmsError } from '../../shared/errors.ts';
+import type { PartyId } from '../../shared/ids.ts';
+import {
+  type Enrolment,
+  type EnrolmentStatement,
+  enrolmentCodec,
+  enrolmentNonce,
+  enrolmentStatementCodec,
+  isEnrolmentSignature,
+  isPossession,
+  provePossession,
+  signaturesNeeded,
+  signEnrolment,
+  statementOf,
+} from '../../shared/membership/enrolment.ts';
+import { tlsKeyOf } from '../../shared/membership/incarnation.ts';
+import type { MembershipMessage } from '../../shared/membership/messages.ts';
+import type { Membership } from '../../shared/protocol/machine.ts';
+import { digestOf } from '../../shared/protocol/statement.ts';
+import { equalBytes } from '../../shared/wire/bytes.ts';
+import { decode, encode } from '../../shared/wire/codec.ts';
+import type { Line } from '../net/line.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
+import type { ResultSigner } from './result-signer.ts';
+
+export interface EnrolmentPorts {
+  readonly store: SealedStore;
+  readonly trust: NodeTrust;
+  readonly monotonicMs: () => number;
+  /** DER SubjectPublicKeyInfo of this boot's TLS key. */
+  readonly spki: Uint8Array;
+  /** A new document of this node with that nonce. */
+  readonly document: (nonce: Uint8Array) => Promise<Uint8Array>;
+  readonly tell: (line: Line, message: MembershipMessage) => void;
+}
+
+type Asking = Extract<MembershipMessage, { kind: 'enrolment-asked' }>;
+
+/** A document counts for so long in an enrolment: as long as a stream lives by one. */
+const MAX_DOCUMENT_AGE_MS = 60 * 60_000;
+/** A member is asked again after this, and may ask again after half of it. */
+const REPEAT_MS = 5_000;
+
+/**
+ * Gets this node's result signer enrolled for the epoch, and enrols those of the others: each signs what it saw of the other's
+ * attestation, for one signer per member and epoch, which it remembers before it signs.
+ */
+export class Enrolments {
+  readonly #membership: Membership;
+  readonly #signer: ResultSigner;
+  readonly #ports: EnrolmentPorts;
+  readonly #asked = new Map<PartyId, number>();
+  readonly #heard = new Map<PartyId, number>();
+  readonly #signatures = new Map<PartyId, Uint8Array>();
+  #own: Asking | undefined;
+  #making: Promise<Asking> | undefined;
+  #done: Enrolment | undefined;
+
+  private constructor(membership: Membership, signer: ResultSigner, ports: EnrolmentPorts) {
+    this.#membership = membership;
+    this.#signer = signer;
+    this.#ports = ports;
+  }
+
+  /** @throws {KmsError} STORE_FAILED */
+  static async open(
+    membership: Membership,
+    signer: ResultSigner,
+    ports: EnrolmentPorts,
+  ): Promise<Enrolments> {
+    const all = new Enrolments(membership, signer, ports);
+    const record = await ports.store.get(all.#record);
+    if (record !== undefined) all.#done = decode(enrolmentCodec, record);
+    return all;
+  }
+
+  /** Signed by as many members as must; undefined until then. */
+  get enrolment(): Enrolment | undefined {
+    return this.#done;
+  }
+
+  /** Asks the member at the other end if its signature is still wanted. To be called often. */
+  async ask(line: Line): Promise<void> {
+    const nowMs = this.#ports.monotonicMs();
+    const { party } = line;
+    if (this.#done !== undefined || nowMs - (this.#asked.get(party) ?? -REPEAT_MS) < REPEAT_MS) return;
+    this.#asked.set(party, nowMs);
+    const own = await this.#current();
+    if (!this.#signatures.has(party)) this.#ports.tell(line, own);
+  }
+
+  /** A member asks to be enrolled. @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT for a second signer */
+  async asked(line: Line, { statement, document, possession }: Asking): Promise<void> {
+    const nowMs = this.#ports.monotonicMs();
+    if (nowMs - (this.#heard.get(line.party) ?? -REPEAT_MS) < REPEAT_MS / 2) return;
+    this.#heard.set(line.party, nowMs);
+    await this.#check(line, statement, document);
+    if (!isPossession(this.#membership, statement, possession)) {
+      throw new KmsError('BAD_PEER', 'the member does not hold the signer it wants enrolled');
+    }
+    await this.#rememberSignerOf(statement);
+    this.#ports.tell(line, {
+      kind: 'enrolment-signed',
+      signature: signEnrolment(this.#membership, statement),
+    });
+  }
+
+  /** @throws {KmsError} STORE_FAILED */
+  async signed(line: Line, signature: Uint8Array): Promise<void> {
+    const own = this.#own;
+    if (own === undefined || this.#done !== undefined) return;
+    if (!isEnrolmentSignature(this.#membership, line.party, own.statement, signature)) return;
+    this.#signatures.set(line.party, signature);
+    if (this.#signatures.size < signaturesNeeded(this.#membership)) return;
+    const signatures = [...this.#signatures].map(([party, one]) => ({ party, signature: one }));
+    const enrolment = {
+      statement: own.statement,
+      signatures: signatures.sort((a, b) => a.party - b.party),
+    };
+    await this.#ports.store.put(this.#record, encode(enrolmentCodec, enrolment));
+    this.#done = enrolment;
+  }
+
+  async #check(line: Line, statement: EnrolmentStatement, document: Uint8Array): Promise<void> {
+    const { party, node } = line;
+    const { primitives } = this.#membership;
+    const tlsKey = tlsKeyOf(primitives, node.spki);
+    const about = { party, signer: statement.signer, tlsKey };
+    const nonce = enrolmentNonce(this.#membership, about);
+    const claim = { identity: node.identity, spki: node.spki, document };
+    const { trust } = this.#ports;
+    const verified = await verifyNode(primitives, trust, claim, { kind: 'nonce', nonce });
+    if (trust.nowMs() - verified.document.timestampMs > MAX_DOCUMENT_AGE_MS + MAX_SKEW_MS) {
+      throw new KmsError('BAD_ATTESTATION', 'the document of the enrolment is too old');
+    }
+    const digest = digestOf(primitives, document);
+    const expected = statementOf(this.#membership, about, verified.document, digest);
+    const encoded = encode(enrolmentStatementCodec, statement);
+    if (!equalBytes(encode(enrolmentStatementCodec, expected), encoded)) {
+      throw new KmsError('BAD_PEER', 'the enrolment says something else than the attestation');
+    }
+  }
+
+  /** One signer per member and epoch. */
+  async #rememberSignerOf({ party, epoch, signer }: EnrolmentStatement): Promise<void> {
+    const name = `membership/enrolled-${epoch}-${party}`;
+    const known = await this.#ports.store.get(name);
+    if (known === undefined) await this.#ports.store.put(name, signer);
+    else if (!equalBytes(known, signer)) {
+      throw new KmsError('CONFLICT', `party ${party} has another result signer in this epoch already`);
+    }
+  }
+
+  /** What this node asks with; made anew when its document has grown too old to convince anybody. */
+  async #current(): Promise<Asking> {
+    const { trust } = this.#ports;
+    const own = this.#own;
+    if (own !== undefined) {
+      const { timestampMs } = parseUnverifiedDocument(own.document);
+      if (trust.nowMs() - timestampMs < MAX_DOCUMENT_AGE_MS) return own;
+      this.#own = undefined;
+    }
+    this.#making ??= this.#make();
+    try {
+      return await this.#making;
+    } finally {
+      this.#making = undefined;
+    }
+  }
+
+  async #make(): Promise<Asking> {
+    const { primitives, self } = this.#membership;
+    const { spki, document: makeDocument } = this.#ports;
+    const about = { party: self, signer: this.#signer.publicKey, tlsKey: tlsKeyOf(primitives, spki) };
+    const document = await makeDocument(enrolmentNonce(this.#membership, about));
+    const digest = digestOf(primitives, document);
+    const statement = statementOf(this.#membership, about, parseUnverifiedDocument(document), digest);
+    const possession = this.#signer.use((secret) => provePossession(this.#membership, statement, secret));
+    this.#signatures.clear();
+    this.#own = { kind: 'enrolment-asked', statement, document, possession };
+    return this.#own;
+  }
+
+  get #record(): string {
+    return `membership/enrolment-${this.#membership.epoch}`;
+  }
+}

@@ -1,0 +1,46 @@
+import { MAX_DOCUMENT_BYTES } from '../attestation/document.ts';
+import { bytes, type Codec, fixedBytes, optional, signature64, struct, union } from '../wire/codec.ts';
+import { CLOCK_NONCE_BYTES, type ClockReading, clockReadingCodec } from './clock-reading.ts';
+import { type EnrolmentStatement, enrolmentStatementCodec } from './enrolment.ts';
+import { type Incarnation, incarnationCodec } from './incarnation.ts';
+
+/**
+ * What two enclaves tell each other about themselves, over their attested stream, before and beside every protocol.
+ * Each message is for the one process at the other end.
+ */
+export type MembershipMessage =
+  /** "I am this boot." First on every connection, from both sides. */
+  | { readonly kind: 'incarnation'; readonly record: Incarnation }
+  | { readonly kind: 'incarnation-acknowledged'; readonly signature: Uint8Array }
+  /** The highest record there is of the asker; none if it is only too far ahead. */
+  | { readonly kind: 'incarnation-refused'; readonly highest: Incarnation | undefined }
+  | { readonly kind: 'clock-asked'; readonly nonce: Uint8Array }
+  | { readonly kind: 'clock-read'; readonly reading: ClockReading }
+  | { readonly kind: 'attestation-asked'; readonly nonce: Uint8Array }
+  /** A new document of the sender for the TLS key of this stream, with the nonce. */
+  | { readonly kind: 'attestation-shown'; readonly document: Uint8Array }
+  | {
+      readonly kind: 'enrolment-asked';
+      readonly statement: EnrolmentStatement;
+      readonly document: Uint8Array;
+      readonly possession: Uint8Array;
+    }
+  | { readonly kind: 'enrolment-signed'; readonly signature: Uint8Array };
+
+export const ATTESTATION_NONCE_BYTES = 32;
+
+export const membershipMessage: Codec<MembershipMessage> = union<MembershipMessage>({
+  incarnation: struct({ record: incarnationCodec }),
+  'incarnation-acknowledged': struct({ signature: signature64 }),
+  'incarnation-refused': struct({ highest: optional(incarnationCodec) }),
+  'clock-asked': struct({ nonce: fixedBytes(CLOCK_NONCE_BYTES) }),
+  'clock-read': struct({ reading: clockReadingCodec }),
+  'attestation-asked': struct({ nonce: fixedBytes(ATTESTATION_NONCE_BYTES) }),
+  'attestation-shown': struct({ document: bytes(MAX_DOCUMENT_BYTES) }),
+  'enrolment-asked': struct({
+    statement: enrolmentStatementCodec,
+    document: bytes(MAX_DOCUMENT_BYTES),
+    possession: signature64,
+  }),
+  'enrolment-signed': struct({ signature: signature64 }),
+});

@@ -1,0 +1,59 @@
+import { digest, epochId, partyId } from '../../../shared/ids.ts';
+import { clockReadingCodec } from '../../../shared/membership/clock-reading.ts';
+import { type Enrolment, enrolmentCodec } from '../../../shared/membership/enrolment.ts';
+import { type Incarnation, incarnationCodec } from '../../../shared/membership/incarnation.ts';
+import { type MembershipMessage, membershipMessage } from '../../../shared/membership/messages.ts';
+import { type Codec, encode } from '../../../shared/wire/codec.ts';
+import { measurement } from '../../simulator/network.ts';
+
+const filled = (size: number, from: number): Uint8Array =>
+  Uint8Array.from({ length: size }, (_, i) => (from + i) & 255);
+const signature = filled(64, 1);
+const nonce = filled(32, 2);
+const tlsKey = digest('c1'.repeat(32));
+
+const record: Incarnation = { party: partyId(2), number: 7, tlsKey, signature };
+const reading = { nonce, timeMs: 1_800_000_000_123n, signature };
+const statement: Enrolment['statement'] = {
+  epoch: epochId(0),
+  party: partyId(2),
+  signer: filled(33, 3),
+  identity: filled(32, 4),
+  tlsKey,
+  measurement: { ...measurement(10), pcr8: filled(48, 5) },
+  document: digest('c2'.repeat(32)),
+};
+const enrolment: Enrolment = { statement, signatures: [{ party: partyId(1), signature }] };
+
+const messages: { readonly [K in MembershipMessage['kind']]: Extract<MembershipMessage, { kind: K }> } = {
+  incarnation: { kind: 'incarnation', record },
+  'incarnation-acknowledged': { kind: 'incarnation-acknowledged', signature },
+  'incarnation-refused': { kind: 'incarnation-refused', highest: record },
+  'clock-asked': { kind: 'clock-asked', nonce },
+  'clock-read': { kind: 'clock-read', reading },
+  'attestation-asked': { kind: 'attestation-asked', nonce },
+  'attestation-shown': { kind: 'attestation-shown', document: filled(20, 6) },
+  'enrolment-asked': { kind: 'enrolment-asked', statement, document: filled(21, 7), possession: signature },
+  'enrolment-signed': { kind: 'enrolment-signed', signature },
+};
+
+export const clockAsked: MembershipMessage = messages['clock-asked'];
+
+function sample<T>(name: string, codec: Codec<T>, value: T) {
+  // What is decoded from a Codec<T> is only compared and encoded again by the same codec.
+  return { name, codec: codec as unknown as Codec<unknown>, bytes: encode(codec, value) };
+}
+
+/** One value at least of every wire type and record of shared/membership. */
+export const membershipSamples = [
+  ...Object.values<MembershipMessage>(messages).map((message) =>
+    sample(`membership/${message.kind}`, membershipMessage, message),
+  ),
+  sample('membership/refused without a record', membershipMessage, {
+    kind: 'incarnation-refused',
+    highest: undefined,
+  }),
+  sample('incarnation', incarnationCodec, record),
+  sample('clock reading', clockReadingCodec, reading),
+  sample('enrolment', enrolmentCodec, enrolment),
+];
