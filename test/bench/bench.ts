@@ -33,6 +33,7 @@ import type { Job } from './job.ts';
 import { keygenJobs } from './keygen.ts';
 import { thisMachine } from './machine.ts';
 import { decryptionRing, mathJobs } from './math.ts';
+import { relayJobs } from './relay.ts';
 import { reportLines, reportOf } from './report.ts';
 import { measureAll } from './session.ts';
 import { userDecryptionJobs } from './user-decryption.ts';
@@ -49,6 +50,7 @@ async function main(): Promise<number> {
     ...decryptionJobs(bench),
     ...userDecryptionJobs(bench),
     ...attestationJobs(),
+    ...relayJobs(),
     ...keygenJobs(bench),
   ];
   const names = all.flatMap((job) => job.figures.map((figure) => figure.name));
