@@ -16,7 +16,11 @@ import type { LocalNetwork } from './network.ts';
 export const PRESET = presetByName(DEFAULT_PRESET);
 /** Lives with the tests: the enclave itself has no switch for lying. */
 const LIAR_ENTRY = fileURLToPath(new URL('../../test/faults/liar-enclave.ts', import.meta.url));
+const HOSTILE_PARENT_ENTRY = fileURLToPath(new URL('../../test/faults/hostile-parent.ts', import.meta.url));
 const PARTY_DOWN = 4;
+const HOSTAGE = 3;
+/** Under a hostile parent; each goes through other misconduct. */
+const HOSTILE_ROUNDS = 3;
 const LIAR = 2;
 const RESTART_TIMEOUT_MS = 30_000;
 const RETRY_MS = 100;
@@ -58,6 +62,8 @@ export class Demo {
         return this.#decrypt();
       case 'decrypt-node-down':
         return this.#decryptWithout(PARTY_DOWN);
+      case 'hostile-parent':
+        return this.#decryptBehindHostileParent(HOSTAGE);
       case 'decrypt-liar':
         return this.#decryptWithLiar(LIAR);
       case 'user-decrypt':
@@ -122,6 +128,21 @@ export class Demo {
       await this.#connected();
     }
     return `node ${party} killed; both right, by the others`;
+  }
+
+  /** The node's enclave runs on; what its parent does to its traffic is no fault of the node. */
+  async #decryptBehindHostileParent(party: number): Promise<string> {
+    await this.#network.replaceParent(party, HOSTILE_PARENT_ENTRY);
+    try {
+      for (let round = 0; round < HOSTILE_ROUNDS; round++) {
+        expectCulprits(await this.#decryptAll(await this.#recomputed()), []);
+      }
+    } finally {
+      await this.#network.replaceParent(party);
+    }
+    await this.#connected();
+    expectCulprits(await this.#decryptAll(await this.#recomputed()), []);
+    return `node ${party}'s parent garbles, drops, reorders: all right, nobody blamed`;
   }
 
   async #decryptWithLiar(party: number): Promise<string> {

@@ -7,6 +7,7 @@ export const DEMO_STEPS = [
   'eval',
   'decrypt',
   'decrypt-node-down',
+  'hostile-parent',
   'decrypt-liar',
   'user-decrypt',
 ] as const;
@@ -19,6 +20,7 @@ const needs: Readonly<Record<DemoStep, readonly DemoStep[]>> = {
   eval: ['encrypt'],
   decrypt: ['eval'],
   'decrypt-node-down': ['eval'],
+  'hostile-parent': ['eval'],
   'decrypt-liar': ['eval'],
   'user-decrypt': ['keygen'],
 };
