@@ -1,4 +1,4 @@
-import type { NodeTrust } from '../shared/attestation/node-evidence.ts';
+import type { NodeTrust, VerifiedNode } from '../shared/attestation/node-evidence.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { type Digest, digest } from '../shared/ids.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
@@ -17,6 +17,10 @@ export interface NodeCard {
   readonly network: NodeMembership | undefined;
   readonly phase: string;
   readonly connectedPeers: readonly number[];
+  /** Unverified; empty until there is one (shared/membership/enrolment.ts). */
+  readonly enrolment: Uint8Array;
+  /** What its certificate and attestation proved; the image is not checked. */
+  readonly node: VerifiedNode;
 }
 
 export interface NodeMembership {
@@ -35,8 +39,9 @@ const CALL_TIMEOUT_MS = 10_000;
  */
 export function describeNode(place: NodePlace, networkId?: Digest): Promise<NodeCard> {
   const trust = networkId === undefined ? undefined : unconditionally(networkId);
-  return calling(place, trust, async (node, identity, options) => {
-    const answer = await node.describe({}, options);
+  return calling(place, trust, async (client, node, options) => {
+    const { identity } = node;
+    const answer = await client.describe({}, options);
     if (!equalBytes(answer.identity, identity)) {
       throw new KmsError('BAD_PEER', 'the node contradicts its certificate');
     }
@@ -49,7 +54,7 @@ export function describeNode(place: NodePlace, networkId?: Digest): Promise<Node
             party,
             configuration: { number, digest: digest(toHex(configurationDigest)) },
           };
-    return { identity, network, phase, connectedPeers };
+    return { identity, network, phase, connectedPeers, enrolment: answer.enrolment, node };
   });
 }
 
@@ -65,8 +70,8 @@ export function joinNode(
 ): Promise<{ readonly identity: Uint8Array; readonly party: number; readonly configuration: number }> {
   const genesis = encodeGenesis(chain.genesis);
   const configurations = chain.links.map(({ signed }) => encodeSignedConfiguration(signed));
-  return calling(place, trustIn(chain), async (node, identity, options) => {
-    const answer = await node.join({ genesis, configurations }, options);
+  return calling(place, trustIn(chain), async (client, { identity }, options) => {
+    const answer = await client.join({ genesis, configurations }, options);
     if (toHex(answer.networkId) !== chain.networkId) {
       throw new KmsError('BAD_PEER', 'the node says that it joined another network');
     }
@@ -77,7 +82,7 @@ export function joinNode(
 async function calling<T>(
   place: NodePlace,
   trust: NodeTrust | undefined,
-  call: (node: NodeClient, identity: Uint8Array, options: { readonly signal: AbortSignal }) => Promise<T>,
+  call: (client: NodeClient, node: VerifiedNode, options: { readonly signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
   // A node shows a certificate of its network, or of none before it has joined: one of the two is right.
   const trusts = [...(trust === undefined ? [] : [trust]), unconditionally()];
@@ -85,10 +90,10 @@ async function calling<T>(
   for (const one of trusts) {
     const channel = new NodeChannel(place, one);
     try {
-      const node = await channel.client();
-      const { identity } = channel;
-      if (identity === undefined) throw new KmsError('INTERNAL', 'the channel is open without an identity');
-      return await call(node, identity, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
+      const client = await channel.client();
+      const { node } = channel;
+      if (node === undefined) throw new KmsError('INTERNAL', 'the channel is open without a node');
+      return await call(client, node, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
     } catch (error) {
       if (codeOf(error) !== 'BAD_PEER') throw refusal(place, error);
       failure ??= error;

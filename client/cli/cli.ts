@@ -1,6 +1,7 @@
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { Unanswered } from '../network.ts';
 import { parseArguments, UsageError } from './arguments.ts';
+import { attest } from './attest.ts';
 import { bench } from './bench.ts';
 import type { Command } from './command.ts';
 import { decrypt } from './decrypt.ts';
@@ -33,6 +34,7 @@ export const commands: readonly Command[] = [
   netConfigApply,
   nodeJoin,
   nodeShow,
+  attest,
   keygen,
   keys,
   encrypt,

@@ -63,6 +63,8 @@ const advice: Partial<Record<ErrorCode, string>> = {
   BAD_GENESIS:
     'a node belongs to one network for good, and only to one of its own class; check --state or --genesis',
   CONFLICT: 'somebody signed two successors of one configuration: compare them, and ask who signed both',
+  BAD_ATTESTATION:
+    "do not go on; 'kms attest' shows what the node runs, 'kms net config show' what the network allows",
   BAD_PEER: 'what answers at this address is not the node that the configuration names; do not go on',
   BUSY: 'wait a little and try again',
   NOT_ENOUGH_PARTIES: `nothing was half-done; once enough nodes are up the same command succeeds (${network})`,

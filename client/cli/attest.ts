@@ -1,0 +1,126 @@
+import { KmsError } from '../../shared/errors.ts';
+import { classOf } from '../../shared/network/network-class.ts';
+import { toHex } from '../../shared/wire/bytes.ts';
+import { attestNode, isUnjoined, type NodeAttestation, nitroMeasurements } from '../attestation.ts';
+import { Network } from '../network.ts';
+import type { NodePlace } from '../node-channel.ts';
+import type { Arguments } from './arguments.ts';
+import { type Command, networkFileOptions, type Outcome } from './command.ts';
+import { networkPaths, readChain } from './network-files.ts';
+import type { Terminal } from './terminal.ts';
+
+const ADDRESS = /:/;
+
+/** A node of the command line: where it is, and its party if it was called by that. */
+interface Subject extends NodePlace {
+  readonly name: string;
+}
+
+export const attest: Command = {
+  name: 'attest',
+  summary: 'verify what a node runs, end to end, and print its measurement',
+  forms: ['[--state DIR]', 'PARTY [--state DIR]', 'HOST:PORT [--genesis FILE] [--config FILE]'],
+  details: [
+    "Verifies the node's attestation document here: its chain to the root of this build, its age, that it is bound to the TLS " +
+      'key of the connection, to the node and to the network, and that the network allows the image. Without an argument: ' +
+      'all nodes.',
+    'Measurements are printed as nitro-cli prints them: compare them with those of the image you built yourself. A node of ' +
+      'a mock network runs in no enclave; its measurement is a constant.',
+  ],
+  examples: ['kms attest', 'kms attest 2 --json', 'kms attest 127.0.0.1:7001 --genesis genesis.bin'],
+  options: networkFileOptions,
+  maxPositionals: 1,
+
+  async run(given, terminal) {
+    const network = await networkOf(given, terminal);
+    try {
+      const results = [];
+      for (const subject of subjectsOf(given, network)) {
+        results.push({ subject, attestation: await attestNode(subject, network) });
+      }
+      const outcome = {
+        json: { nodes: results.map(({ subject, attestation }) => jsonOf(subject, attestation)) },
+        lines: results.flatMap(({ subject, attestation }) => linesOf(subject, attestation)),
+      };
+      const refused = results.filter(({ attestation }) => attestation.isAllowed === false);
+      if (refused.length > 0) {
+        for (const line of outcome.lines) terminal.note(line);
+        const names = refused.map(({ subject }) => subject.name).join(', ');
+        throw new KmsError('BAD_ATTESTATION', `the network does not allow the image of ${names}`);
+      }
+      return outcome;
+    } finally {
+      network?.close();
+    }
+  },
+};
+
+/** A node called by its address alone may belong to no network yet. */
+async function networkOf(given: Arguments, terminal: Terminal): Promise<Network | undefined> {
+  const [whom] = given.positionals;
+  try {
+    return new Network(await readChain(networkPaths(given, terminal)));
+  } catch (error) {
+    const isNamed = ['state', 'genesis', 'config'].some((name) => given.text(name) !== undefined);
+    if (isNamed || whom === undefined || !ADDRESS.test(whom)) throw error;
+    return undefined;
+  }
+}
+
+function subjectsOf(given: Arguments, network: Network | undefined): readonly Subject[] {
+  const [whom] = given.positionals;
+  if (whom !== undefined && ADDRESS.test(whom)) {
+    return [{ name: whom, identity: undefined, addresses: [whom] }];
+  }
+  const all = (network?.members ?? []).map(({ party, identity, address }) => ({
+    ...{ party, identity, addresses: [address] },
+    name: `party ${party} at ${address}`,
+  }));
+  const named = all.filter(({ party }) => whom === undefined || `${party}` === whom);
+  return named.length > 0 ? named : given.refuse(`there is no party '${whom}' in this network`);
+}
+
+function jsonOf({ name }: Subject, attestation: NodeAttestation): Outcome['json'] {
+  const { card, node, isAllowed, enrolment } = attestation;
+  return {
+    node: name,
+    identity: toHex(card.identity),
+    phase: card.phase,
+    networkId: card.network?.networkId,
+    party: card.network?.party,
+    root: rootOf(attestation),
+    time: new Date(node.document.timestampMs).toISOString(),
+    moduleId: node.document.moduleId,
+    allowed: isAllowed,
+    signer: enrolment && toHex(enrolment.statement.signer),
+    enrolledBy: enrolment?.signatures.map(({ party }) => party),
+    Measurements: nitroMeasurements(node),
+  };
+}
+
+function linesOf({ name }: Subject, attestation: NodeAttestation): readonly string[] {
+  const { card, node, isAllowed, enrolment } = attestation;
+  const image =
+    isAllowed === undefined
+      ? 'of no network yet'
+      : isAllowed
+        ? 'allowed by the network'
+        : 'NOT ALLOWED by the network';
+  const signer =
+    enrolment === undefined
+      ? 'not enrolled yet'
+      : `${toHex(enrolment.statement.signer)}, enrolled by parties ${enrolment.signatures.map(({ party }) => party).join(', ')}`;
+  return [
+    `${name}: attested, ${card.phase}, image ${image}`,
+    `identity     ${toHex(card.identity)}`,
+    `document     by ${rootOf(attestation)}, ${new Date(node.document.timestampMs).toISOString()}, ${node.document.moduleId}`,
+    ...(isUnjoined(attestation) ? [] : [`signer       ${signer}`]),
+    ...JSON.stringify({ Measurements: nitroMeasurements(node) }, undefined, 2).split('\n'),
+    '',
+  ];
+}
+
+function rootOf({ card }: NodeAttestation): string {
+  const of = card.network === undefined ? undefined : classOf(card.network.networkId);
+  return of === undefined ? 'the root of this build' : `the ${of} root`;
+}
