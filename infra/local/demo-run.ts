@@ -10,6 +10,7 @@ import { codeOf, KmsError } from '../../shared/errors.ts';
 import { DEFAULT_PRESET, presetByName } from '../../shared/fhe/presets.ts';
 import type { Value } from '../../shared/fhe/value.ts';
 import { generateUserKey } from '../../shared/protocol/user-decryption/hpke.ts';
+import { attestAll, refuseForeignEnclave } from './demo-attestation.ts';
 import type { DemoStep } from './demo-steps.ts';
 import type { LocalNetwork } from './network.ts';
 
@@ -18,6 +19,7 @@ export const PRESET = presetByName(DEFAULT_PRESET);
 const LIAR_ENTRY = fileURLToPath(new URL('../../test/faults/liar-enclave.ts', import.meta.url));
 const HOSTILE_PARENT_ENTRY = fileURLToPath(new URL('../../test/faults/hostile-parent.ts', import.meta.url));
 const PARTY_DOWN = 4;
+const FOREIGNER = 3;
 const HOSTAGE = 3;
 /** Under a hostile parent; each goes through other misconduct. */
 const HOSTILE_ROUNDS = 3;
@@ -52,6 +54,8 @@ export class Demo {
   /** @returns what happened, in a few words. @throws when anything is not as it must be */
   run(step: DemoStep): Promise<string> {
     switch (step) {
+      case 'attest':
+        return attestAll(this.#client.network);
       case 'keygen':
         return this.#keygen();
       case 'encrypt':
@@ -62,6 +66,8 @@ export class Demo {
         return this.#decrypt();
       case 'decrypt-node-down':
         return this.#decryptWithout(PARTY_DOWN);
+      case 'foreign-enclave-refused':
+        return this.#decryptBesideForeigner(FOREIGNER);
       case 'hostile-parent':
         return this.#decryptBehindHostileParent(HOSTAGE);
       case 'decrypt-liar':
@@ -143,6 +149,13 @@ export class Demo {
     await this.#connected();
     expectCulprits(await this.#decryptAll(await this.#recomputed()), []);
     return `node ${party}'s parent garbles, drops, reorders: all right, nobody blamed`;
+  }
+
+  async #decryptBesideForeigner(party: number): Promise<string> {
+    const { network } = this.#client;
+    return refuseForeignEnclave(this.#network, network, party, async () => {
+      expectCulprits(await this.#decryptAll(await this.#recomputed(), [party]), []);
+    });
   }
 
   async #decryptWithLiar(party: number): Promise<string> {

@@ -2,11 +2,13 @@ import { KmsError } from '../../shared/errors.ts';
 
 /** In the order in which they run. */
 export const DEMO_STEPS = [
+  'attest',
   'keygen',
   'encrypt',
   'eval',
   'decrypt',
   'decrypt-node-down',
+  'foreign-enclave-refused',
   'hostile-parent',
   'decrypt-liar',
   'user-decrypt',
@@ -15,11 +17,13 @@ export const DEMO_STEPS = [
 export type DemoStep = (typeof DEMO_STEPS)[number];
 
 const needs: Readonly<Record<DemoStep, readonly DemoStep[]>> = {
+  attest: [],
   keygen: [],
   encrypt: ['keygen'],
   eval: ['encrypt'],
   decrypt: ['eval'],
   'decrypt-node-down': ['eval'],
+  'foreign-enclave-refused': ['eval'],
   'hostile-parent': ['eval'],
   'decrypt-liar': ['eval'],
   'user-decrypt': ['keygen'],
