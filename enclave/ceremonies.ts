@@ -2,9 +2,10 @@ import { KmsError } from '../shared/errors.ts';
 import { presetByName } from '../shared/fhe/presets.ts';
 import { type Digest, type KeyId, keyId, type PartyId } from '../shared/ids.ts';
 import { type KeyFiles, readKeyFiles } from '../shared/protocol/keygen/files.ts';
+import { introducedBy } from '../shared/protocol/keygen/introduction.ts';
 import { type FinishedKey, KeyGeneration, type KeygenSettings } from '../shared/protocol/keygen/keygen.ts';
 import { type KeyRequest, requestPurpose } from '../shared/protocol/keygen/request.ts';
-import type { Membership } from '../shared/protocol/machine.ts';
+import { type Membership, peersOf } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { encode } from '../shared/wire/codec.ts';
 import type { KeyProgress } from './api.ts';
@@ -95,6 +96,7 @@ export class Ceremonies {
     const purpose = requestPurpose(this.#membership, request);
     const ceremony =
       this.#running.get(purpose) ?? this.#run(new KeyGeneration(this.#membership, request, this.#settings));
+    ceremony.driver.run((nowMs) => ceremony.machine.join(nowMs));
     let last = '';
     let movedMs = this.#ports.nowMs();
     while (!signal.aborted) {
@@ -122,6 +124,13 @@ export class Ceremonies {
   async receive(from: PartyId, purpose: Digest, body: Uint8Array): Promise<void> {
     const ceremony = this.#running.get(purpose);
     if (ceremony !== undefined) return ceremony.driver.receive(from, body);
+    const request = introducedBy(this.#membership, purpose, body);
+    if (request !== undefined) {
+      await this.#loaded.promise;
+      const known = this.#running.get(purpose);
+      const followed = known ?? this.#run(KeyGeneration.follow(this.#membership, request, this.#settings));
+      return followed.driver.receive(from, body);
+    }
     const queue = this.#early.get(from) ?? { messages: [], sizeBytes: 0 };
     this.#early.set(from, queue);
     const sizeBytes = body.length + EARLY_ENTRY_BYTES;
@@ -130,6 +139,13 @@ export class Ceremonies {
     const kept = this.#early.get(from);
     kept?.messages.push({ purpose, body });
     if (kept !== undefined) kept.sizeBytes += sizeBytes;
+  }
+
+  /** Tells a member that has just come up of every key, in case it was away when they were made. */
+  introduce(to: PartyId): void {
+    for (const { machine } of this.#running.values()) {
+      for (const body of machine.introductions()) this.#send(to, machine.purpose, body);
+    }
   }
 
   stop(): void {
@@ -146,8 +162,7 @@ export class Ceremonies {
     const driver = new MachineDriver(machine, {
       store,
       nowMs,
-      send: (to, body) =>
-        this.#ports.send(to, encode(peerMessage, { kind: 'keygen', purpose: machine.purpose, body })),
+      send: (to, body) => this.#send(to, machine.purpose, body),
       onProgress: () => {
         this.#announce(ceremony);
         notify();
@@ -177,7 +192,14 @@ export class Ceremonies {
       if (announced.get(key) === holdsShare) continue;
       announced.set(key, holdsShare);
       this.#ports.onKey(finished);
+      for (const peer of peersOf(this.#membership)) {
+        for (const body of machine.introductions()) this.#send(peer, machine.purpose, body);
+      }
     }
+  }
+
+  #send(to: PartyId, purpose: Digest, body: Uint8Array): void {
+    this.#ports.send(to, encode(peerMessage, { kind: 'keygen', purpose, body }));
   }
 
   #replay(purpose: Digest, driver: MachineDriver): void {

@@ -48,6 +48,11 @@ export class MachineDriver {
     void this.#enqueue(() => this.#machine.start(this.#ports.nowMs()));
   }
 
+  /** A step of the machine that is neither a message nor a deadline. */
+  run(step: (nowMs: number) => readonly Effect[]): void {
+    void this.#enqueue(() => step(this.#ports.nowMs()));
+  }
+
   /** Resolves when the message has been dealt with, so that its sender can be held back meanwhile. */
   receive(from: PartyId, message: Uint8Array): Promise<void> {
     const arrivedMs = this.#ports.nowMs();

@@ -116,6 +116,7 @@ export class Node implements NodeApi {
       link,
       identity,
       nsm,
+      networkId: configurations.chain?.networkId,
       roots,
       nowMs,
       crypto: primitives,

@@ -24,6 +24,8 @@ export interface NodeNetworkOptions {
   /** The node's Ed25519 identity. */
   readonly identity: Signer;
   readonly nsm: Nsm;
+  /** The network this node has joined in an earlier life: shown from the first connection on. */
+  readonly networkId: Digest | undefined;
   /** Of the build (`#roots`). */
   readonly roots: readonly AttestationRoot[];
   /** Enclave time, Unix. */
@@ -47,7 +49,7 @@ export class NodeNetwork {
   #joined = false;
   /** What is shown now, to whoever comes in and whomever this node dials. */
   #shown: TlsIdentity;
-  #shownFor: Digest = NO_NETWORK;
+  #shownFor: Digest;
   #renewal: NodeJS.Timeout | undefined;
 
   private constructor(
@@ -60,13 +62,15 @@ export class NodeNetwork {
     this.#credentials = credentials;
     this.#ingress = ingress;
     this.#shown = shown;
+    this.#shownFor = options.networkId ?? NO_NETWORK;
     this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref();
   }
 
   /** Listens. @throws {KmsError} BUSY if another process is this node */
   static async open(options: NodeNetworkOptions): Promise<NodeNetwork> {
     const credentials = await Credentials.create(options.identity, options.crypto, options.nsm);
-    const shown = await credentials.identityFor();
+    if (options.networkId !== undefined) await bindToNetwork(options.nsm, options.networkId);
+    const shown = await credentials.identityFor(options.networkId);
     const api = apiServer(options.api);
     // Nobody is a peer before join() has given the ingress its members.
     let network: NodeNetwork | undefined;

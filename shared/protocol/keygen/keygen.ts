@@ -37,6 +37,7 @@ export class KeyGeneration implements Machine {
   #agreement: SessionAgreement;
   #attempt: KeyAttempt | undefined;
   #finished: KeySettlement | undefined;
+  #isFollower = false;
 
   constructor(membership: Membership, request: KeyRequest, settings: KeygenSettings) {
     this.#membership = membership;
@@ -62,6 +63,37 @@ export class KeyGeneration implements Machine {
       if (settlement.finished !== undefined) machine.#finished ??= settlement;
     }
     return machine;
+  }
+
+  /**
+   * For a member that was never asked for this key: takes and serves it once others have certified it, and starts nothing
+   * of its own.
+   */
+  static follow(membership: Membership, request: KeyRequest, settings: KeygenSettings): KeyGeneration {
+    const machine = new KeyGeneration(membership, request, settings);
+    machine.#isFollower = true;
+    return machine;
+  }
+
+  /** Takes part from now on: this member has been asked for the key as well. */
+  join(nowMs: number): Effect[] {
+    if (!this.#isFollower || this.#finished !== undefined) return [];
+    this.#isFollower = false;
+    return this.#agree(this.#agreement.start(nowMs), nowMs);
+  }
+
+  /** What introduces a certified key of this request to another member. */
+  introductions(): readonly Uint8Array[] {
+    return this.certified.map(({ record, certificate }) => {
+      const { key, attempt } = record;
+      return encode(keygenMessage, {
+        kind: 'introduction',
+        key,
+        attempt,
+        request: this.request,
+        certificate,
+      });
+    });
   }
 
   /** The key that settled the request. */
@@ -100,16 +132,17 @@ export class KeyGeneration implements Machine {
 
   get nextWakeMs(): number | undefined {
     const wakes: (number | undefined)[] = [...this.#settlements.values()].map((one) => one.nextWakeMs);
+    if (this.#isFollower) return minimum(wakes);
     if (this.#finished === undefined) wakes.push((this.#attempt ?? this.#agreement).nextWakeMs);
     else wakes.push(this.#attempt?.deadlineMs);
-    const known = wakes.filter((ms) => ms !== undefined);
-    return known.length === 0 ? undefined : Math.min(...known);
+    return minimum(wakes);
   }
 
   start(nowMs: number): Effect[] {
     const effects = [...this.#settlements.values()].flatMap((settlement) => settlement.start(nowMs));
     // What an earlier life had no time to erase.
     if (this.#finished !== undefined) return [...effects, ...this.#abandonOthers()];
+    if (this.#isFollower) return effects;
     return [...effects, ...this.#agree(this.#agreement.start(nowMs), nowMs)];
   }
 
@@ -125,6 +158,7 @@ export class KeyGeneration implements Machine {
       if (this.#attempt !== undefined && nowMs >= this.#attempt.deadlineMs) this.#endAttempt();
       return effects;
     }
+    if (this.#isFollower) return this.#settled(effects);
     const step = this.#guard(nowMs, () => {
       if (this.#attempt === undefined) return this.#agree(this.#agreement.tick(nowMs), nowMs);
       if (nowMs >= this.#attempt.deadlineMs) return this.#giveUp(nowMs);
@@ -153,13 +187,14 @@ export class KeyGeneration implements Machine {
       case 'agreement':
         // Who still looks for a session has missed that the request is settled.
         if (this.#finished !== undefined) return this.#tell(from, nowMs);
+        if (this.#isFollower) return [];
         return this.#agree(this.#agreement.receive(from, message.body, nowMs), nowMs);
       case 'setup':
       case 'share':
       case 'round-one':
       case 'round-one-certificate':
         if (this.#attempt !== undefined) return this.#inSession(this.#attempt, from, message, nowMs);
-        if (this.#finished === undefined) this.#early.keep(from, message, sizeBytes);
+        if (this.#finished === undefined && !this.#isFollower) this.#early.keep(from, message, sizeBytes);
         return [];
       default:
         return this.#settled(this.#settlementFor(message)?.receive(from, message, nowMs) ?? []);
@@ -183,7 +218,8 @@ export class KeyGeneration implements Machine {
   /** The settlement a message is about. One that this party knows nothing of begins with a valid certificate only. */
   #settlementFor(message: SettlementMessage): KeySettlement | undefined {
     const known = this.#settlements.get(message.key);
-    if (known !== undefined || message.kind !== 'key-certificate') return known;
+    if (known !== undefined) return known;
+    if (message.kind !== 'key-certificate' && message.kind !== 'introduction') return undefined;
     if (keyIdOf(this.#membership, this.purpose, message.attempt) !== message.key) return undefined;
     const fresh = new KeySettlement(this.#membership, this.request, message, this.#settings.roundMs);
     if (!fresh.wouldAccept(message.certificate)) return undefined;
@@ -265,4 +301,9 @@ export class KeyGeneration implements Machine {
     this.#agreement = this.#newAgreement(attempt.session.attempt + 1);
     return this.#agree(this.#agreement.start(nowMs), nowMs);
   }
+}
+
+function minimum(wakes: readonly (number | undefined)[]): number | undefined {
+  const known = wakes.filter((ms) => ms !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }

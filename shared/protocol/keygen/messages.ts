@@ -17,6 +17,7 @@ import { type PartySignature, partySignature } from '../broadcast/messages.ts';
 import { type Certificate, certificateCodec } from '../certificate.ts';
 import { MAX_SETUP_MESSAGE_BYTES } from '../setup/messages.ts';
 import { CHUNK_BYTES, type Chunk } from './download.ts';
+import { type KeyRequest, keyRequestCodec } from './request.ts';
 
 /** Messages of one session: they count in that session only. */
 export type SessionMessage =
@@ -53,6 +54,12 @@ export type SettlementMessage =
       readonly certificate: Certificate;
       readonly holdsSeeds: boolean;
     })
+  /** The key exists, told to a member that may never have heard of the request. */
+  | (OfKey & {
+      readonly kind: 'introduction';
+      readonly request: KeyRequest;
+      readonly certificate: Certificate;
+    })
   /** "What became of this key?" */
   | (OfKey & { readonly kind: 'query' })
   | (OfKey & { readonly kind: 'fetch'; readonly offset: number })
@@ -88,4 +95,5 @@ export const keygenMessage: Codec<KeygenMessage> = union<KeygenMessage>({
   fetch: struct({ ...ofKey, offset: u32 }),
   chunk: struct({ ...ofKey, offset: u32, total: u32, bytes: bytes(CHUNK_BYTES) }),
   archive: struct({ ...ofKey, body: setupBody }),
+  introduction: struct({ ...ofKey, request: keyRequestCodec, certificate: certificateCodec }),
 });

@@ -190,6 +190,8 @@ export class KeySettlement {
         return this.#settle();
       case 'key-certificate':
         return this.#onCertificate(from, message.certificate, message.holdsSeeds, nowMs);
+      case 'introduction':
+        return this.#onCertificate(from, message.certificate, false, nowMs);
       case 'chunk':
         return this.#onChunk(from, message, nowMs);
       case 'archive':

@@ -87,6 +87,7 @@ export class TestNodes {
 
   openEnclave(directory: string, identity: Signer, log: Logged[]): Promise<NodeNetwork> {
     return NodeNetwork.open({
+      networkId: undefined,
       link: new UnixLink(directory),
       identity,
       nsm: mockNsm(),

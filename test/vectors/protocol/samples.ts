@@ -132,6 +132,7 @@ const keygen: EveryKind<KeygenMessage> = {
   fetch: { kind: 'fetch', ...ofKey, offset: 4_194_304 },
   chunk: { kind: 'chunk', ...ofKey, offset: 5, total: 20, bytes: filled(15, 6) },
   archive: { kind: 'archive', ...ofKey, body: filled(16, 7) },
+  introduction: { kind: 'introduction', ...ofKey, request, certificate },
 };
 const peer: EveryKind<PeerMessage> = {
   keygen: { kind: 'keygen', purpose: statement, body: filled(14, 5) },
