@@ -1,0 +1,270 @@
+import { secp256k1 } from '@noble/curves/secp256k1.js';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Enrolments } from '../../../enclave/membership/enrolments.ts';
+import { ResultSigner } from '../../../enclave/membership/result-signer.ts';
+import { Credentials } from '../../../enclave/net/credentials.ts';
+import type { Line } from '../../../enclave/net/line.ts';
+import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
+import { parseUnverifiedDocument } from '../../../shared/attestation/document.ts';
+import { committee } from '../../../shared/committee.ts';
+import { digest, epochId, type PartyId, partyId } from '../../../shared/ids.ts';
+import {
+  type Enrolment,
+  enrolmentNonce,
+  isPossession,
+  provePossession,
+  signaturesNeeded,
+  signEnrolment,
+  statementOf,
+  verifyEnrolment,
+} from '../../../shared/membership/enrolment.ts';
+import { tlsKeyOf } from '../../../shared/membership/incarnation.ts';
+import type { MembershipMessage } from '../../../shared/membership/messages.ts';
+import type { Membership } from '../../../shared/protocol/machine.ts';
+import { digestOf } from '../../../shared/protocol/statement.ts';
+import { boundNsm, mockTrust } from '../../simulator/attested.ts';
+import { MemoryStore } from '../../simulator/memory-store.ts';
+import { measurement } from '../../simulator/network.ts';
+import { memberships } from '../../simulator/simulation.ts';
+
+const networkId = digest(`6d6f636b${'ef'.repeat(28)}`);
+const all = new Map(
+  [...memberships(committee(4, 1), 'enrolment')].map(([party, one]) => [party, { ...one, networkId }]),
+);
+const parties = [1, 2, 3, 4].map((i) => partyId(i));
+const of = (party: number): Membership => all.get(partyId(party))!;
+
+/** One member: its enclave's keys and what it keeps. */
+class Member {
+  readonly party: PartyId;
+  readonly store: MemoryStore;
+  readonly credentials: Credentials;
+  readonly signer: ResultSigner;
+  readonly enrolments: Enrolments;
+  readonly told: { readonly to: Line; readonly message: MembershipMessage }[] = [];
+  nowMs = 0;
+
+  private constructor(
+    party: PartyId,
+    store: MemoryStore,
+    credentials: Credentials,
+    signer: ResultSigner,
+    make: (member: Member) => Enrolments,
+  ) {
+    this.party = party;
+    this.store = store;
+    this.credentials = credentials;
+    this.signer = signer;
+    this.enrolments = make(this);
+  }
+
+  static async start(party: PartyId, store = new MemoryStore()): Promise<Member> {
+    const membership = of(party);
+    const credentials = await Credentials.create(
+      membership.signer,
+      nodePrimitives,
+      await boundNsm(networkId),
+    );
+    const signer = await ResultSigner.open(store, systemRng);
+    let member: Member | undefined;
+    const enrolments = await Enrolments.open(membership, signer, {
+      store,
+      trust: mockTrust(networkId),
+      monotonicMs: () => member?.nowMs ?? 0,
+      spki: credentials.spki,
+      document: (nonce) => credentials.document(networkId, nonce),
+      tell: (to, message) => member?.told.push({ to, message }),
+    });
+    member = new Member(party, store, credentials, signer, () => enrolments);
+    return member;
+  }
+
+  /** How others see this member. */
+  get line(): Line {
+    const fake: Pick<Line, 'party' | 'node'> = {
+      party: this.party,
+      node: {
+        identity: of(this.party).signer.publicKey,
+        spki: this.credentials.spki,
+        // What it said in the handshake is not used in enrolments.
+        document: {
+          moduleId: '',
+          timestampMs: 0,
+          pcrs: new Map(),
+          certificate: this.credentials.spki,
+          caBundle: [],
+          publicKey: undefined,
+          userData: undefined,
+          nonce: undefined,
+        },
+      },
+    };
+    return fake as Line;
+  }
+
+  /** What it asks another member. */
+  async asking(other: Member): Promise<Asking> {
+    await this.enrolments.ask(other.line);
+    const message = this.told.at(-1)?.message;
+    if (message?.kind !== 'enrolment-asked') throw new Error('nothing was asked');
+    return message;
+  }
+
+  lastSignature(): Uint8Array {
+    const message = this.told.at(-1)?.message;
+    if (message?.kind !== 'enrolment-signed') throw new Error('nothing was signed');
+    return message.signature;
+  }
+}
+
+type Asking = Extract<MembershipMessage, { kind: 'enrolment-asked' }>;
+
+let members: readonly Member[];
+beforeEach(async () => {
+  members = await Promise.all(parties.map((party) => Member.start(party)));
+});
+
+/** The first member gets the signatures of these. */
+async function enrol(signers: readonly Member[], member = members[0]!): Promise<void> {
+  for (const signer of signers) {
+    await signer.enrolments.asked(member.line, await member.asking(signer));
+    await member.enrolments.signed(signer.line, signer.lastSignature());
+  }
+}
+
+describe('enrolment', () => {
+  it('enrolment: in epoch 0 all others sign; the chain of signatures holds for clients, durably', async () => {
+    const [first, ...others] = members;
+    await enrol(others.slice(0, 2));
+    expect(first!.enrolments.enrolment).toBeUndefined();
+    await enrol(others.slice(2));
+    const { enrolment } = first!.enrolments;
+    verifyEnrolment(of(3), enrolment!);
+    expect(enrolment!.statement).toMatchObject({
+      party: 1,
+      signer: first!.signer.publicKey,
+      identity: of(1).signer.publicKey,
+      measurement: measurement(10),
+    });
+    const again = await Member.start(partyId(1), first!.store.copy());
+    expect(again.enrolments.enrolment).toEqual(enrolment);
+    expect(again.signer.publicKey).toEqual(first!.signer.publicKey);
+  });
+
+  it('enrolment: in later epochs 2t + 1 of the others are enough', () => {
+    expect(signaturesNeeded(of(1))).toBe(3);
+    const larger = { ...memberships(committee(13, 4), 'larger').get(partyId(1))! };
+    expect(signaturesNeeded(larger)).toBe(12);
+    expect(signaturesNeeded({ ...larger, epoch: epochId(1) })).toBe(9);
+  });
+
+  it('enrolment: too few, doubled, own, foreign or altered signatures do not hold', async () => {
+    await enrol(members.slice(1));
+    const { statement, signatures } = members[0]!.enrolments.enrolment!;
+    const [first, second] = signatures;
+    const own = { party: partyId(1), signature: signEnrolment(of(1), statement) };
+    const bad: readonly Enrolment[] = [
+      { statement, signatures: signatures.slice(1) },
+      { statement, signatures: [first!, second!, second!] },
+      { statement, signatures: [first!, second!, own] },
+      { statement, signatures: [first!, second!, { ...second!, party: partyId(4) }] },
+      { statement: { ...statement, signer: members[1]!.signer.publicKey }, signatures },
+      { statement: { ...statement, measurement: measurement(20) }, signatures },
+      { statement: { ...statement, party: partyId(2) }, signatures },
+      { statement: { ...statement, epoch: epochId(1) }, signatures },
+    ];
+    for (const enrolment of bad) {
+      expect(() => verifyEnrolment(of(3), enrolment)).toThrow(
+        expect.objectContaining({ code: 'BAD_SIGNATURE' }),
+      );
+    }
+    const elsewhere = { ...of(3), networkId: digest('22'.repeat(32)) };
+    expect(() => verifyEnrolment(elsewhere, { statement, signatures })).toThrow();
+  });
+
+  it('enrolment: a member signs one signer of another per epoch, also after a restart', async () => {
+    const [first, second] = members;
+    await enrol([second!]);
+    // The same member with a signer of a new disk.
+    const renewed = await Member.start(partyId(1));
+    const restarted = await Member.start(partyId(2), second!.store.copy());
+    await expect(
+      restarted.enrolments.asked(renewed.line, await renewed.asking(restarted)),
+    ).rejects.toMatchObject({ code: 'CONFLICT' });
+    // A new boot with the old signer is welcome.
+    const sameSigner = await Member.start(partyId(1), first!.store.copy());
+    restarted.nowMs += 60_000;
+    await restarted.enrolments.asked(sameSigner.line, await sameSigner.asking(restarted));
+    restarted.lastSignature();
+  });
+
+  it('enrolment: a signer without possession, or a statement that the document does not bear out, is not signed', async () => {
+    const [first, second, third] = members;
+    const asking = await first!.asking(second!);
+    const { statement } = asking;
+    const stolen = { ...statement, signer: third!.signer.publicKey };
+    const bad: readonly (readonly [Asking, string])[] = [
+      [{ ...asking, possession: systemRng(64) }, 'BAD_PEER'],
+      [{ ...asking, statement: stolen }, 'BAD_ATTESTATION'],
+      [{ ...asking, statement: { ...statement, measurement: measurement(20) } }, 'BAD_PEER'],
+      [{ ...asking, statement: { ...statement, document: digest('00'.repeat(32)) } }, 'BAD_PEER'],
+      [{ ...asking, statement: { ...statement, tlsKey: digest('00'.repeat(32)) } }, 'BAD_PEER'],
+      [{ ...asking, document: await first!.credentials.document(networkId) }, 'BAD_ATTESTATION'],
+    ];
+    for (const [message, code] of bad) {
+      second!.nowMs += 60_000;
+      await expect(second!.enrolments.asked(first!.line, message)).rejects.toMatchObject({ code });
+    }
+    // Somebody else's enrolment over one's own stream.
+    second!.nowMs += 60_000;
+    await expect(second!.enrolments.asked(third!.line, asking)).rejects.toMatchObject({
+      code: 'BAD_ATTESTATION',
+    });
+    expect(second!.told).toEqual([]);
+    second!.nowMs += 60_000;
+    await second!.enrolments.asked(first!.line, asking);
+    expect(second!.told).toHaveLength(1);
+  });
+
+  it('enrolment: signatures of others, or on something else, are not collected', async () => {
+    const [first, second, third] = members;
+    const asking = await first!.asking(second!);
+    const good = signEnrolment(of(2), asking.statement);
+    await first!.enrolments.signed(third!.line, good);
+    await first!.enrolments.signed(
+      second!.line,
+      signEnrolment(of(2), { ...asking.statement, party: partyId(3) }),
+    );
+    await enrol([third!, members[3]!]);
+    expect(first!.enrolments.enrolment).toBeUndefined();
+    await first!.enrolments.signed(second!.line, good);
+    expect(first!.enrolments.enrolment?.signatures.map(({ party }) => party)).toEqual([2, 3, 4]);
+  });
+
+  it('possession: only the holder of the secret proves it, for one statement', async () => {
+    const secret = secp256k1.utils.randomSecretKey();
+    const signer = secp256k1.getPublicKey(secret, true);
+    const { credentials } = members[0]!;
+    const about = { party: partyId(1), signer, tlsKey: tlsKeyOf(nodePrimitives, credentials.spki) };
+    const document = await credentials.document(networkId, enrolmentNonce(of(1), about));
+    const statement = statementOf(
+      of(1),
+      about,
+      parseUnverifiedDocument(document),
+      digestOf(nodePrimitives, document),
+    );
+    const proof = provePossession(of(1), statement, secret);
+    expect(isPossession(of(2), statement, proof)).toBe(true);
+    expect(isPossession(of(2), { ...statement, epoch: epochId(1) }, proof)).toBe(false);
+    expect(isPossession(of(2), { ...statement, signer: new Uint8Array(33) }, proof)).toBe(false);
+    expect(isPossession(of(2), statement, systemRng(64))).toBe(false);
+  });
+
+  it('result signer: prints no secret', async () => {
+    const store = new MemoryStore();
+    const signer = await ResultSigner.open(store, systemRng);
+    expect([`${signer}`, JSON.stringify({ signer })]).toEqual(['[secret]', '{"signer":"[secret]"}']);
+    await store.put('membership/result-signer', new Uint8Array(32));
+    await expect(ResultSigner.open(store, systemRng)).rejects.toMatchObject({ code: 'STORE_FAILED' });
+  });
+});
