@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Progress } from '../../client/cli/progress.ts';
 import type { Decryption } from '../../client/sdk/decryption.ts';
-import type { KmsClient } from '../../client/sdk/kms-client.ts';
+import { KmsClient } from '../../client/sdk/kms-client.ts';
 import type { NetworkKey } from '../../client/sdk/network-key.ts';
 import { systemRng } from '../../enclave/primitives.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
@@ -104,10 +105,11 @@ export class Demo {
   async #decryptAll(
     results: readonly Uint8Array[],
     missing: readonly number[] = [],
+    client: KmsClient = this.#client,
   ): Promise<readonly number[]> {
     const culprits = new Set<number>();
     for (const [i, { expected }] of this.#computations.entries()) {
-      const decryption = await this.#client.decrypt(results[i]!);
+      const decryption = await client.decrypt(results[i]!);
       expectValue(decryption, expected);
       for (const party of missing) {
         if (!decryption.missing.some((one) => one === party)) {
@@ -140,13 +142,18 @@ export class Demo {
   async #decryptBehindHostileParent(party: number): Promise<string> {
     await this.#network.replaceParent(party, HOSTILE_PARENT_ENTRY);
     try {
+      using client = await KmsClient.connect({
+        genesis: new Uint8Array(await readFile(this.#network.genesisFile)),
+        configurations: new Uint8Array(await readFile(this.#network.configurationsFile)),
+      });
       for (let round = 0; round < HOSTILE_ROUNDS; round++) {
-        expectCulprits(await this.#decryptAll(await this.#recomputed()), []);
+        expectCulprits(await this.#decryptAll(await this.#recomputed(), [], client), []);
       }
     } finally {
       await this.#network.replaceParent(party);
     }
     await this.#connected();
+    await this.#answering(party);
     expectCulprits(await this.#decryptAll(await this.#recomputed()), []);
     return `node ${party}'s parent garbles, drops, reorders: all right, nobody blamed`;
   }
@@ -201,6 +208,17 @@ export class Demo {
         if (codeOf(error) !== 'BAD_PEER' || performance.now() > deadlineMs) throw error;
         await sleep(RETRY_MS);
       }
+    }
+  }
+
+  /** Until this client, too, reaches the node again. */
+  async #answering(party: number): Promise<void> {
+    const deadlineMs = performance.now() + RESTART_TIMEOUT_MS;
+    for (;;) {
+      const nodes = await this.#client.status();
+      if (nodes.some((node) => node.party === party && node.up)) return;
+      if (performance.now() > deadlineMs) throw new KmsError('TIMEOUT', `node ${party} does not answer`);
+      await sleep(RETRY_MS);
     }
   }
 

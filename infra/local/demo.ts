@@ -10,6 +10,7 @@ import { type DemoStep, stepsWithNeeds } from './demo-steps.ts';
 import { LocalNetwork } from './network.ts';
 
 const OUTPUT = 'out/demo.json';
+const ALIVE_MS = 60_000;
 
 interface StepResult {
   readonly name: DemoStep;
@@ -47,6 +48,8 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => interrupted.abort());
 
+  // Time limits do not keep a process alive, and a step that waits for one must not end with nodes left running.
+  const alive = setInterval(() => {}, ALIVE_MS);
   const stateDirectory = await mkdtemp(join(tmpdir(), 'kms-demo-'));
   const startedMs = performance.now();
   const progress = new Progress(process.stderr, () => performance.now(), 'demo');
@@ -74,6 +77,7 @@ async function main(): Promise<number> {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   } finally {
+    clearInterval(alive);
     progress.finish();
     await network?.down({ erase: true });
     await rm(stateDirectory, { recursive: true, force: true });
