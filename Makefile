@@ -1,5 +1,5 @@
 # Every target works from a bare clone: the toolchain (Node 24 included) comes with npm ci.
-.PHONY: demo test check bench fuzz build clean install presets
+.PHONY: demo test check bench fuzz build clean install presets bundles native
 
 # npm itself runs on whatever Node the machine has; scripts run on the pinned one.
 RUN := npm run --silent
@@ -32,6 +32,14 @@ fuzz: build
 
 presets: build
 	@$(RUN) presets
+
+# Production, lab and mock enclave as single files, in out/bundles.
+bundles: build
+	@$(RUN) bundles
+
+# The addon for AF_VSOCK and the security module; needs a C compiler. Only the image and its tests use it.
+native: build
+	@$(RUN) native
 
 clean:
 	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated

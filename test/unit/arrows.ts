@@ -26,9 +26,6 @@ const SHARED_PACKAGES: readonly string[] = [
   'reflect-metadata',
 ];
 
-/** Built by hand with the tool chain, never shipped. */
-const BUILD_SCRIPTS: readonly string[] = ['shared/math/kernel/build.ts'];
-
 /** Ambient time, randomness, input and output, which shared/ takes as arguments. */
 const AMBIENT = new RegExp(
   [
@@ -58,19 +55,18 @@ export interface PackageNames {
 /** Arrows and ambient names that break the rules, one line each. */
 export function violations({ path, source }: SourceFile, names: PackageNames): readonly string[] {
   const zone = path.split('/')[0] ?? '';
-  const isBuildScript = BUILD_SCRIPTS.includes(path);
   const code = withoutComments(source);
   const problems = importsOf(code).flatMap((specifier) => {
     if (specifier.startsWith('.')) return fileProblem(path, zone, specifier);
     const aliased = names.imports[specifier];
     // Whatever the build condition, the arrow holds.
     if (aliased !== undefined) return Object.values(aliased).map((file) => targetProblem(path, zone, file));
-    return packageProblem(zone, isBuildScript, specifier, Object.keys(names.dependencies));
+    return packageProblem(zone, specifier, Object.keys(names.dependencies));
   });
   const found = problems.flatMap((problem) => (problem === undefined ? [] : `${path}: ${problem}`));
   // A test may compute what it imports.
   if (zone !== 'test' && COMPUTED_IMPORT.test(code)) found.push(`${path}: imports something computed`);
-  if (zone !== 'shared' || isBuildScript) return found;
+  if (zone !== 'shared') return found;
   const ambient = [...withoutStrings(code).matchAll(AMBIENT)].map(([name]) => `${path}: uses ${name}`);
   return [...found, ...ambient];
 }
@@ -98,13 +94,11 @@ function targetProblem(path: string, zone: string, file: string): string | undef
 
 function packageProblem(
   zone: string,
-  isBuildScript: boolean,
   specifier: string,
   dependencies: readonly string[],
 ): string | undefined {
-  const isTool = isBuildScript || zone === 'infra' || zone === 'test';
-  if (isBuiltin(specifier)) return zone === 'shared' && !isTool ? `imports ${specifier}` : undefined;
-  if (isTool) return undefined;
+  if (isBuiltin(specifier)) return zone === 'shared' ? `imports ${specifier}` : undefined;
+  if (zone === 'infra' || zone === 'test') return undefined;
   const name = specifier
     .split('/')
     .slice(0, specifier.startsWith('@') ? 2 : 1)

@@ -1,13 +1,13 @@
 /**
  * Compiles the arithmetic kernel and writes its bytes as a TypeScript constant. The bytes are part of what
  * the enclave measures: their SHA-256 is pinned in kernel.sha256, and any other result fails the build.
- * Usage: node shared/math/kernel/build.ts [--update]
+ * Usage: node infra/build/kernel.ts [--update]
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
 
-const folder = new URL('./', import.meta.url);
+const folder = new URL('../../shared/math/kernel/', import.meta.url);
 const pin = new URL('kernel.sha256', folder);
 
 const sources = new Map(
