@@ -19,6 +19,7 @@
  *   flood is included. `open-envelope`, `switch-down`, `sign-share`, `verify-share` and `user-share-seal` are what
  *   lies around it; `public-decryption-*` is everything one party computes for one request, without the network.
  * - `keygen-*` is the work of all parties together, in one process under virtual time.
+ * - `relay-*` and `cold-start-ready` are wall clock, over several processes: they suffer from everything else that runs.
  * - The key of the decryption jobs is handed out by a dealer. The liars of `decode-*-liars` are as many as the
  *   committee tolerates, each wrong in one residue.
  */
@@ -29,6 +30,7 @@ import { Kernel } from '../../shared/math/kernel/kernel.ts';
 import { attestationJobs } from './attestation.ts';
 import { Baseline } from './baseline.ts';
 import { decryptionJobs } from './decryption.ts';
+import { enclaveProcessJobs } from './enclave-process.ts';
 import type { Job } from './job.ts';
 import { keygenJobs } from './keygen.ts';
 import { thisMachine } from './machine.ts';
@@ -51,6 +53,7 @@ async function main(): Promise<number> {
     ...userDecryptionJobs(bench),
     ...attestationJobs(),
     ...relayJobs(),
+    ...enclaveProcessJobs(),
     ...keygenJobs(bench),
   ];
   const names = all.flatMap((job) => job.figures.map((figure) => figure.name));
