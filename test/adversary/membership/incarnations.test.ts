@@ -1,0 +1,262 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemRng } from '../../../enclave/primitives.ts';
+import { committee } from '../../../shared/committee.ts';
+import { digest, partyId } from '../../../shared/ids.ts';
+import type * as Records from '../../../shared/membership/incarnation.ts';
+import { MemoryStore } from '../../simulator/memory-store.ts';
+import { measurement } from '../../simulator/network.ts';
+import { memberships } from '../../simulator/simulation.ts';
+import { attackBoth } from '../mutant.ts';
+import { allIn, eventually, type LiveNode, LiveNodes, pause, peersOf, phaseOf } from './live-nodes.ts';
+
+const OWN = 'enclave/membership/own-incarnation.ts';
+const PEERS = 'enclave/membership/peer-incarnations.ts';
+const RECORDS = 'shared/membership/incarnation.ts';
+type Own = typeof import('../../../enclave/membership/own-incarnation.ts');
+type Peers = typeof import('../../../enclave/membership/peer-incarnations.ts');
+
+let live: LiveNodes | undefined;
+let others: LiveNode[] = [];
+afterEach(async () => {
+  await live?.closeAll(others);
+  live = undefined;
+  others = [];
+});
+
+const refused = { code: 'UNAVAILABLE' };
+const request = { requestId: systemRng(32), envelope: new Uint8Array(1), userKey: new Uint8Array(1216) };
+const signal = new AbortController().signal;
+
+async function expectSilent({ node }: LiveNode): Promise<void> {
+  const asked = { requestId: systemRng(32), preset: 'test-4096', galois: 'none' } as const;
+  await expect(node.generateKey(asked, signal)[Symbol.asyncIterator]().next()).rejects.toMatchObject(refused);
+  await expect(node.decrypt(request, signal)).rejects.toMatchObject(refused);
+  await expect(node.userDecrypt(request)).rejects.toMatchObject(refused);
+  await expect(node.listKeys()).rejects.toMatchObject(refused);
+}
+
+describe('whole nodes', () => {
+  it('boot: four nodes become ready and enrol each other; before that they serve nothing', async () => {
+    live = await LiveNodes.start();
+    await allIn('ready', live.all);
+    for (const { node } of live.all) expect(await node.listKeys()).toEqual([]);
+    await eventually(async () =>
+      (await Promise.all(live!.all.map(({ node }) => node.describe()))).every(
+        ({ enrolment }) => enrolment !== undefined,
+      ),
+    );
+  });
+
+  it('boot: a node that too few peers acknowledge attests for ever and serves nothing', async () => {
+    live = await LiveNodes.start();
+    const [first, second, third, fourth] = live.all;
+    for (const each of [second!, third!, fourth!]) await live.close(each);
+    const alone = await live.open(1, first!.store.copy());
+    others.push(alone);
+    await pause(300);
+    expect(await phaseOf(alone)).toBe('attesting');
+    await expectSilent(alone);
+  });
+
+  it('clone: the older of two living incarnations is superseded, and only the newer one is a peer', async () => {
+    live = await LiveNodes.start();
+    await allIn('ready', live.all);
+    const [original, ...peers] = live.all;
+    const clone = await live.open(1, original!.store.copy());
+    others.push(clone);
+    await allIn('ready', [clone]);
+    await eventually(async () => original!.superseded);
+    expect(await phaseOf(original!)).toBe('superseded');
+    await expectSilent(original!);
+    expect(await peersOf(original!)).toEqual([]);
+    for (const peer of peers) await eventually(async () => (await peersOf(peer)).includes(1));
+    expect(await phaseOf(clone)).toBe('ready');
+    expect(clone.superseded).toBe(false);
+    expect(peers.some(({ superseded }) => superseded)).toBe(false);
+  });
+
+  it('clone: a disk put back to an older state continues above what the peers remember', async () => {
+    live = await LiveNodes.start();
+    await allIn('ready', live.all);
+    const [first] = live.all;
+    const old = first!.store.copy();
+    // Two more boots that the old disk knows nothing of.
+    let current = first!;
+    for (let boot = 0; boot < 2; boot++) {
+      await live.close(current);
+      current = await live.open(1, current.store);
+      others.push(current);
+      await allIn('ready', [current]);
+    }
+    await live.close(current);
+    const rolledBack = await live.open(1, old);
+    others.push(rolledBack);
+    await allIn('ready', [rolledBack]);
+    expect(rolledBack.log.some(({ event }) => event === 'incarnation-renumbered')).toBe(true);
+    expect(rolledBack.superseded).toBe(false);
+  });
+
+  it('foreign image: no peer acknowledges it, and it stays where it is', async () => {
+    live = await LiveNodes.start(new Map([[2, { measurement: measurement(20) }]]));
+    const [first, foreign, third, fourth] = live.all;
+    await allIn('ready', [first!, third!, fourth!]);
+    await pause(300);
+    expect(await phaseOf(foreign!)).toBe('attesting');
+    expect(await peersOf(foreign!)).toEqual([]);
+    for (const each of [first!, third!, fourth!]) expect(await peersOf(each)).not.toContain(2);
+    await expectSilent(foreign!);
+  });
+
+  it('clock: a node that is minutes off does not get ready; the others do', async () => {
+    live = await LiveNodes.start(new Map([[4, { clockOffsetMs: () => -120_000 }]]));
+    const [first, second, third, off] = live.all;
+    await allIn('ready', [first!, second!, third!]);
+    await pause(500);
+    expect(await phaseOf(off!)).toBe('attesting');
+    await expectSilent(off!);
+  });
+
+  it('clock: a node whose clock goes wrong decrypts for no user until it is right again; nobody else is touched', async () => {
+    let offsetMs = 0;
+    live = await LiveNodes.start(new Map([[4, { clockOffsetMs: () => offsetMs }]]));
+    const [first, second, third, off] = live.all;
+    await allIn('ready', live.all);
+    offsetMs = 180_000;
+    await allIn('degraded', [off!]);
+    await expect(off!.node.userDecrypt(request)).rejects.toMatchObject(refused);
+    // Everything else is served: what is wrong here is the envelope.
+    await expect(off!.node.decrypt(request, signal)).rejects.toMatchObject({ code: 'BAD_ENCODING' });
+    await pause(300);
+    await allIn('ready', [first!, second!, third!]);
+    offsetMs = 0;
+    await allIn('ready', [off!]);
+    await expect(off!.node.userDecrypt(request)).rejects.toMatchObject({ code: 'BAD_ENCODING' });
+  });
+
+  it('re-attestation: a stream whose peer stops showing documents is closed; others live on', async () => {
+    const vigil = { renewMs: 100, expireMs: 600, repeatMs: 50, answerMs: 0 };
+    const timing = { tickMs: 20, clockMs: 200, vigil };
+    const mute = { tickMs: 20, clockMs: 200, vigil: { ...vigil, answerMs: 3_600_000 } };
+    // The mute one answers the first question only.
+    live = await LiveNodes.start(new Map([1, 2, 3, 4].map((i) => [i, { timing: i === 4 ? mute : timing }])));
+    const [first] = live.all;
+    await allIn('ready', live.all);
+    const closedBy = (party: number): number =>
+      first!.log.filter((line) => line.reason === 'attestation-expired' && line.party === party).length;
+    await eventually(async () => closedBy(4) > 0);
+    expect([closedBy(2), closedBy(3)]).toEqual([0, 0]);
+  });
+});
+
+const all = memberships(committee(4, 1), 'incarnation-attacks');
+const [one, two, three] = [1, 2, 3].map((i) => partyId(i)) as [Party, Party, Party];
+type Party = ReturnType<typeof partyId>;
+const key = (seed: number) => digest(seed.toString(16).padStart(2, '0').repeat(32));
+
+describe('attack on incarnations', () => {
+  it('incarnations: a liar inflates the number with a record of its own making', async () => {
+    const edits = [
+      {
+        file: OWN,
+        find: "if (!isIncarnation(this.#membership, highest)) return 'ignored';",
+        replace: '',
+      },
+    ];
+    const attack = await attackBoth('inflated', edits, async (load) => {
+      const { OwnIncarnation } = await load<Own>(OWN);
+      const own = await OwnIncarnation.open(all.get(one)!, new MemoryStore(), key(1));
+      const forged = { party: one, number: 2 ** 31, tlsKey: key(9), signature: systemRng(64) };
+      await own.refused(two, forged);
+      return own.record.number > 1;
+    });
+    expect(attack).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  it('incarnations: an acknowledgement of an earlier boot is replayed', async () => {
+    const edits = [
+      {
+        file: RECORDS,
+        find: 'return [among.networkId, tupleHash(among.primitives, RECORD, ...recordFields(among, record))];',
+        replace: 'return [among.networkId, record.party];',
+      },
+    ];
+    const attack = await attackBoth('replayed', edits, async (load) => {
+      const { OwnIncarnation } = await load<Own>(OWN);
+      const { signAcknowledgement } = await load<typeof Records>(RECORDS);
+      const store = new MemoryStore();
+      const before = await OwnIncarnation.open(all.get(one)!, store, key(1));
+      const replayed = [two, three].map(
+        (party) => [party, signAcknowledgement(all.get(party)!, before.record)] as const,
+      );
+      const now = await OwnIncarnation.open(all.get(one)!, store, key(2));
+      for (const [party, signature] of replayed) now.acknowledged(party, signature);
+      return now.isAcknowledged;
+    });
+    expect(attack).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  it('incarnations: two clones with one number are both acknowledged by one peer', async () => {
+    const edits = [
+      {
+        file: RECORDS,
+        find: 'if (number === highest) return tlsKey === known?.tlsKey;',
+        replace: 'if (number === highest) return tlsKey !== undefined;',
+      },
+    ];
+    const attack = await attackBoth('one-number', edits, async (load) => {
+      const { PeerIncarnations } = await load<Peers>(PEERS);
+      const { signIncarnation } = await load<typeof Records>(RECORDS);
+      const peers = await PeerIncarnations.open(all.get(two)!, new MemoryStore());
+      const verdicts = await Promise.all(
+        [1, 2].map((seed) => {
+          const record = signIncarnation(all.get(one)!, 7, key(seed));
+          return peers.take({ party: one, tlsKey: key(seed) }, record);
+        }),
+      );
+      return verdicts.every(({ kind }) => kind === 'acknowledged');
+    });
+    expect(attack).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  it('incarnations: a peer passes on the record of a clone over its own stream', async () => {
+    const edits = [
+      {
+        file: PEERS,
+        find: 'record.party === from.party && record.tlsKey === from.tlsKey',
+        replace: 'record.tlsKey !== undefined || from === undefined',
+      },
+    ];
+    const attack = await attackBoth('passed-on', edits, async (load) => {
+      const { PeerIncarnations } = await load<Peers>(PEERS);
+      const { signIncarnation } = await load<typeof Records>(RECORDS);
+      const peers = await PeerIncarnations.open(all.get(two)!, new MemoryStore());
+      const record = signIncarnation(all.get(one)!, 7, key(1));
+      // Party 3 has it from party 1 and would have party 2 believe that this boot is connected.
+      await (async () => peers.take({ party: three, tlsKey: key(3) }, record))().catch(() => undefined);
+      return peers.isCurrent(one, key(1));
+    });
+    expect(attack).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  it('incarnations: a peer that crashes between acknowledging and storing forgets', async () => {
+    const edits = [
+      {
+        file: PEERS,
+        find: 'await this.#store.put(nameOf(party), encode(incarnationCodec, record));',
+        replace: 'void this.#store.put(nameOf(party), encode(incarnationCodec, record));',
+      },
+    ];
+    const attack = await attackBoth('undurable', edits, async (load) => {
+      const { PeerIncarnations } = await load<Peers>(PEERS);
+      const { signIncarnation } = await load<typeof Records>(RECORDS);
+      const store = new MemoryStore();
+      // The crash comes before the disk has it.
+      store.put = () => new Promise(() => {});
+      const peers = await PeerIncarnations.open(all.get(two)!, store);
+      const record = signIncarnation(all.get(one)!, 7, key(1));
+      const taken = peers.take({ party: one, tlsKey: key(1) }, record);
+      return Promise.race([taken.then(() => true), pause(50).then(() => false)]);
+    });
+    expect(attack).toEqual({ withRule: false, withoutRule: true });
+  });
+});
