@@ -103,6 +103,22 @@ export class Ring {
     );
   }
 
+  /** acc += b, in place. Either form. */
+  addTo(acc: Residues, b: Residues): void {
+    const row = 8 * this.degree;
+    this.#rows([acc, b], acc, (at, { record }) =>
+      this.kernel.calls.add(at, at, at + row, this.degree, record),
+    );
+  }
+
+  /** acc *= b pointwise, in place. */
+  mulTo(acc: Residues, b: Residues): void {
+    const row = 8 * this.degree;
+    this.#rows([acc, b], acc, (at, { record }) =>
+      this.kernel.calls.mul(at, at, at + row, this.degree, record),
+    );
+  }
+
   /** acc += a * b pointwise, in place. */
   mulAcc(acc: Residues, a: Residues, b: Residues): void {
     const row = 8 * this.degree;

@@ -28,6 +28,8 @@ export class FloodShares {
   /** Over the primes of the decryption level. */
   readonly #ring: Ring;
   readonly #limbs: number;
+  /** Counter blocks of the stream being drawn; they say nothing about it without the stream key. */
+  readonly #counters: Uint8Array;
 
   constructor(prss: PrssShares, of: Committee, preset: Preset, ring: Ring) {
     this.#prss = prss;
@@ -35,13 +37,13 @@ export class FloodShares {
     this.#preset = preset;
     this.#ring = ring;
     this.#limbs = Math.ceil((preset.floodBits + 1) / 32);
+    this.#counters = new Uint8Array((ring.degree / GROUP) * this.#limbs * BLOCK_BYTES);
   }
 
   /** E_i of all N coefficients: k*N residues, coefficient form. Secret. */
   vector(ciphertext: Digest): Residues {
     const label = this.#label(ciphertext);
-    const counters = new Uint8Array((this.#ring.degree / GROUP) * this.#limbs * BLOCK_BYTES);
-    return this.#sum(this.#ring.degree, (prf) => prf.keystream(label, counters));
+    return this.#sum(this.#ring.degree, (prf) => prf.keystream(label, this.#counters));
   }
 
   /** E_i of coefficient 0 of each ciphertext: k words each. Secret. */

@@ -32,13 +32,13 @@ export class PartialDecryptor {
 
   /** d_i = c1*s_i + E_i: k*N residues, coefficient form. */
   vector({ c1, ciphertext }: Pick<DecryptionTask, 'c1' | 'ciphertext'>): Residues {
-    const c1Ntt = c1.slice();
-    this.ring.ntt(c1Ntt);
-    const product = this.ring.mul(c1Ntt, this.#sNtt);
-    this.ring.intt(product);
+    const share = c1.slice();
+    this.ring.ntt(share);
+    this.ring.mulTo(share, this.#sNtt);
+    this.ring.intt(share);
     const flood = this.#floods.vector(ciphertext);
-    const share = this.ring.add(product, flood);
-    for (const summand of [product, flood]) erase(summand);
+    this.ring.addTo(share, flood);
+    erase(flood);
     return share;
   }
 

@@ -81,6 +81,12 @@ describe.each(shapes)('ring of degree $degree over primes of $bits bits', ({ bit
       const acc = y.slice();
       ring.mulAcc(acc, x, y);
       expect(acc).toEqual(pointwise((u, v, q) => (v + u * v) % q, x, y));
+      const sum = x.slice();
+      ring.addTo(sum, y);
+      expect(sum).toEqual(pointwise((u, v, q) => (u + v) % q, x, y));
+      const product = x.slice();
+      ring.mulTo(product, y);
+      expect(product).toEqual(pointwise((u, v, q) => (u * v) % q, x, y));
       const constants = [-1n, (1n << 70n) + 3n];
       expect(ring.scale(x, constants)).toEqual(
         residuesOfRows(split(x, degree), (u, j) => u * constants[j]!, primes),
