@@ -23,7 +23,7 @@ export interface HandshakeLimits {
 
 export const HANDSHAKE_LIMITS: HandshakeLimits = {
   costs: { tlsMs: 3, evidenceMs: 6, failureMs: 12 },
-  share: 0.05,
+  share: 0.04,
   burstMs: 1_000,
   memberShare: 0.01,
   memberBurstMs: 200,

@@ -16,6 +16,12 @@ export interface IngressLimits {
   readonly maxClients: number;
 }
 
+/** So many streams over budget in a row, and the node stops listening for a moment: refusing costs too. */
+const REFUSALS = 32;
+/** Refusals with more than this between them are not in a row. */
+const ROW_MS = 1_000;
+const PAUSE_MS = 1_000;
+
 export const INGRESS_LIMITS: IngressLimits = { maxHandshakes: 64, maxClients: 64 };
 
 export interface IngressOptions {
@@ -40,6 +46,10 @@ export class Ingress {
   #listener: Listener | undefined;
   #network: PeerTrust | undefined;
   #clients = 0;
+  #refusals = 0;
+  #refusedAtMs = 0;
+  #resumption: NodeJS.Timeout | undefined;
+  #closed = false;
 
   private constructor(options: IngressOptions) {
     this.#options = options;
@@ -64,7 +74,7 @@ export class Ingress {
   /** @throws {KmsError} BUSY if another process serves this node's ingress */
   static async open(options: IngressOptions): Promise<Ingress> {
     const ingress = new Ingress(options);
-    ingress.#listener = await options.link.listen('ingress', (stream) => ingress.#begin(stream));
+    await ingress.#listen();
     return ingress;
   }
 
@@ -84,11 +94,45 @@ export class Ingress {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#resumption);
     for (const stream of this.#streams) stream.destroy();
     await this.#listener?.close();
   }
 
+  async #listen(): Promise<void> {
+    this.#listener = await this.#options.link.listen('ingress', (stream) => this.#begin(stream));
+  }
+
+  /** Under a flood: what is up stays up, and whoever comes in the pause finds nobody. */
+  #countRefusal(): void {
+    const nowMs = performance.now();
+    this.#refusals = nowMs - this.#refusedAtMs > ROW_MS ? 1 : this.#refusals + 1;
+    this.#refusedAtMs = nowMs;
+    if (this.#refusals === 1) this.#refuse('handshake-rate');
+    if (this.#refusals < REFUSALS || this.#resumption !== undefined) return;
+    this.#options.log('warn', 'ingress-paused', { reason: 'handshake-rate', count: this.#refusals });
+    void this.#listener?.close();
+    this.#resumption = setTimeout(() => void this.#resume(), PAUSE_MS);
+  }
+
+  async #resume(): Promise<void> {
+    this.#refusals = 0;
+    this.#resumption = undefined;
+    try {
+      if (!this.#closed) await this.#listen();
+      if (this.#closed) await this.#listener?.close();
+    } catch (error) {
+      this.#options.log('error', 'ingress-not-resumed', { code: codeOf(error) });
+      this.#resumption = setTimeout(() => void this.#resume(), PAUSE_MS);
+    }
+  }
+
   #begin(stream: Duplex): void {
+    if (this.#closed || this.#resumption !== undefined) {
+      stream.destroy();
+      return;
+    }
     stream.on('error', () => stream.destroy());
     const handshakes = this.#streams.size - this.#secured.size;
     if (handshakes >= this.#limits.maxHandshakes) {
@@ -97,8 +141,8 @@ export class Ingress {
       return;
     }
     if (!this.#budget.allowsTls()) {
-      this.#refuse('handshake-rate');
       stream.destroy();
+      this.#countRefusal();
       return;
     }
     this.#streams.add(stream);

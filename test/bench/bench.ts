@@ -35,6 +35,7 @@ import type { Job } from './job.ts';
 import { keygenJobs } from './keygen.ts';
 import { thisMachine } from './machine.ts';
 import { decryptionRing, mathJobs } from './math.ts';
+import { ratlsJobs } from './ratls.ts';
 import { relayJobs } from './relay.ts';
 import { reportLines, reportOf } from './report.ts';
 import { measureAll } from './session.ts';
@@ -52,6 +53,7 @@ async function main(): Promise<number> {
     ...decryptionJobs(bench),
     ...userDecryptionJobs(bench),
     ...attestationJobs(),
+    ...ratlsJobs(),
     ...relayJobs(),
     ...enclaveProcessJobs(),
     ...keygenJobs(bench),

@@ -161,10 +161,16 @@ describe('ratls: floods', () => {
   it('ratls: over budget streams are refused before TLS, streams that are up live on', async () => {
     const log: Logged[] = [];
     let onStream: (stream: Duplex) => void = () => {};
+    let [listens, closes] = [0, 0];
     const link: Link<Duplex> = {
       listen: async (_service, listener) => {
         onStream = listener;
-        return { close: async () => {} };
+        listens += 1;
+        return {
+          close: async () => {
+            closes += 1;
+          },
+        };
       },
       connect: () => Promise.reject(new Error('not here')),
     };
@@ -192,8 +198,14 @@ describe('ratls: floods', () => {
     };
     expect(flood(400)).toBe(333);
     expect(flood(20)).toBe(0);
-    expect(log.filter((line) => line.reason === 'handshake-rate')).toHaveLength(87);
-    nowMs += 600;
+    // Refusing costs too: it does not even listen for a moment, and does not fill the log with it.
+    expect([listens, closes]).toEqual([1, 1]);
+    expect(log.filter((line) => line.reason === 'handshake-rate').map(({ event }) => event)).toEqual([
+      'connection-refused',
+      'ingress-paused',
+    ]);
+    await until(() => listens === 2);
+    nowMs += 750;
     expect(flood(20)).toBe(10);
     await ingress.close();
     expect(network.nodes.every((node) => node.peers!.connected().length === 3)).toBe(true);

@@ -1,0 +1,185 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Duplex, duplexPair } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import type { TlsIdentity } from '../../enclave/net/credentials.ts';
+import { HANDSHAKE_LIMITS, HandshakeBudget } from '../../enclave/net/handshake-budget.ts';
+import { Ingress } from '../../enclave/net/ingress.ts';
+import { Roster } from '../../enclave/net/roster.ts';
+import { connectTls } from '../../enclave/net/tls.ts';
+import { TLS_POLICY } from '../../enclave/net/tls-policy.ts';
+import { nodePrimitives } from '../../enclave/primitives.ts';
+import type { Link } from '../../shared/link.ts';
+import { silent } from '../../shared/log.ts';
+import { attestedIdentity, mockTrust } from '../simulator/attested.ts';
+import { foundedChain } from '../simulator/network.ts';
+import { type Job, timed, wallSeconds } from './job.ts';
+import { benchMembers, benchSigner } from './ratls-network.ts';
+
+/** Attested TLS between two members, and what somebody who does nothing but begin it costs an enclave. */
+export function ratlsJobs(): readonly Job[] {
+  return [
+    handshakes('ratls-handshake', 'attested TLS handshake, both ends together, chains known', 25, true),
+    handshakes(
+      'ratls-handshake-cold',
+      'the same between nodes that meet for the first time',
+      undefined,
+      false,
+    ),
+    flood('ratls-flood-stream', 'streams that say nothing', async () => undefined),
+    flood('ratls-flood-client', 'clients that finish TLS and go', async () => ({})),
+    flood('ratls-flood-peer', 'a member that shows an old document again and again', staleIdentity),
+  ];
+}
+
+const ATTEMPTS_AT_ONCE = 8;
+const SETTLE_MS = 1_000;
+const FLOOD_SECONDS = 4;
+
+function handshakes(name: string, about: string, target: number | undefined, cached: boolean): Job {
+  const figure = { name, unit: 'ms', about } as const;
+  return timed(target === undefined ? figure : { ...figure, target }, { runs: 15, calls: 4 }, () => {
+    const ends = bothEnds(cached);
+    return async () => (await ends)();
+  });
+}
+
+/** @returns one handshake: this process is both nodes */
+async function bothEnds(cached: boolean): Promise<() => Promise<void>> {
+  const chain = foundedChain(benchMembers());
+  const { networkId } = chain;
+  const [dialler, listener] = [benchSigner(1), benchSigner(2)];
+  const own = await attestedIdentity(dialler, networkId);
+  const identity = await attestedIdentity(listener, networkId);
+  const kept = { dial: mockTrust(networkId), accept: mockTrust(networkId) };
+  let onStream: (stream: Duplex) => void = () => {};
+  const link: Link<Duplex> = {
+    listen: async (_service, on) => {
+      onStream = on;
+      return { close: async () => {} };
+    },
+    connect: () => Promise.reject(new Error('not here')),
+  };
+  let accepted: () => void = () => {};
+  const ingress = await Ingress.open({
+    link,
+    crypto: nodePrimitives,
+    identity,
+    onClient: () => {},
+    onPeer: () => accepted(),
+    log: silent,
+    budget: new HandshakeBudget({ ...HANDSHAKE_LIMITS, share: 1e6, memberShare: 1e6 }),
+  });
+  const roster = new Roster(networkId, listener.publicKey, () => chain.validAt(0));
+  return async () => {
+    const trusts = cached ? kept : { dial: mockTrust(networkId), accept: mockTrust(networkId) };
+    ingress.join({ roster, trust: trusts.accept });
+    const [near, far] = duplexPair();
+    const isAccepted = new Promise<void>((resolve) => {
+      accepted = resolve;
+    });
+    onStream(far);
+    const { socket } = await connectTls(near, own, nodePrimitives, trusts.dial, listener.publicKey);
+    await isAccepted;
+    socket.destroy();
+    far.destroy();
+  };
+}
+
+async function staleIdentity(): Promise<Partial<TlsIdentity>> {
+  const { networkId } = foundedChain(benchMembers());
+  return attestedIdentity(benchSigner(1), networkId, { nowMs: () => Date.now() - 600_000 });
+}
+
+/**
+ * The share of a core that an enclave's ingress uses while another process opens streams as fast as it can.
+ * @param identityOf what it shows in TLS; undefined: it says nothing at all
+ */
+function flood(name: string, what: string, identityOf: () => Promise<Partial<TlsIdentity> | undefined>): Job {
+  return {
+    figures: [
+      {
+        name: `${name}-percent`,
+        unit: 'percent',
+        target: 5,
+        about: `of a core of the enclave's, under ${what}`,
+      },
+      { name: `${name}-us`, unit: 'us', about: 'the same per attempt, nearly all of which are refused' },
+    ],
+    ...{ warmUps: 0, runs: 2, seconds: 2 * (FLOOD_SECONDS + 2) },
+    prepare: () => async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'kms-ratls-'));
+      const end = await start(directory);
+      const path = join(directory, 'ingress.sock');
+      const identity = await identityOf();
+      let isOver = false;
+      let attempts = 0;
+      const attack = async (): Promise<void> => {
+        while (!isOver) {
+          attempts += 1;
+          await attempt(path, identity);
+        }
+      };
+      const attackers = Array.from({ length: ATTEMPTS_AT_ONCE }, attack);
+      await sleep(SETTLE_MS);
+      const [cpuBefore, wallBefore, attemptsBefore] = [await end.cpuUs(), wallSeconds(), attempts];
+      await sleep(FLOOD_SECONDS * 1000);
+      const [cpuUs, seconds] = [(await end.cpuUs()) - cpuBefore, wallSeconds() - wallBefore];
+      const made = attempts - attemptsBefore;
+      isOver = true;
+      await Promise.all(attackers);
+      end.stop();
+      return [cpuUs / seconds / 1e4, cpuUs / made];
+    },
+  };
+}
+
+/** Ends when the enclave has closed, or TLS is done. */
+async function attempt(path: string, identity: Partial<TlsIdentity> | undefined): Promise<void> {
+  const stream = createConnection({ path });
+  stream.on('error', () => {});
+  const closed = once(stream, 'close').catch(() => undefined);
+  if (identity === undefined) {
+    stream.end();
+    stream.resume();
+  } else {
+    const socket = connect({
+      ...TLS_POLICY,
+      ...identity,
+      socket: stream,
+      ALPNProtocols: ['h2'],
+      rejectUnauthorized: false,
+    });
+    socket.on('error', () => {});
+    socket.resume();
+  }
+  await Promise.race([closed, sleep(5_000)]);
+  stream.destroy();
+}
+
+interface End {
+  cpuUs(): Promise<number>;
+  stop(): void;
+}
+
+async function start(directory: string): Promise<End> {
+  const file = fileURLToPath(new URL('ratls-end.ts', import.meta.url));
+  const child: ChildProcess = spawn(process.execPath, [file, directory], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  process.once('exit', () => child.kill('SIGKILL'));
+  const cpuUs = async (): Promise<number> => {
+    child.stdin?.write('\n');
+    const [line] = await once(child.stdout!, 'data');
+    return Number(String(line).trim());
+  };
+  // The first answer comes when it listens.
+  await cpuUs();
+  return { cpuUs, stop: () => child.kill('SIGKILL') };
+}
