@@ -29,7 +29,12 @@ export const HANDSHAKE_LIMITS: HandshakeLimits = {
   memberBurstMs: 200,
 };
 
-/** Fills with time, never above its size. May be overdrawn by what turned out dearer than expected. */
+const OVERDRAFT = 0.1;
+
+/**
+ * Fills with time, never above its size. What failed overdraws it a little, but only so far that it is usable again within
+ * seconds: whoever behaves again is served again.
+ */
 class Bucket {
   readonly #sizeMs: number;
   readonly #share: number;
@@ -50,7 +55,7 @@ class Bucket {
 
   draw(costMs: number, nowMs: number): void {
     this.#fill(nowMs);
-    this.#levelMs = Math.max(-this.#sizeMs, this.#levelMs - costMs);
+    this.#levelMs = Math.max(-this.#sizeMs * OVERDRAFT, this.#levelMs - costMs);
   }
 
   #fill(nowMs: number): void {
