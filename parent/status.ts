@@ -67,5 +67,5 @@ export class StatusServer {
 }
 
 function send(to: ServerResponse, status: number, type: string, body: string): void {
-  to.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
+  to.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', connection: 'close' }).end(body);
 }

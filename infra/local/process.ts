@@ -76,7 +76,8 @@ async function startOf(pid: number): Promise<string | undefined> {
     // The command name may hold anything; what follows its last parenthesis are fields 3, 4, ...
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state] = fields;
-    if (state === 'Z' || state === 'X') return undefined;
+    // Of a process that ends, the first thread may be gone while others still hold its sockets (field 20 counts them).
+    if ((state === 'Z' || state === 'X') && Number(fields[17]) <= 1) return undefined;
     const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
     return `${boot}/${fields[19]}`;
   } catch {
