@@ -118,7 +118,10 @@ export class NodeChannel {
     socket.on('error', () => socket.destroy());
     try {
       await once(socket, 'secureConnect', { signal: AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS) });
-      this.#node = await this.#verify(socket, address);
+      const node = await this.#verify(socket, address);
+      // Its end may have come meanwhile, and nobody would hear of it any more.
+      if (socket.destroyed) throw new KmsError('UNAVAILABLE', `the node at ${address} hung up`);
+      this.#node = node;
       return socket;
     } catch (cause) {
       socket.destroy();
