@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { NodeApi } from '../../../enclave/api.ts';
 import { apiServer } from '../../../enclave/net/api-server.ts';
+import type { TlsIdentity } from '../../../enclave/net/credentials.ts';
 import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
 import { ed25519Signer, nodePrimitives } from '../../../enclave/primitives.ts';
 import { KmsError } from '../../../shared/errors.ts';
@@ -72,10 +73,11 @@ export class FakeNetwork {
 
   /** From now on this party shows the certificate of this identity for this network. */
   async present(party: number, identity: Signer, networkId: Digest): Promise<void> {
-    this.#servers[party - 1]!.setSecureContext({
-      ...TLS_POLICY,
-      ...(await attestedIdentity(identity, networkId)),
-    });
+    this.show(party, await attestedIdentity(identity, networkId));
+  }
+
+  show(party: number, identity: TlsIdentity): void {
+    this.#servers[party - 1]!.setSecureContext({ ...TLS_POLICY, ...identity });
   }
 
   membership(party: number): Membership {
