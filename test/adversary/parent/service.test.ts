@@ -44,7 +44,7 @@ const PRESET = 'test-4096';
 
 beforeAll(async () => {
   const directory = await mkdtemp(join(tmpdir(), 'kms-hostile-'));
-  network = await LocalNetwork.up({ stateDirectory: directory, roundMs: 500 });
+  network = await LocalNetwork.up({ stateDirectory: directory, roundMs: 500, openingMs: 5_000 });
   const { nodes } = (await readState(directory))!;
   for (const { party, address, socketDirectory } of nodes) {
     await network.stopNode(party, { role: 'parent', signal: 'SIGKILL' });
