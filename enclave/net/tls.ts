@@ -114,9 +114,7 @@ export async function connectTls(
     const isKnown = (found: Uint8Array): boolean => identity === undefined || equalBytes(found, identity);
     const claim = verifyNodeCertificate(crypto, presented.der, trust.networkId, isKnown);
     assertSameKey(claim.spki, presented);
-    const node = await verifyNode(crypto, trust, claim);
-    if (socket.destroyed) throw new KmsError('UNAVAILABLE', 'connection closed after the TLS handshake');
-    return { socket, node };
+    return { socket, node: await verifyNode(crypto, trust, claim) };
   } catch (error) {
     socket.destroy();
     stream.destroy();
