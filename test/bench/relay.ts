@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, type NetConnectOpts, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -130,6 +130,7 @@ async function open(to: NetConnectOpts): Promise<TLSSocket> {
 
 async function startEnds(): Promise<Ends> {
   const directory = mkdtempSync(join(tmpdir(), 'kms-bench-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   const path = join(directory, 'ingress.sock');
   const port = await freePort();
   const config = {
