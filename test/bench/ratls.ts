@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -129,6 +129,7 @@ function flood(name: string, what: string, identityOf: () => Promise<Partial<Tls
       isOver = true;
       await Promise.all(attackers);
       end.stop();
+      rmSync(directory, { recursive: true, force: true });
       return [cpuUs / seconds / 1e4];
     },
   };
