@@ -9,7 +9,5 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
-    // Tests with processes and sockets share a noisy machine in CI: what fails there once is tried once more.
-    retry: process.env.CI === undefined ? 0 : 1,
   },
 });
