@@ -22,6 +22,7 @@ export async function writeOutput(path: string, bytes: Uint8Array): Promise<void
     await mkdir(dirname(path), { recursive: true });
     await using file = await open(temporary, 'w');
     await file.writeFile(bytes);
+    await file.sync();
     await rename(temporary, path);
   });
 }

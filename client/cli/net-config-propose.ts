@@ -15,6 +15,7 @@ import { readGovernancePublicKey } from './governance-key-file.ts';
 import { networkPaths, readGrowingChain } from './network-files.ts';
 import { readMeasurement, readMembers, readRpcSet } from './network-json.ts';
 import { changeLines, configurationJson, configurationLines } from './network-text.ts';
+import { anchorsOf } from './pins.ts';
 
 const MAX_BLOCK = 2 ** 32 - 1;
 /** In mock networks, where a block is a second. */
@@ -56,7 +57,7 @@ export const netConfigPropose: Command = {
 
   async run(given, terminal) {
     const out = given.required('out');
-    const chain = await readGrowingChain(networkPaths(given, terminal));
+    const chain = await readGrowingChain(networkPaths(given, terminal), anchorsOf(given, terminal));
     const configuration = chain.links.length === 0 ? await first(given, chain) : await next(given, chain);
     chain.checkNext(configuration);
     await writeNew(out, encodeSignedConfiguration({ configuration, signatures: [] }));
