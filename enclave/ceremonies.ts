@@ -1,5 +1,5 @@
 import { KmsError } from '../shared/errors.ts';
-import { presetByName } from '../shared/fhe/presets.ts';
+import { presetFor } from '../shared/fhe/presets.ts';
 import { type Digest, type KeyId, keyId, type PartyId } from '../shared/ids.ts';
 import { type KeyFiles, readKeyFiles } from '../shared/protocol/keygen/files.ts';
 import { introducedBy } from '../shared/protocol/keygen/introduction.ts';
@@ -91,7 +91,7 @@ export class Ceremonies {
    * @throws {KmsError} UNKNOWN_PRESET; SETUP_ABORTED when nothing moves any more
    */
   async *generate(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress> {
-    presetByName(request.preset);
+    presetFor(this.#membership.networkId, request.preset);
     await this.#loaded.promise;
     const purpose = requestPurpose(this.#membership, request);
     const ceremony =
