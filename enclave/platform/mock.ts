@@ -262,7 +262,8 @@ function rootCertificate(): X509Certificate {
   return new X509Certificate(Uint8Array.from(root.der));
 }
 
-function rootKey(): Promise<CryptoKey> {
+/** For whoever plays a part under the mock root: the security module here, the stand-ins of cloud services outside. */
+export function rootKey(): Promise<CryptoKey> {
   const pkcs8 = Uint8Array.from(atob(MOCK_ROOT_KEY), (character) => character.charCodeAt(0));
   return crypto.subtle.importKey('pkcs8', pkcs8, CURVE, false, ['sign']);
 }
