@@ -2,12 +2,13 @@ import { readFile, stat } from 'node:fs/promises';
 import { KmsError } from '../shared/errors.ts';
 import type { Configuration } from '../shared/network/configuration.ts';
 import { decodeConfigurations, MAX_CONFIGURATION_FILE_BYTES } from '../shared/network/configuration-file.ts';
+import { storageAddresses } from '../shared/network/storage.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 const HTTPS_PORT = 443;
 
 /**
- * What the enclave may reach: the members and RPC endpoints of the newest configuration and of its predecessor, which may
+ * What the enclave may reach: the members, their storage and the RPC endpoints of the newest configuration and of its predecessor, which may
  * both be valid. The file is read again when it has changed. Its signatures are not verified here: the list limits what a
  * broken enclave reaches from this machine, and whom an enclave talks to is proved by TLS inside it.
  */
@@ -44,7 +45,10 @@ export class AllowList {
 }
 
 function reachable({ members, rpc }: Configuration): readonly string[] {
-  return [...members.map(({ address }) => address), ...rpc.endpoints.map(({ url }) => addressOf(url))];
+  return [
+    ...members.flatMap(({ address, storage }) => [address, ...storageAddresses(storage)]),
+    ...rpc.endpoints.map(({ url }) => addressOf(url)),
+  ];
 }
 
 function addressOf(url: string): string {

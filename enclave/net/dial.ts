@@ -13,6 +13,8 @@ export interface DialTarget {
   readonly address: string;
   /** Ed25519 public key of the node that must answer. */
   readonly identity: Uint8Array;
+  /** If it may not have unsealed yet. */
+  readonly bootKeyOf?: (identity: Uint8Array) => Uint8Array | undefined;
 }
 
 /**
@@ -28,11 +30,12 @@ export async function dialNode(
 ): Promise<VerifiedSocket> {
   const stream = await link.connect('egress');
   stream.write(egressLine(target.address));
-  return connectTls(stream, own, crypto, trust, target.identity);
+  return connectTls(stream, own, crypto, trust, target.identity, target.bootKeyOf);
 }
 
 /**
  * Reaches a member wherever it may be now: while two configurations are valid it may have moved already, or not yet.
+ * @param sealed `too`: one that has not unsealed its identity yet answers as well
  * @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER, BAD_ATTESTATION
  */
 export async function dialMember(
@@ -41,12 +44,15 @@ export async function dialMember(
   crypto: Primitives,
   { roster, trust }: PeerTrust,
   party: PartyId,
+  sealed: 'refused' | 'too' = 'refused',
 ): Promise<VerifiedSocket> {
   const identity = roster.identityOf(party);
+  const boot =
+    sealed === 'too' ? { bootKeyOf: (of: Uint8Array): Uint8Array | undefined => roster.bootKeyOf(of) } : {};
   let failure: unknown;
   for (const address of roster.addressesOf(party)) {
     try {
-      return await dialNode(link, own, crypto, trust, { address, identity });
+      return await dialNode(link, own, crypto, trust, { address, identity, ...boot });
     } catch (error) {
       failure ??= error;
     }

@@ -165,7 +165,8 @@ export function policyRegistersOf(pcrs: ReadonlyMap<number, Uint8Array>): Policy
 /** IAM names and paths; no wildcard. */
 const NAME = String.raw`(?:[\w+=,.@-]{1,64}\/){0,8}[\w+=,.@-]{1,64}`;
 
-function isRole(arn: string, account: string): boolean {
+/** True for one role of the account. */
+export function isRole(arn: string, account: string): boolean {
   return new RegExp(`^arn:aws:iam::${account}:role/${NAME}$`).test(arn);
 }
 
