@@ -360,6 +360,7 @@ export class Node implements NodeApi {
       }
     } catch (error) {
       this.#dropped(from, error);
+      if (codeOf(error) === 'BAD_ENCODING') await standing?.receivedMalformed(from);
     }
   }
 

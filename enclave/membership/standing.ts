@@ -1,5 +1,6 @@
 import type { NodeTrust } from '../../shared/attestation/node-evidence.ts';
 import { codeOf } from '../../shared/errors.ts';
+import type { PartyId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/log.ts';
 import {
   CLOCK_NONCE_BYTES,
@@ -17,6 +18,7 @@ import type { Line } from '../net/line.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { ClockSupport } from './clock-support.ts';
 import { Enrolments } from './enrolments.ts';
+import { costOf, MALFORMED_COST, MessageBudget } from './message-budget.ts';
 import { OwnIncarnation } from './own-incarnation.ts';
 import { PeerIncarnations } from './peer-incarnations.ts';
 import { ResultSigner } from './result-signer.ts';
@@ -72,6 +74,7 @@ export class Standing {
   readonly #enrolments: Enrolments;
   readonly #clock: ClockSupport;
   readonly #vigil: Vigil;
+  readonly #budget: MessageBudget;
   readonly #clockAsked = new WeakMap<Line, number>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -83,6 +86,7 @@ export class Standing {
     this.#own = parts.own;
     this.#peers = parts.peers;
     this.#enrolments = parts.enrolments;
+    this.#budget = new MessageBudget(this.#monotonicMs);
     this.#clock = new ClockSupport(membership.committee.t + 1);
     const { rng, log, trust, document } = ports;
     this.#vigil = new Vigil({
@@ -149,8 +153,12 @@ export class Standing {
     return this.#peers.isCurrent(line.party, tlsKeyOf(this.#membership.primitives, line.node.spki));
   }
 
-  /** @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT, STORE_FAILED: the message was worth nothing */
+  /**
+   * Resolves when the message has been dealt with, which is later for a member that sends more than it may.
+   * @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT, STORE_FAILED: the message was worth nothing
+   */
   async receive(line: Line, message: MembershipMessage): Promise<void> {
+    await this.#budget.take(line.party, costOf(message));
     switch (message.kind) {
       case 'incarnation':
         return this.#receiveIncarnation(line, message.record);
@@ -174,6 +182,11 @@ export class Standing {
       case 'enrolment-signed':
         return this.#enrolments.signed(line, message.signature);
     }
+  }
+
+  /** Resolves when a member that sent what cannot be read may be read again. */
+  receivedMalformed(from: PartyId): Promise<void> {
+    return this.#budget.take(from, MALFORMED_COST);
   }
 
   async #receiveIncarnation(line: Line, record: Incarnation): Promise<void> {

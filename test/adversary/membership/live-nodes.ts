@@ -70,6 +70,11 @@ export class LiveNodes {
     return live;
   }
 
+  get chain(): ConfigurationChain {
+    if (this.#chain === undefined) throw new Error('there is no network yet');
+    return this.#chain;
+  }
+
   /** Another process of that party, with its own parent, address and security module. */
   async open(party: number, store: MemoryStore, options: LiveOptions = {}): Promise<LiveNode> {
     const directory = await mkdtemp(join(this.#directory, `${party}-`));
@@ -110,11 +115,9 @@ export class LiveNodes {
   }
 
   async join({ node }: LiveNode): Promise<void> {
-    const chain = this.#chain;
-    if (chain === undefined) throw new Error('there is no network yet');
     await node.join(
       encodeGenesis(genesis),
-      chain.links.map(({ signed }) => encodeSignedConfiguration(signed)),
+      this.chain.links.map(({ signed }) => encodeSignedConfiguration(signed)),
     );
   }
 
