@@ -1,6 +1,7 @@
 import { KmsError } from '../shared/errors.ts';
 import { presetByName } from '../shared/fhe/presets.ts';
 import { type Digest, type KeyId, keyId, type PartyId } from '../shared/ids.ts';
+import { Forgeries } from '../shared/protocol/forgeries.ts';
 import { type KeyFiles, readKeyFiles } from '../shared/protocol/keygen/files.ts';
 import { introducedBy } from '../shared/protocol/keygen/introduction.ts';
 import { type FinishedKey, KeyGeneration, type KeygenSettings } from '../shared/protocol/keygen/keygen.ts';
@@ -49,6 +50,7 @@ export class Ceremonies {
   readonly #ports: CeremonyPorts;
   readonly #running = new Map<Digest, Ceremony>();
   readonly #early = new Map<PartyId, EarlyQueue>();
+  readonly #forgeries = new Forgeries();
   /** Settled by load(): before that nobody knows which requests this node has begun in an earlier life. */
   readonly #loaded = Promise.withResolvers<void>();
 
@@ -124,7 +126,12 @@ export class Ceremonies {
   async receive(from: PartyId, purpose: Digest, body: Uint8Array): Promise<void> {
     const ceremony = this.#running.get(purpose);
     if (ceremony !== undefined) return ceremony.driver.receive(from, body);
-    const request = introducedBy(this.#membership, purpose, body);
+    const watched = this.#forgeries.watch(this.#membership);
+    const introduction = this.#forgeries.hear(from, this.#ports.nowMs(), () => ({
+      request: introducedBy(watched, purpose, body),
+    }));
+    if (introduction === undefined) return;
+    const { request } = introduction;
     if (request !== undefined) {
       await this.#loaded.promise;
       const known = this.#running.get(purpose);
