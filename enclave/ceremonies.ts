@@ -1,6 +1,7 @@
 import { KmsError } from '../shared/errors.ts';
 import { presetFor } from '../shared/fhe/presets.ts';
 import { type Digest, type KeyId, keyId, type PartyId } from '../shared/ids.ts';
+import { Forgeries } from '../shared/protocol/forgeries.ts';
 import { type KeyFiles, readKeyFiles } from '../shared/protocol/keygen/files.ts';
 import { introducedBy } from '../shared/protocol/keygen/introduction.ts';
 import { type FinishedKey, KeyGeneration, type KeygenSettings } from '../shared/protocol/keygen/keygen.ts';
@@ -9,6 +10,7 @@ import { type Membership, peersOf } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { encode } from '../shared/wire/codec.ts';
 import type { KeyProgress } from './api.ts';
+import { EarlyCeremonyMessages } from './early-ceremony-messages.ts';
 import { MachineDriver } from './machine-driver.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 
@@ -29,16 +31,6 @@ interface Ceremony {
   readonly announced: Map<KeyId, boolean>;
 }
 
-/** Messages about requests this node has not been given yet, per peer; what is over makes the peer start anew. */
-const MAX_EARLY_BYTES_PER_PEER = 16 << 20;
-/** What a message costs beyond its body. */
-const EARLY_ENTRY_BYTES = 256;
-
-interface EarlyQueue {
-  readonly messages: { readonly purpose: Digest; readonly body: Uint8Array }[];
-  sizeBytes: number;
-}
-
 /** A caller waits this long without progress before it is told that the request failed. */
 const STALL_MS = 120_000;
 
@@ -48,7 +40,8 @@ export class Ceremonies {
   readonly #settings: KeygenSettings;
   readonly #ports: CeremonyPorts;
   readonly #running = new Map<Digest, Ceremony>();
-  readonly #early = new Map<PartyId, EarlyQueue>();
+  readonly #early = new EarlyCeremonyMessages();
+  readonly #forgeries = new Forgeries();
   /** Settled by load(): before that nobody knows which requests this node has begun in an earlier life. */
   readonly #loaded = Promise.withResolvers<void>();
 
@@ -124,21 +117,19 @@ export class Ceremonies {
   async receive(from: PartyId, purpose: Digest, body: Uint8Array): Promise<void> {
     const ceremony = this.#running.get(purpose);
     if (ceremony !== undefined) return ceremony.driver.receive(from, body);
-    const request = introducedBy(this.#membership, purpose, body);
+    const watched = this.#forgeries.watch(this.#membership);
+    const introduction = this.#forgeries.hear(from, this.#ports.nowMs(), () => ({
+      request: introducedBy(watched, purpose, body),
+    }));
+    if (introduction === undefined) return;
+    const { request } = introduction;
     if (request !== undefined) {
       await this.#loaded.promise;
       const known = this.#running.get(purpose);
       const followed = known ?? this.#run(KeyGeneration.follow(this.#membership, request, this.#settings));
       return followed.driver.receive(from, body);
     }
-    const queue = this.#early.get(from) ?? { messages: [], sizeBytes: 0 };
-    this.#early.set(from, queue);
-    const sizeBytes = body.length + EARLY_ENTRY_BYTES;
-    if (queue.sizeBytes + sizeBytes > MAX_EARLY_BYTES_PER_PEER)
-      this.#early.set(from, { messages: [], sizeBytes: 0 });
-    const kept = this.#early.get(from);
-    kept?.messages.push({ purpose, body });
-    if (kept !== undefined) kept.sizeBytes += sizeBytes;
+    this.#early.keep(from, purpose, body);
   }
 
   /** Tells a member that has just come up of every key, in case it was away when they were made. */
@@ -203,13 +194,7 @@ export class Ceremonies {
   }
 
   #replay(purpose: Digest, driver: MachineDriver): void {
-    for (const [from, { messages }] of this.#early) {
-      const ours = messages.filter((one) => one.purpose === purpose);
-      const others = messages.filter((one) => one.purpose !== purpose);
-      const sizeBytes = others.reduce((sum, { body }) => sum + body.length + EARLY_ENTRY_BYTES, 0);
-      this.#early.set(from, { messages: others, sizeBytes });
-      for (const { body } of ours) void driver.receive(from, body);
-    }
+    for (const [from, body] of this.#early.take(purpose)) void driver.receive(from, body);
   }
 
   /** Resolves at the next step of the machine, after the given time, or when the caller has gone. */

@@ -189,7 +189,7 @@ describe('broadcast', () => {
   test('broadcast: a bare certificate in the last round would split honest parties', async () => {
     const outcome = await attackBoth(
       'late-certificate',
-      [{ file: SOURCE, find: 'if (certificate.relays.length < round - 2) return [];', replace: '' }],
+      [{ file: SOURCE, find: ' && relays.length >= round - 2', replace: '' }],
       async (load) => {
         const rules: Rule[] = [];
         const sim = await simulation(load, { n: 7, t: 2, rules });

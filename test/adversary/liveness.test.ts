@@ -16,7 +16,7 @@ type Load = <Module>(file: string) => Promise<Module>;
 type Sim = Simulation<KeyGeneration>;
 
 const AGREEMENT = 'shared/protocol/session/agreement.ts';
-const SETTLEMENT = 'shared/protocol/keygen/settlement.ts';
+const CUSTODY = 'shared/protocol/keygen/seed-custody.ts';
 const real: Load = (file) => import(/* @vite-ignore */ `../../${file}`);
 const [one, two, three, four] = [1, 2, 3, 4].map((id) => partyId(id)) as [PartyId, PartyId, PartyId, PartyId];
 const HOUR_MS = 3_600_000;
@@ -53,9 +53,9 @@ describe('key generation under a malicious starter', () => {
       'seedless',
       [
         {
-          file: SETTLEMENT,
+          file: CUSTODY,
           find: 'this.#recovery ??= new SeedArchive',
-          replace: 'if (transcript) return [];\n    this.#recovery ??= new SeedArchive',
+          replace: 'if (record) return [];\n    this.#recovery ??= new SeedArchive',
         },
       ],
       async (load) => {
