@@ -27,6 +27,8 @@ interface Ceremony {
   readonly driver: MachineDriver;
   readonly watchers: Set<() => void>;
   failure: KmsError | undefined;
+  /** What the machine had come to when the last step was taken whose effects are all done. */
+  seen: Pick<KeyGeneration, 'finished' | 'progress' | 'certified'>;
   /** Keys announced, and whether with this node's share. */
   readonly announced: Map<KeyId, boolean>;
 }
@@ -94,7 +96,7 @@ export class Ceremonies {
     let movedMs = this.#ports.nowMs();
     while (!signal.aborted) {
       if (ceremony.failure !== undefined) throw ceremony.failure;
-      const { finished, progress } = ceremony.machine;
+      const { finished, progress } = ceremony.seen;
       if (finished !== undefined) {
         yield { kind: 'finished', keyId: finished.record.key };
         return;
@@ -154,9 +156,13 @@ export class Ceremonies {
       store,
       nowMs,
       send: (to, body) => this.#send(to, machine.purpose, body),
-      onProgress: () => {
-        this.#announce(ceremony);
-        notify();
+      onStep: () => {
+        const seen = seenOf(machine);
+        return () => {
+          ceremony.seen = seen;
+          this.#announce(ceremony);
+          notify();
+        };
       },
       onFailure: (error) => {
         ceremony.failure =
@@ -167,7 +173,8 @@ export class Ceremonies {
         notify();
       },
     });
-    const ceremony: Ceremony = { machine, driver, watchers, failure: undefined, announced: new Map() };
+    const seen = seenOf(machine);
+    const ceremony: Ceremony = { machine, driver, watchers, seen, failure: undefined, announced: new Map() };
     this.#running.set(machine.purpose, ceremony);
     this.#announce(ceremony);
     driver.start();
@@ -176,8 +183,8 @@ export class Ceremonies {
   }
 
   /** Tells of every key that exists by now, again when this node gets its share of one later. */
-  #announce({ machine, announced }: Ceremony): void {
-    for (const finished of machine.certified) {
+  #announce({ machine, seen, announced }: Ceremony): void {
+    for (const finished of seen.certified) {
       const { key } = finished.record;
       const holdsShare = finished.seeds !== undefined;
       if (announced.get(key) === holdsShare) continue;
@@ -211,4 +218,8 @@ export class Ceremonies {
       signal.addEventListener('abort', wake);
     });
   }
+}
+
+function seenOf({ finished, progress, certified }: KeyGeneration): Ceremony['seen'] {
+  return { finished, progress, certified: [...certified] };
 }

@@ -13,11 +13,23 @@ export const MESSAGE_LIMITS: MessageLimits = { burst: 256, perSecond: 32 };
 
 /** An incarnation may be a durable write; a message that cannot be read at all leaves a line in the log. */
 const DEAR = 16;
+/** A member's state and its shares are durable writes too, a few for each key that is made. */
+const WRITTEN = 4;
 
 export const MALFORMED_COST: number = DEAR;
 
 export function costOf({ kind }: MembershipMessage): number {
-  return kind === 'incarnation' || kind === 'incarnation-refused' ? DEAR : 1;
+  switch (kind) {
+    case 'incarnation':
+    case 'incarnation-refused':
+      return DEAR;
+    case 'state-announced':
+    case 'half-dealt':
+    case 'half-erasing':
+      return WRITTEN;
+    default:
+      return 1;
+  }
 }
 
 /**

@@ -30,7 +30,9 @@ export class OwnState {
   readonly #ports: OwnStatePorts;
   #state: StateVersion;
   #record: StateRecord | undefined;
+  #incarnation: number | undefined;
   #isOvertaken = false;
+  #isKnown = false;
   readonly #holders = new Set<PartyId>();
   #waiting: (() => void)[] = [];
 
@@ -40,9 +42,9 @@ export class OwnState {
     this.#ports = ports;
   }
 
-  get isHeld(): boolean {
-    const { n, t } = this.#membership.committee;
-    return this.#record !== undefined && this.#holders.size >= n - 1 - t;
+  /** n-1-t peers have held a state that this boot announced; newer ones may be on their way. */
+  get isKnown(): boolean {
+    return this.#isKnown;
   }
 
   /** A peer holds a later state of this node: what this process has is old. */
@@ -65,6 +67,8 @@ export class OwnState {
     const incarnation = this.#ports.incarnation();
     if (incarnation === undefined || this.#record?.incarnation === incarnation) return;
     this.#holders.clear();
+    if (this.#incarnation !== incarnation) this.#isKnown = false;
+    this.#incarnation = incarnation;
     this.#record = signStateRecord(this.#membership, { ...this.#state, incarnation });
     for (const line of this.#ports.lines()) this.onLine(line);
   }
@@ -77,9 +81,10 @@ export class OwnState {
 
   held(from: PartyId, record: StateRecord): void {
     if (this.#record === undefined || !isSameState(record, this.#record)) return;
-    const wasHeld = this.isHeld;
-    this.#holders.add(from);
-    if (wasHeld || !this.isHeld) return;
+    const { n, t } = this.#membership.committee;
+    const needed = n - 1 - t;
+    if (this.#holders.size >= needed || this.#holders.add(from).size < needed) return;
+    this.#isKnown = true;
     this.#ports.onHeld(this.#record);
     for (const resolve of this.#waiting.splice(0)) resolve();
   }

@@ -1,5 +1,5 @@
 import type { NodeTrust } from '../../shared/attestation/node-evidence.ts';
-import { codeOf } from '../../shared/errors.ts';
+import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { PartyId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/log.ts';
 import {
@@ -9,7 +9,7 @@ import {
   signClockReading,
 } from '../../shared/membership/clock-reading.ts';
 import { type Incarnation, tlsKeyOf } from '../../shared/membership/incarnation.ts';
-import type { MembershipMessage } from '../../shared/membership/messages.ts';
+import type { MembershipMessage, SealMessage } from '../../shared/membership/messages.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
 import { peerMessage } from '../../shared/protocol/peer-message.ts';
@@ -33,8 +33,18 @@ export interface StandingTiming {
 
 export const STANDING_TIMING: StandingTiming = { tickMs: 1_000, clockMs: 30_000 };
 
+/** What members say about each other's sealed storage. */
+export interface SealTalk {
+  /** @param incarnation number of the process at the other end, the member's latest. @throws {KmsError} */
+  receive(line: Line, message: SealMessage, incarnation: number): Promise<void>;
+  /** The latest process of a member is connected and admitted. */
+  onLine(line: Line): void;
+}
+
 export interface StandingPorts {
+  /** Tier 1: what this node must know before it has unsealed, and may forget without harm to itself. */
   readonly store: SealedStore;
+  readonly seal: SealTalk;
   readonly rng: Rng;
   readonly log: Log;
   readonly trust: NodeTrust;
@@ -57,7 +67,6 @@ export interface StandingPorts {
 interface StandingParts {
   readonly own: OwnIncarnation;
   readonly peers: PeerIncarnations;
-  readonly enrolments: Enrolments;
 }
 
 /**
@@ -71,7 +80,7 @@ export class Standing {
   readonly #monotonicMs: () => number;
   readonly #own: OwnIncarnation;
   readonly #peers: PeerIncarnations;
-  readonly #enrolments: Enrolments;
+  #enrolments: Enrolments | undefined;
   readonly #clock: ClockSupport;
   readonly #vigil: Vigil;
   readonly #budget: MessageBudget;
@@ -85,7 +94,6 @@ export class Standing {
     this.#monotonicMs = monotonic(ports);
     this.#own = parts.own;
     this.#peers = parts.peers;
-    this.#enrolments = parts.enrolments;
     this.#budget = new MessageBudget(this.#monotonicMs);
     this.#clock = new ClockSupport(membership.committee.t + 1);
     const { rng, log, trust, document } = ports;
@@ -97,15 +105,19 @@ export class Standing {
 
   /** Takes this boot's number. @throws {KmsError} STORE_FAILED */
   static async open(membership: Membership, ports: StandingPorts): Promise<Standing> {
-    const { store, rng, trust, spki, document } = ports;
-    const signer = await ResultSigner.open(store, rng);
-    const monotonicMs = monotonic(ports);
+    const { store, spki } = ports;
     return new Standing(membership, ports, {
       own: await OwnIncarnation.open(membership, store, tlsKeyOf(membership.primitives, spki)),
       peers: await PeerIncarnations.open(membership, store),
-      enrolments: await Enrolments.open(membership, signer, {
-        ...{ store, trust, spki, document, monotonicMs, tell },
-      }),
+    });
+  }
+
+  /** From now on this node enrols others and wants its own signer enrolled. @param store tier 2. @throws {KmsError} STORE_FAILED */
+  async enrol(store: SealedStore): Promise<void> {
+    const { trust, spki, document } = this.#ports;
+    const signer = await ResultSigner.open(store);
+    this.#enrolments = await Enrolments.open(this.#membership, signer, {
+      ...{ store, trust, spki, document, monotonicMs: this.#monotonicMs, tell },
     });
   }
 
@@ -126,7 +138,7 @@ export class Standing {
   }
 
   get enrolment(): Enrolments['enrolment'] {
-    return this.#enrolments.enrolment;
+    return this.#enrolments?.enrolment;
   }
 
   start(): void {
@@ -177,11 +189,31 @@ export class Standing {
         return this.#vigil.shown(line, message.document);
       case 'enrolment-asked':
         if (this.#ports.mayEnrol() && this.#ports.isAdmitted(line))
-          await this.#enrolments.asked(line, message);
+          this.#aside(line, this.#enrolments?.asked(line, message));
         return;
       case 'enrolment-signed':
-        return this.#enrolments.signed(line, message.signature);
+        return this.#aside(line, this.#enrolments?.signed(line, message.signature));
+      default:
+        return this.#receiveSeal(line, message);
     }
+  }
+
+  /**
+   * What changes this node's own state takes effect when others say so, on the very streams that such a message must not
+   * hold up.
+   */
+  #aside(line: Line, work: Promise<void> | undefined): void {
+    work?.catch((error: unknown) => {
+      this.#ports.log('warn', 'message-dropped', { party: line.party, code: codeOf(error) });
+    });
+  }
+
+  async #receiveSeal(line: Line, message: SealMessage): Promise<void> {
+    const number = this.#peers.highestOf(line.party)?.number;
+    if (number === undefined || !this.isCurrent(line)) {
+      throw new KmsError('BAD_PEER', 'not the latest boot of this member');
+    }
+    await this.#ports.seal.receive(line, message, number);
   }
 
   /** Resolves when a member that sent what cannot be read may be read again. */
@@ -198,6 +230,7 @@ export class Standing {
     } else if (this.isCurrent(line)) {
       tell(line, { kind: 'incarnation-acknowledged', signature: verdict.signature });
       line.admit();
+      this.#ports.seal.onLine(line);
     }
   }
 
@@ -238,7 +271,7 @@ export class Standing {
       const askedMs = this.#clockAsked.get(line) ?? Number.NEGATIVE_INFINITY;
       if (this.#monotonicMs() - askedMs >= this.#timing.clockMs) this.#askClock(line);
       if (mayEnrol() && isAdmitted(line)) {
-        this.#enrolments.ask(line).catch((error: unknown) => {
+        this.#enrolments?.ask(line).catch((error: unknown) => {
           this.#ports.log('warn', 'enrolment-not-asked', { party: line.party, code: codeOf(error) });
         });
       }
@@ -255,6 +288,7 @@ function encodeMessage(message: MembershipMessage): Uint8Array {
   return encode(peerMessage, { kind: 'membership', message });
 }
 
-function tell(line: Line, message: MembershipMessage): void {
+/** Queues a message for the process at the other end. */
+export function tell(line: Line, message: MembershipMessage): void {
   line.tell(encodeMessage(message));
 }

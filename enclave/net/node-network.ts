@@ -10,14 +10,18 @@ import type { Log } from '../../shared/log.ts';
 import type { Measurement } from '../../shared/network/measurement.ts';
 import type { Primitives, Rng, Signer } from '../../shared/primitives.ts';
 import type { NodeApi } from '../api.ts';
+import type { Recollection } from '../membership/peer-memory.ts';
 import { bindToNetwork } from '../nsm/network-binding.ts';
 import type { Nsm } from '../nsm/nsm.ts';
 import { apiServer } from './api-server.ts';
-import { Credentials, type TlsIdentity } from './credentials.ts';
+import { recallFrom } from './boot-client.ts';
+import { type BootServerOptions, serveBoot } from './boot-server.ts';
+import { Credentials, type Speaker, type TlsIdentity } from './credentials.ts';
 import { dialMember } from './dial.ts';
 import { Ingress } from './ingress.ts';
 import { type PeerHandlers, PeerNetwork } from './peers.ts';
 import type { Roster } from './roster.ts';
+import type { PeerTrust } from './tls.ts';
 
 export interface NodeNetworkOptions {
   readonly link: Link<Duplex>;
@@ -25,7 +29,7 @@ export interface NodeNetworkOptions {
   readonly identity: Signer;
   readonly nsm: Nsm;
   /** The network this node has joined in an earlier life: shown from the first connection on. */
-  readonly networkId: Digest | undefined;
+  readonly networkId?: Digest | undefined;
   /** Of the build (`#roots`). */
   readonly roots: readonly AttestationRoot[];
   /** Enclave time, Unix. */
@@ -46,6 +50,7 @@ export class NodeNetwork {
   readonly #ingress: Ingress;
   readonly #chains = new ChainCache();
   #peers: PeerNetwork | undefined;
+  #boot: BootServerOptions | undefined;
   #joined = false;
   /** What is shown now, to whoever comes in and whomever this node dials. */
   #shown: TlsIdentity;
@@ -84,6 +89,11 @@ export class NodeNetwork {
         if (peers === undefined) socket.destroy();
         else peers.serve(party, socket, node);
       },
+      onBooting: (party, socket, node) => {
+        const boot = network?.boot;
+        if (boot === undefined) socket.destroy();
+        else serveBoot(party, socket, node, boot);
+      },
       log: options.log,
     });
     network = new NodeNetwork(options, credentials, ingress, shown);
@@ -102,6 +112,37 @@ export class NodeNetwork {
   async present(networkId: Digest): Promise<void> {
     await bindToNetwork(this.#options.nsm, networkId);
     await this.#show(networkId);
+  }
+
+  /** What members that have not unsealed are answered with; undefined: nothing. */
+  get boot(): BootServerOptions | undefined {
+    return this.#boot;
+  }
+
+  /**
+   * From now on this speaker is shown, within this network. Nobody is a peer yet.
+   * @throws {KmsError} BAD_INPUT if this boot is bound to another network; as Nsm
+   */
+  async speakAs(speaker: Speaker, networkId: Digest): Promise<void> {
+    this.#credentials.speakAs(speaker);
+    await this.present(networkId);
+  }
+
+  /** From now on members that have not unsealed may recall what this node keeps for them. */
+  answerRecalls(network: PeerTrust, recall: BootServerOptions['recall']): void {
+    const { crypto: hashes, rng, log } = this.#options;
+    this.#boot = {
+      ...{ trust: network.trust, hashes, rng, recall, log },
+      onRecalled: (party) => this.#peers?.expect(party),
+    };
+    this.#ingress.join(network);
+  }
+
+  /** Asks a member what it keeps for this node. @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER, BAD_ATTESTATION, BAD_ENCODING */
+  async recall(network: PeerTrust, party: PartyId): Promise<Recollection> {
+    const { link, crypto } = this.#options;
+    const verified = await dialMember(link, this.#shown, crypto, network, party, 'too');
+    return recallFrom(verified, (nonce) => this.document(nonce));
   }
 
   /** DER SubjectPublicKeyInfo of this process life's TLS key. */
@@ -146,6 +187,7 @@ export class NodeNetwork {
 
   /** Drops every peer, for good; clients are served on. */
   async leave(): Promise<void> {
+    this.#boot = undefined;
     this.#ingress.leave();
     await this.#peers?.close();
   }

@@ -1,6 +1,6 @@
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { Log } from '../../shared/log.ts';
-import type { MembershipMessage } from '../../shared/membership/messages.ts';
+import type { MembershipMessage, SealMessage } from '../../shared/membership/messages.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import { type Membership, peersOf, type Roll } from '../../shared/protocol/machine.ts';
 import type { Anchor } from '../../shared/sealing/anchor.ts';
@@ -34,13 +34,7 @@ export interface NodeSealParts {
   readonly onChange: () => void;
 }
 
-type SealMessage = Extract<MembershipMessage, { kind: `state-${string}` | `half-${string}` }>;
-
 const NODE_HEADER = 'tier-2/node';
-
-export function isSealMessage(message: MembershipMessage): message is SealMessage {
-  return message.kind.startsWith('state-') || message.kind.startsWith('half-');
-}
 
 /**
  * A node's sealed storage, both tiers, and its conversation with the other nodes about it: what it keeps for them, what
@@ -75,9 +69,9 @@ export class NodeSeal {
     return this.#parts.tierOne;
   }
 
-  /** The node's own state is acknowledged by n-1-t others under this boot's number. */
-  get isHeld(): boolean {
-    return this.#own?.isHeld ?? false;
+  /** The others know a state of this node that this boot announced. */
+  get isKnown(): boolean {
+    return this.#own?.isKnown ?? false;
   }
 
   /** Others hold a later state of this node than it has. */

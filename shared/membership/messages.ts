@@ -52,6 +52,9 @@ export type MembershipMessage =
   | { readonly kind: 'half-erasing'; readonly scope: Scope }
   | { readonly kind: 'half-erased'; readonly scope: Scope };
 
+/** Those about sealed storage (decision 0005). */
+export type SealMessage = Extract<MembershipMessage, { kind: `state-${string}` | `half-${string}` }>;
+
 export const ATTESTATION_NONCE_BYTES = 32;
 
 export const membershipMessage: Codec<MembershipMessage> = union<MembershipMessage>({
