@@ -81,7 +81,7 @@ class Fields {
     return value;
   }
 
-  optionalText(name: string, shape = /^[^]{1,4096}$/): string | undefined {
+  optionalText(name: string, shape = /^.{1,4096}$/s): string | undefined {
     const value = this.take(name);
     if (value === undefined) return undefined;
     if (typeof value !== 'string' || !shape.test(value)) throw this.wrong(name, `is a text like ${shape}`);
