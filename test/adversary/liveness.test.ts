@@ -5,6 +5,7 @@ import type { KeyGeneration } from '../../shared/protocol/keygen/keygen.ts';
 import { type KeygenMessage, keygenMessage } from '../../shared/protocol/keygen/messages.ts';
 import { requestPurpose } from '../../shared/protocol/keygen/request.ts';
 import { type AgreementMessage, agreementMessage } from '../../shared/protocol/session/messages.ts';
+import { setupMessage } from '../../shared/protocol/setup/messages.ts';
 import { signStatement } from '../../shared/protocol/statement.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
 import type * as factoryModule from '../simulator/committee-keys.ts';
@@ -126,6 +127,39 @@ describe('key generation under a malicious starter', () => {
     };
     spam();
     expect(sim.run(haveKey(sim, [three]), 100_000)).toBe(true);
+  });
+
+  test('keygen: a session that fails after the key has come begins no other', async () => {
+    const outcome = await attackBoth(
+      'restless',
+      [
+        {
+          file: 'shared/protocol/keygen/keygen.ts',
+          find: 'this.#endAttempt();\n    if (this.#finished !== undefined) return [];',
+          replace: 'this.#endAttempt();',
+        },
+      ],
+      async (load) => {
+        let asked = 0;
+        const sim: Sim = await simulation(load, [
+          (delivery) => {
+            const message = inside(delivery);
+            if (delivery.from === two && agreementIn(delivery)?.kind === 'nonce-request') asked++;
+            if (delivery.to !== two) return [delivery];
+            // Party 2 learns of the key, and of its own session too little and too late.
+            if (message.kind !== 'setup') return [delivery];
+            const { kind } = decode(setupMessage, message.body);
+            if (kind === 'commitments') return [delivery];
+            return kind === 'signature' ? [{ ...delivery, atMs: delivery.atMs + 6000 }] : [];
+          },
+        ]);
+        sim.start();
+        expect(sim.run(haveKey(sim, sim.committee.parties), 15_000)).toBe(true);
+        sim.run(() => false, 20_000);
+        return asked > 0;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 });
 

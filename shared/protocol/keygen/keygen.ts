@@ -301,6 +301,7 @@ export class KeyGeneration implements Machine {
     const attempt = this.#attempt;
     if (attempt === undefined) return [];
     this.#endAttempt();
+    if (this.#finished !== undefined) return [];
     this.#agreement = this.#newAgreement(attempt.session.attempt + 1);
     return this.#agree(this.#agreement.start(nowMs), nowMs);
   }

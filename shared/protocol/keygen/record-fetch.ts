@@ -1,4 +1,4 @@
-import type { KeyId, PartyId } from '../../ids.ts';
+import type { PartyId } from '../../ids.ts';
 import { type Chunk, RecordDownload } from './download.ts';
 
 /** A peer that is slow with a piece of a record is replaced after this many rounds. */
@@ -14,7 +14,7 @@ export interface ChunkRequest {
 
 /** Gets one certified record from the peers that say they have it, one after the other, until one has served it whole. */
 export class RecordFetch {
-  readonly #key: KeyId;
+  readonly #sizeBytes: number;
   readonly #roundMs: number;
   /** In the order they said so; whoever was asked goes to the end. */
   readonly #sources: PartyId[] = [];
@@ -22,8 +22,9 @@ export class RecordFetch {
   #deadlineMs: number | undefined;
   #dueMs: number | undefined;
 
-  constructor(key: KeyId, roundMs: number) {
-    this.#key = key;
+  /** @param sizeBytes of the record: follows from its request */
+  constructor(sizeBytes: number, roundMs: number) {
+    this.#sizeBytes = sizeBytes;
     this.#roundMs = roundMs;
   }
 
@@ -53,7 +54,7 @@ export class RecordFetch {
     const source = this.#sources.shift();
     if (source === undefined) return undefined;
     this.#sources.push(source);
-    this.#download = new RecordDownload(this.#key, source);
+    this.#download = new RecordDownload(source, this.#sizeBytes);
     return this.#ask(this.#download, nowMs);
   }
 
@@ -65,7 +66,7 @@ export class RecordFetch {
     const download = this.#download;
     if (download?.from !== from) return undefined;
     if (!download.add(chunk)) return this.next(nowMs);
-    return download.complete(chunk.total) ?? this.#ask(download, nowMs);
+    return download.complete ?? this.#ask(download, nowMs);
   }
 
   /** The record is here. */
