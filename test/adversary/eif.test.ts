@@ -4,6 +4,7 @@ import type * as CpioReader from '../../infra/eif/cpio-reader.ts';
 import { describeImage } from '../../infra/eif/describe.ts';
 import type { EnclaveImage } from '../../infra/eif/image.ts';
 import { imageRegister, measure } from '../../infra/eif/pcr.ts';
+import { formOf } from '../../infra/eif/ramdisk.ts';
 import type * as Reader from '../../infra/eif/reader.ts';
 import { readEif } from '../../infra/eif/reader.ts';
 import type * as Signature from '../../infra/eif/signature.ts';
@@ -82,6 +83,9 @@ describe('bytes that move over a border', () => {
   it('border: registers do not see where the command line begins and ends', () => {
     expect(registerOf(kernel, guarded, boot)).toBe(registerOf(kernel, cmdline, concat(lockdown, boot)));
     const zeros = concat(kernel, new Uint8Array(4));
+    const [first, others] = [boot.slice(0, 116), boot.slice(116)];
+    expect(formOf(others)).toBe('cpio');
+    expect(registerOf(kernel, cmdline, boot)).toBe(registerOf(kernel, concat(cmdline, first), others));
     expect(registerOf(zeros, cmdline, boot)).toBe(
       registerOf(kernel, concat(new Uint8Array(4), cmdline), boot),
     );
@@ -101,6 +105,11 @@ describe('bytes that move over a border', () => {
       'zeros from the end of the kernel into the command line, which ends it at once',
       { file: 'infra/eif/image.ts', find: 'byte >= 0x20 && byte <= 0x7e', replace: 'byte >= 0' },
       sectionsOf({ cmdline: concat(new Uint8Array(4), cmdline) }),
+    ],
+    [
+      'the first entry of the boot ramdisk into the command line, which hides it',
+      { file: 'infra/eif/image.ts', find: 'byte >= 0x20 && byte <= 0x7e', replace: 'byte >= 0' },
+      sectionsOf({ cmdline: concat(cmdline, boot.slice(0, 116)), boot: boot.slice(116) }),
     ],
     [
       'the beginning of one ramdisk into the one before',
