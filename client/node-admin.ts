@@ -14,9 +14,13 @@ import { trustIn, unconditionally } from './node-trust.ts';
 export interface NodeCard {
   /** Ed25519 public key, 32 bytes. */
   readonly identity: Uint8Array;
+  /** Ed25519 public key that speaks for the node while its identity is sealed, 32 bytes. */
+  readonly bootKey: Uint8Array;
   /** The one that its certificate and attestation are bound to; undefined before it has joined. */
   readonly network: NodeMembership | undefined;
   readonly phase: string;
+  /** Why it does not go on by itself; empty otherwise. */
+  readonly reason: string;
   readonly connectedPeers: readonly number[];
   /** Unverified; empty until there is one (shared/membership/enrolment.ts). */
   readonly enrolment: Uint8Array;
@@ -46,7 +50,15 @@ export function describeNode(place: NodePlace, networkId?: Digest): Promise<Node
     if (!equalBytes(answer.identity, identity)) {
       throw new KmsError('BAD_PEER', 'the node contradicts its certificate');
     }
-    const { phase, connectedPeers, party, configuration: number, configurationDigest } = answer;
+    const {
+      bootKey,
+      phase,
+      reason,
+      connectedPeers,
+      party,
+      configuration: number,
+      configurationDigest,
+    } = answer;
     if (proven !== NO_NETWORK && toHex(answer.networkId) !== proven) {
       throw new KmsError('BAD_PEER', 'the node contradicts its certificate about its network');
     }
@@ -59,7 +71,7 @@ export function describeNode(place: NodePlace, networkId?: Digest): Promise<Node
             party,
             configuration: { number, digest: digest(toHex(configurationDigest)) },
           };
-    return { identity, network, phase, connectedPeers, enrolment: answer.enrolment, node };
+    return { identity, bootKey, network, phase, reason, connectedPeers, enrolment: answer.enrolment, node };
   });
 }
 

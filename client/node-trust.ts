@@ -16,6 +16,7 @@ export function trustIn(chain: ConfigurationChain): NodeTrust {
   const head = openChainHead(Date.now);
   return {
     ...unconditionally(chain.networkId),
+    looksOnly: false,
     measurements: () => chain.allowedMeasurements(head?.block() ?? 0),
   };
 }
@@ -25,5 +26,12 @@ export function trustIn(chain: ConfigurationChain): NodeTrust {
  * @param networkId default: a node that has not joined a network yet
  */
 export function unconditionally(networkId: Digest = NO_NETWORK): NodeTrust {
-  return { roots: ROOTS, networkId, measurements: () => 'unchecked', nowMs: Date.now, chains };
+  return {
+    roots: ROOTS,
+    networkId,
+    measurements: () => 'unchecked',
+    nowMs: Date.now,
+    looksOnly: true,
+    chains,
+  };
 }

@@ -1,19 +1,20 @@
 import type { Duplex } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { openPlatform } from '#platform';
-import { openChainHead, ROOTS } from '#roots';
+import { ENDPOINT_ROOTS, openChainHead, ROOTS } from '#roots';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import type { Link } from '../shared/link.ts';
 import type { Log } from '../shared/log.ts';
 import { Kernel } from '../shared/math/kernel/kernel.ts';
+import { openAwsCloud } from './aws/aws-cloud.ts';
 import { type EnclaveConfig, readEnclaveConfig } from './config.ts';
 import type { Build } from './configurations.ts';
+import { keepIntroduced } from './introduction.ts';
 import { openLink } from './link/open.ts';
 import { logTo, stdoutLog } from './log.ts';
 import { EnclaveClock } from './membership/clock.ts';
 import { Node, type NodeParts } from './node.ts';
 import { nodePrimitives, systemRng } from './primitives.ts';
-import { DirectoryStore } from './store/directory-store.ts';
 import { Telemetry } from './telemetry.ts';
 
 /** The exit code of a process that a later boot has displaced. */
@@ -39,6 +40,7 @@ export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
     telemetry = Telemetry.open({ link });
     const standard = await standardParts(config, link, log, () => void end(SUPERSEDED));
     const node = await Node.open({ ...standard, ...parts });
+    void keepIntroduced(node, link, log);
     const stop = (): void => {
       log('info', 'stopping');
       // Whatever still runs has nothing durable left to do: effects are complete before they are spoken of.
@@ -59,7 +61,7 @@ async function readConfig(): Promise<EnclaveConfig> {
 }
 
 async function standardParts(
-  { dataDirectory, roundMs, openingMs }: EnclaveConfig,
+  { anchorDirectory, roundMs, openingMs }: EnclaveConfig,
   link: Link<Duplex>,
   log: Log,
   end: () => void,
@@ -72,7 +74,8 @@ async function standardParts(
     roots: ROOTS,
     head: openChainHead(() => clock.nowMs()),
     nsm: platform.nsm,
-    store: await DirectoryStore.open(dataDirectory, await platform.sealingKey(dataDirectory), systemRng),
+    openCloud: (place) => openAwsCloud({ link, nsm: platform.nsm, roots: ENDPOINT_ROOTS }, place),
+    anchor: platform.openAnchor(anchorDirectory),
     link,
     primitives: nodePrimitives,
     rng: systemRng,

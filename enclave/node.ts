@@ -35,6 +35,7 @@ import { NodeNetwork } from './net/node-network.ts';
 import { Roster } from './net/roster.ts';
 import type { PeerTrust } from './net/tls.ts';
 import type { NodeParts } from './node-parts.ts';
+import { bindToNetwork } from './nsm/network-binding.ts';
 import { ed25519Signer } from './primitives.ts';
 import type { Cloud } from './sealing/cloud.ts';
 import { NodeSeal } from './sealing/node-seal.ts';
@@ -254,7 +255,7 @@ export class Node implements NodeApi {
       );
     }
     // KMS and every peer look at this register.
-    await this.#open.present(chain.networkId);
+    await bindToNetwork(this.#parts.nsm, chain.networkId);
     const given = { genesis, configurations, chain };
     return own === undefined ? this.#startAgain(entry, given) : this.#startNew(entry, given);
   }

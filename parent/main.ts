@@ -8,6 +8,7 @@ import { openLink } from './link/open.ts';
 import { stdoutLog, writeEnclaveLog } from './log.ts';
 import { prometheusText } from './prometheus.ts';
 import { Relay } from './relay.ts';
+import { EnclaveServices } from './services.ts';
 import { StatusServer } from './status.ts';
 import { TelemetrySink } from './telemetry.ts';
 
@@ -40,14 +41,18 @@ async function reportHealth({ listen }: ParentConfig): Promise<void> {
   (health.ok ? process.stdout : process.stderr).write(`${words}\n`);
 }
 
-async function serve({ listen, link: linkConfig, configurationsFile, status }: ParentConfig): Promise<void> {
+async function serve(config: ParentConfig): Promise<void> {
+  const { listen, link: linkConfig, configurationsFile, hosts, status } = config;
   const allowList = new AllowList(configurationsFile);
   const telemetry = new TelemetrySink(writeEnclaveLog);
+  const services = new EnclaveServices(config);
   const link = openLink(linkConfig);
   const relay = await takeOver(() =>
     Relay.open({
       ...{ link, listen, log: stdoutLog, allowed: () => allowList.current() },
       onTelemetry: (stream) => telemetry.take(stream),
+      onService: (service, stream) => services.answer(service, stream),
+      resolve: (text) => hosts.get(text),
     }),
   );
   const server =

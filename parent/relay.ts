@@ -5,6 +5,7 @@ import type { Address } from '../shared/address.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import type { Link, Listener } from '../shared/link.ts';
 import type { Log, LogReason } from '../shared/log.ts';
+import type { ParentService } from '../shared/parent-service.ts';
 import { Admission } from './admission.ts';
 import { readDestination } from './destination.ts';
 import { ReadBuffers } from './read-buffers.ts';
@@ -48,6 +49,10 @@ export interface RelayOptions {
   readonly log: Log;
   /** Takes the enclave's telemetry; without it such streams are closed. */
   readonly onTelemetry?: (stream: Duplex) => void;
+  /** Answers what the enclave asks of its parent; without it such streams are closed. */
+  readonly onService?: (service: ParentService, stream: Duplex) => Promise<void>;
+  /** Where an allowed address is to be found; default: where its name leads. */
+  readonly resolve?: (text: string) => Address | undefined;
   readonly limits?: Partial<RelayLimits>;
 }
 
@@ -210,13 +215,19 @@ export class Relay {
         else this.#options.onTelemetry(stream);
         return;
       }
+      if (destination.kind === 'service') {
+        if (this.#options.onService === undefined) stream.destroy();
+        else await this.#options.onService(destination.service, stream);
+        return;
+      }
       const allowed = await this.#options.allowed();
       if (!allowed.has(destination.text)) {
         this.#refuse(stream, 'outbound', 'address-not-allowed');
         return;
       }
       this.#dialled += 1;
-      this.#carry(await connectTo(destination.address, this.#limits.connectMs), stream, 'outbound');
+      const address = this.#options.resolve?.(destination.text) ?? destination.address;
+      this.#carry(await connectTo(address, this.#limits.connectMs), stream, 'outbound');
     } catch (error) {
       const code = codeOf(error);
       const reachable = code !== 'UNAVAILABLE' && code !== 'TIMEOUT';

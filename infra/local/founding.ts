@@ -7,7 +7,7 @@ import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts'
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, epochId, partyId } from '../../shared/ids.ts';
 import { ConfigurationChain } from '../../shared/network/chain.ts';
-import type { Configuration } from '../../shared/network/configuration.ts';
+import type { Configuration, Member } from '../../shared/network/configuration.ts';
 import { decodeConfigurations, encodeConfigurations } from '../../shared/network/configuration-file.ts';
 import {
   decodeGenesis,
@@ -18,6 +18,7 @@ import {
 } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
+import type { Storage } from '../../shared/network/storage.ts';
 import { NO_DIGEST } from '../../shared/protocol/statement.ts';
 
 export const GOVERNANCE_DIRECTORY = 'governance';
@@ -28,7 +29,9 @@ export interface Founders {
   readonly name: string;
   readonly t: number;
   /** By party 1..n. */
-  readonly members: readonly { readonly identity: Uint8Array; readonly address: string }[];
+  readonly members: readonly Pick<Member, 'identity' | 'bootKey' | 'address'>[];
+  /** Makes what the nodes seal to, for a network whose id is known. */
+  readonly provision: (networkId: Digest) => Promise<readonly Storage[]>;
 }
 
 /**
@@ -52,13 +55,19 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
     measurementDelayBlocks: MEASUREMENT_DELAY_BLOCKS,
     rpc: { k: 0, endpoints: [] },
   };
+  const networkId = networkIdOf(nodePrimitives, genesis);
+  const places = await founders.provision(networkId);
   const configuration: Configuration = {
     number: 0,
-    networkId: networkIdOf(nodePrimitives, genesis),
+    networkId,
     predecessor: NO_DIGEST,
     epoch: epochId(0),
     t: founders.t,
-    members: founders.members.map((member, i) => ({ party: partyId(i + 1), ...member })),
+    members: founders.members.map((member, i) => ({
+      party: partyId(i + 1),
+      ...member,
+      storage: places[i]!,
+    })),
     measurements: [MOCK_MEASUREMENT],
     activationBlock: 0,
     overlapUntilBlock: 0,

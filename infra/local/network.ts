@@ -9,6 +9,8 @@ import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
+import type { Storage } from '../../shared/network/storage.ts';
+import { LocalCloud } from './cloud.ts';
 import { foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
@@ -31,7 +33,7 @@ export interface UpOptions {
 }
 
 export interface UpProgress {
-  readonly phase: 'starting' | 'joining' | 'connecting';
+  readonly phase: 'starting' | 'founding' | 'joining' | 'connecting';
   readonly done: number;
   readonly total: number;
 }
@@ -49,11 +51,15 @@ export const DEFAULT_STATE_DIRECTORY = '.kms';
 
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
+const CLOUD_DIRECTORY = 'cloud';
+const ANCHOR_DIRECTORY = 'anchors';
 /** What a network makes in its state directory; `client` is the command line's cache of public keys. */
 const OWN_ENTRIES = [
   'nodes',
   'logs',
   'client',
+  CLOUD_DIRECTORY,
+  ANCHOR_DIRECTORY,
   GOVERNANCE_DIRECTORY,
   GENESIS_FILE,
   CONFIGURATIONS_FILE,
@@ -139,6 +145,11 @@ export class LocalNetwork {
     return join(this.directory, CONFIGURATIONS_FILE);
   }
 
+  /** KMS and S3 of this network. */
+  get cloud(): LocalCloud {
+    return new LocalCloud(join(this.directory, CLOUD_DIRECTORY), this.n);
+  }
+
   /** Secret key of the operator of that node. */
   governanceKeyFile(party: number): string {
     return join(this.directory, GOVERNANCE_DIRECTORY, `${party}.key`);
@@ -152,6 +163,7 @@ export class LocalNetwork {
   /** Stops every process and removes every socket. Data stays unless it is to be erased. */
   async down({ erase = false }: { readonly erase?: boolean } = {}): Promise<void> {
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
+    await this.cloud.stop(this.#state.cloud);
     await rm(this.#state.socketRoot, { recursive: true, force: true });
     if (!erase) return;
     for (const entry of OWN_ENTRIES) await rm(join(this.directory, entry), { recursive: true, force: true });
@@ -248,7 +260,9 @@ export class LocalNetwork {
     const total = this.n;
     const report = (phase: UpProgress['phase'], done: number): void =>
       options.onProgress?.({ phase, done, total });
+    await this.#forgetUnfinished();
     await writeState(this.directory, this.#state);
+    await this.startCloud();
     const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
     if (known !== undefined) await this.#move(known);
     for (const { party } of this.#state.nodes) {
@@ -257,12 +271,35 @@ export class LocalNetwork {
       const entry = options.entries?.get(party) ?? options.entry;
       await this.startNode(party, entry === undefined ? {} : { entry: resolve(entry) });
     }
-    const chain = known ?? (await this.#found(signal));
-    for (const { party } of this.#state.nodes) {
-      report('joining', party - 1);
-      await this.#join(party, chain, signal);
+    if (known === undefined) {
+      report('founding', 0);
+      const chain = await this.#found(signal);
+      for (const { party } of this.#state.nodes) {
+        report('joining', party - 1);
+        await this.#join(party, chain, signal);
+      }
     }
     await this.connected(undefined, signal, (done) => report('connecting', done));
+    await this.#save({ ...this.#state, isComplete: true });
+  }
+
+  /** Starts those stand-ins of cloud services that do not run. */
+  async startCloud(): Promise<void> {
+    const cloud = await this.cloud.start(this.#state.cloud, join(this.directory, 'logs'));
+    await this.#save({ ...this.#state, cloud });
+  }
+
+  /** Until its first state is in effect a node's identity is in its process alone: a founding that was interrupted begins anew. */
+  async #forgetUnfinished(): Promise<void> {
+    if (this.networkId === undefined || this.#state.isComplete === true) return;
+    await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
+    await this.cloud.stop(this.#state.cloud);
+    await this.cloud.erase();
+    for (const entry of [ANCHOR_DIRECTORY, GENESIS_FILE, CONFIGURATIONS_FILE]) {
+      await rm(join(this.directory, entry), { recursive: true, force: true });
+    }
+    const { networkId: _, ...state } = this.#state;
+    await this.#save(state);
   }
 
   /** Founded on what the nodes say they are, once; it is written down before any node is given it. */
@@ -270,11 +307,13 @@ export class LocalNetwork {
     const { name, t, nodes } = this.#state;
     const members = await Promise.all(
       nodes.map(async ({ party, address }) => {
-        const { identity } = await this.#card(party, () => true, signal);
-        return { identity, address };
+        const { identity, bootKey } = await this.#card(party, () => true, signal);
+        return { identity, bootKey, address };
       }),
     );
-    const chain = await foundNetwork(this.directory, { name, t, members });
+    const provision = (networkId: Digest): Promise<readonly Storage[]> =>
+      this.cloud.provision(this.#state.cloud, networkId);
+    const chain = await foundNetwork(this.directory, { name, t, members, provision });
     await this.#save({ ...this.#state, networkId: chain.networkId });
     return chain;
   }
@@ -301,8 +340,8 @@ export class LocalNetwork {
     for (;;) {
       const { processes } = this.#node(party);
       const card = await describeNode(placeOf(this.#node(party)), this.networkId).catch((error: unknown) => {
-        // A node that is just starting; any other answer is final.
-        if (codeOf(error) === 'UNAVAILABLE' || codeOf(error) === 'TIMEOUT') return undefined;
+        // A node that is just starting, which belongs to no network for a moment; any other answer is final.
+        if (['UNAVAILABLE', 'TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) return undefined;
         throw error;
       });
       if (card !== undefined && isGood(card)) return card;
@@ -328,8 +367,12 @@ export class LocalNetwork {
     await mkdir(home, { recursive: true, mode: 0o700 });
     const config =
       role === 'enclave'
-        ? { dataDirectory: join(home, 'sealed'), socketDirectory, roundMs, openingMs }
-        : { listen: address, socketDirectory, configurationsFile: this.configurationsFile, status };
+        ? { anchorDirectory: join(this.directory, ANCHOR_DIRECTORY), socketDirectory, roundMs, openingMs }
+        : {
+            ...{ listen: address, socketDirectory, configurationsFile: this.configurationsFile, status },
+            ...{ genesisFile: this.genesisFile, party, hosts: this.cloud.hosts(this.#state.cloud) },
+            credentialsFile: this.cloud.credentialsFile(party),
+          };
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
     const id = await startProcess(

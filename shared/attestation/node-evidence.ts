@@ -29,6 +29,8 @@ export interface NodeTrust {
   readonly measurements: () => readonly Measurement[] | 'unchecked';
   /** Unix time. */
   readonly nowMs: () => number;
+  /** True: nodes that have not unsealed their identity are looked at too, whatever boot key they name. */
+  readonly looksOnly?: boolean;
   readonly chains: ChainCache;
 }
 

@@ -1,5 +1,5 @@
 import { KmsError } from '../errors.ts';
-import { parseKeyArn } from '../sealing/key-arn.ts';
+import { kmsHost, parseKeyArn } from '../sealing/key-arn.ts';
 import { isRole } from '../sealing/kms-policy.ts';
 import { type Codec, struct, text } from '../wire/codec.ts';
 
@@ -32,13 +32,13 @@ export function checkStorage({ kmsKey, role, bucket }: Storage): void {
   if (!BUCKET.test(bucket)) throw new KmsError('BAD_INPUT', 'a bucket has 3 to 63 of a-z, 0-9 and "-"');
 }
 
-/** The name that TLS to the bucket must prove. */
-export function bucketHost({ kmsKey, bucket }: Storage): string {
-  return `${bucket}.s3.${parseKeyArn(kmsKey).region}.amazonaws.com`;
+/** The name that TLS to the region's S3 must prove. */
+export function s3Host(region: string): string {
+  return `s3.${region}.amazonaws.com`;
 }
 
 /** The addresses that the node must reach, `host:port`. */
-export function storageAddresses(storage: Storage): readonly string[] {
-  const { region } = parseKeyArn(storage.kmsKey);
-  return [`kms.${region}.amazonaws.com`, bucketHost(storage)].map((host) => `${host}:${HTTPS_PORT}`);
+export function storageAddresses({ kmsKey }: Storage): readonly string[] {
+  const { region } = parseKeyArn(kmsKey);
+  return [kmsHost(region), s3Host(region)].map((host) => `${host}:${HTTPS_PORT}`);
 }

@@ -9,7 +9,11 @@ export interface Edit {
 }
 
 const ROOT = join(import.meta.dirname, '../..');
+<<<<<<< HEAD
 const FOLDERS = ['shared', 'enclave', 'client', 'test/simulator'];
+=======
+const FOLDERS = ['shared', 'enclave', 'infra/eif', 'test/simulator'];
+>>>>>>> eif
 
 /**
  * A copy of the source with rules removed, from which a test imports the code under attack. So the product has no
