@@ -9,11 +9,7 @@ export interface Edit {
 }
 
 const ROOT = join(import.meta.dirname, '../..');
-<<<<<<< HEAD
-const FOLDERS = ['shared', 'enclave', 'client', 'test/simulator'];
-=======
-const FOLDERS = ['shared', 'enclave', 'infra/eif', 'test/simulator'];
->>>>>>> eif
+const FOLDERS = ['shared', 'enclave', 'client', 'infra/eif', 'test/simulator'];
 
 /**
  * A copy of the source with rules removed, from which a test imports the code under attack. So the product has no
