@@ -60,7 +60,7 @@ function ports(store: MemoryStore) {
     send: (to, message) => log.push(`send ${to}:${message[0]} with ${store.records.size} records`),
     nowMs: () => performance.now(),
     onFailure: (error) => log.push(`failed: ${error instanceof Error ? error.message : ''}`),
-    onProgress: () => log.push('done'),
+    onStep: () => () => log.push('done'),
   };
   return { log, ports: given };
 }

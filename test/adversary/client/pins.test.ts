@@ -35,7 +35,7 @@ function rotated(change: Partial<Genesis> = {}): readonly ConfigurationChain[] {
 /** What the retired operators can still sign: another configuration 1, and whatever they like after it. */
 function fork(zero: ConfigurationChain): ConfigurationChain {
   const moved = members.map(({ identity }, i) => ({
-    ...{ party: zero.newest.signed.configuration.members[i]!.party, identity },
+    ...{ ...zero.newest.signed.configuration.members[i]!, identity },
     address: `evil${i + 1}.example:443`,
   }));
   const one = zero.extend(signedBy(first, successor(zero, { members: moved })));

@@ -158,7 +158,7 @@ describe('clones that start at the same time', () => {
       await allIn('ready', live.all);
       const [original, ...peers] = live.all;
       await live.close(original!);
-      const disks = [original!.store.copy(), original!.store.copy()];
+      const disks = [original!.cloud.copy(), original!.cloud.copy()];
       clones.push(...(await Promise.all(disks.map((disk) => live.open(1, disk)))));
       await eventually(async () => clones.filter(({ superseded }) => superseded).length === 1);
       const survivor = clones.find(({ superseded }) => !superseded)!;

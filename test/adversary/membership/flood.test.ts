@@ -58,6 +58,7 @@ async function workDone(
   };
   const line = fake as Line;
   const standing = await Standing.open(all.get(one)!, {
+    ...{ seal: { receive: async () => {}, onLine: () => {} } },
     ...{ store, rng: systemRng, log: silent, trust: mockTrust(all.get(one)!.networkId), nowMs: Date.now },
     ...{ spki: systemRng(91), document: async () => new Uint8Array(1), lines: () => [line] },
     ...{ isAdmitted: () => true, mayEnrol: () => true, onChange: () => {} },

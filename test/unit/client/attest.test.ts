@@ -45,7 +45,13 @@ function describing(party: number, enrolment?: Uint8Array) {
   };
   return fakeApi({
     describe: async () => ({
-      ...{ identity: signerOf(party).publicKey, network: joined, connectedPeers: [], keyIds: [] },
+      ...{
+        identity: signerOf(party).publicKey,
+        network: joined,
+        bootKey: new Uint8Array(32),
+        connectedPeers: [],
+        keyIds: [],
+      },
       ...{ phase: 'ready', enrolment },
     }),
   });
@@ -128,7 +134,13 @@ describe('kms attest', () => {
     network.show(3, await attestedIdentity(signerOf(3), network.networkId, foreign));
     network.apis[2] = fakeApi({
       describe: async () => ({
-        ...{ identity: signerOf(3).publicKey, network: undefined, connectedPeers: [], keyIds: [] },
+        ...{
+          identity: signerOf(3).publicKey,
+          network: undefined,
+          bootKey: new Uint8Array(32),
+          connectedPeers: [],
+          keyIds: [],
+        },
         phase: 'ready',
       }),
     });

@@ -69,6 +69,7 @@ describe('api server', () => {
     let description: NodeDescription = {
       identity: new Uint8Array(32).fill(1),
       network: undefined,
+      bootKey: new Uint8Array(32),
       connectedPeers: [],
       keyIds: [],
       phase: 'unjoined',
