@@ -1,18 +1,11 @@
-import type { NodeTrust } from '../shared/attestation/node-evidence.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
-import { digest, type KeyId, type PartyId, partyId } from '../shared/ids.ts';
+import { digest, type KeyId, type PartyId } from '../shared/ids.ts';
 import { enrolmentCodec } from '../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
-import {
-  badConfiguration,
-  committeeOf,
-  type Member as MemberEntry,
-  memberOf,
-} from '../shared/network/configuration.ts';
-import type { Signer } from '../shared/primitives.ts';
-import type { Membership, Roll } from '../shared/protocol/machine.ts';
+import type { Member as MemberEntry } from '../shared/network/configuration.ts';
+import type { Membership } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
-import { equalBytes, toHex } from '../shared/wire/bytes.ts';
+import { toHex } from '../shared/wire/bytes.ts';
 import { decode, encode } from '../shared/wire/codec.ts';
 import type {
   DecryptionRequest,
@@ -25,49 +18,26 @@ import type {
   UserDecryptionRequest,
 } from './api.ts';
 import { Configurations } from './configurations.ts';
+import { IDENTITY, sealedSigner } from './identity.ts';
 import { Member, type ProtocolMessage, type Work } from './member.ts';
 import { HeldMessages } from './membership/held-messages.ts';
 import { type Phase, phaseAfter, requireService, type Service, serves } from './membership/phases.ts';
-import { newResultSigner, RESULT_SIGNER } from './membership/result-signer.ts';
-import { tell } from './membership/standing.ts';
 import type { Line } from './net/line.ts';
 import { NodeNetwork } from './net/node-network.ts';
-import { Roster } from './net/roster.ts';
-import type { PeerTrust } from './net/tls.ts';
+import { Newborn } from './newborn.ts';
 import type { NodeParts } from './node-parts.ts';
 import { bindToNetwork } from './nsm/network-binding.ts';
-import { ed25519Signer } from './primitives.ts';
-import type { Cloud } from './sealing/cloud.ts';
-import { NodeSeal } from './sealing/node-seal.ts';
+import {
+  foundSealedNode,
+  placeIn,
+  reopenSealedNode,
+  type SealedNode,
+  type SealedNodePorts,
+} from './sealed-node.ts';
 import type { StateStore } from './sealing/state-store.ts';
-import { createTierOne, openTierOne } from './sealing/tier-one.ts';
 import { unseal } from './sealing/unsealing.ts';
-import type { VersionedStore } from './store/versioned-store.ts';
 
 export type { NodeParts } from './node-parts.ts';
-
-/** Tier 1. */
-const BOOT_KEY = 'node/boot-key';
-/** Tier 2. */
-const IDENTITY = 'node/identity';
-const SEED_BYTES = 32;
-
-/** A node that was never a member: its keys exist in this process alone, and end with it (decision 0005). */
-interface Newborn {
-  /** Secret Ed25519 seeds. */
-  readonly identitySeed: Uint8Array;
-  readonly bootSeed: Uint8Array;
-  readonly identity: Signer;
-  readonly bootKey: Signer;
-}
-
-/** What exists from the moment that tier 1 is open. */
-interface Sealed {
-  readonly entry: MemberEntry;
-  readonly roll: Roll;
-  readonly peers: PeerTrust;
-  readonly seal: NodeSeal;
-}
 
 /**
  * One node: its identity is born here and stays; it joins one network, once; then it generates keys and decrypts with
@@ -79,7 +49,7 @@ export class Node implements NodeApi {
   readonly #configurations: Configurations;
   readonly #stop = new AbortController();
   #network: NodeNetwork | undefined;
-  #sealed: Sealed | undefined;
+  #sealed: SealedNode | undefined;
   #member: Member | undefined;
   #phase: Phase = 'unjoined';
   readonly #facts = { founding: false, booting: false, recalled: false, unsealed: false };
@@ -93,12 +63,8 @@ export class Node implements NodeApi {
 
   private constructor(parts: NodeParts) {
     const { primitives: crypto, build, head, rng } = parts;
-    const [identitySeed, bootSeed] = [rng(SEED_BYTES), rng(SEED_BYTES)];
     this.#parts = parts;
-    this.#newborn = {
-      ...{ identitySeed, bootSeed },
-      ...{ identity: ed25519Signer(identitySeed), bootKey: ed25519Signer(bootSeed) },
-    };
+    this.#newborn = new Newborn(rng);
     this.#configurations = new Configurations({ crypto, build, head });
   }
 
@@ -239,64 +205,41 @@ export class Node implements NodeApi {
     return this.#joinedNetwork(chain, this.#sealed.entry.party);
   }
 
-  /** A new identity that a configuration names is founded; otherwise this process is a later life of the party it is told. */
-  async #joinFirst({ genesis, configurations, party }: JoinRequest): Promise<JoinedNetwork> {
-    const { identity, bootKey } = this.#newborn;
-    const chain = this.#configurations.preview(genesis, configurations);
-    const { members } = chain.newest.signed.configuration;
-    const own = memberOf(chain.newest.signed.configuration, identity.publicKey);
-    if (own !== undefined && !equalBytes(own.bootKey, bootKey.publicKey)) {
-      throw badConfiguration('the configuration names another boot key for this node');
-    }
-    const entry = own ?? (party === undefined ? undefined : members[party - 1]);
-    if (entry === undefined) {
-      throw badConfiguration(
-        'the configuration does not name this node; say which party it is if it starts again',
-      );
-    }
+  async #joinFirst(request: JoinRequest): Promise<JoinedNetwork> {
+    const chain = this.#configurations.preview(request.genesis, request.configurations);
+    const { entry, isNew } = placeIn(chain, this.#newborn, request.party);
     // KMS and every peer look at this register.
     await bindToNetwork(this.#parts.nsm, chain.networkId);
-    const given = { genesis, configurations, chain };
-    return own === undefined ? this.#startAgain(entry, given) : this.#startNew(entry, given);
+    return isNew ? this.#startNew(chain, entry, request) : this.#startAgain(chain, entry, request);
   }
 
-  async #startNew(entry: MemberEntry, given: Given): Promise<JoinedNetwork> {
-    const { identity, identitySeed, bootSeed } = this.#newborn;
-    const cloud = await this.#openCloud(given.chain, entry);
-    const tierOne = await createTierOne(this.#place(cloud, given.chain, entry));
-    await tierOne.put(BOOT_KEY, bootSeed);
-    const chain = await this.#know(tierOne, given);
-    const sealed = await this.#open1(chain, entry, cloud, tierOne);
+  async #startNew(
+    preview: ConfigurationChain,
+    entry: MemberEntry,
+    request: JoinRequest,
+  ): Promise<JoinedNetwork> {
+    const sealed = await foundSealedNode(this.#ports, preview, entry, this.#newborn, request);
+    this.#sealed = sealed;
     this.#facts.founding = true;
     this.#advance();
-    const membership = { ...sealed.roll, signer: identity };
+    const membership = { ...sealed.roll, signer: this.#newborn.identity };
     this.#member = await this.#enter(membership, sealed);
-    const secrets = new Map([
-      [IDENTITY, identitySeed],
-      [RESULT_SIGNER, newResultSigner(this.#parts.rng)],
-    ]);
     this.#background('founding-failed', async () => {
-      const state = await sealed.seal.found(membership, secrets);
-      for (const secret of [...secrets.values(), bootSeed]) secret.fill(0);
+      const state = await sealed.seal.found(membership, this.#newborn.firstState());
+      this.#newborn[Symbol.dispose]();
       await this.#begin(state);
     });
-    return this.#joinedNetwork(chain, entry.party);
+    return this.#joinedNetwork(sealed.chain, entry.party);
   }
 
-  async #startAgain(entry: MemberEntry, given: Given): Promise<JoinedNetwork> {
-    const cloud = await this.#openCloud(given.chain, entry);
-    const tierOne = await openTierOne(this.#place(cloud, given.chain, entry));
-    const seed = await tierOne?.get(BOOT_KEY);
-    if (tierOne === undefined || seed === undefined) {
-      throw new KmsError('STORE_FAILED', `nothing of party ${entry.party} of this network is in its bucket`);
-    }
-    const bootKey = ed25519Signer(seed);
-    seed.fill(0);
-    if (!equalBytes(bootKey.publicKey, entry.bootKey)) {
-      throw new KmsError('STORE_FAILED', 'the bucket holds another boot key than the configuration names');
-    }
-    const chain = await this.#know(tierOne, given);
-    const sealed = await this.#open1(chain, entry, cloud, tierOne);
+  async #startAgain(
+    preview: ConfigurationChain,
+    entry: MemberEntry,
+    request: JoinRequest,
+  ): Promise<JoinedNetwork> {
+    const { node: sealed, bootKey } = await reopenSealedNode(this.#ports, preview, entry, request);
+    this.#sealed = sealed;
+    const { chain, roll, peers, seal } = sealed;
     await this.#open.speakAs({ identity: entry.identity, signer: bootKey }, chain.networkId);
     if (chain.conflict !== undefined) {
       await this.#follow(chain);
@@ -304,7 +247,6 @@ export class Node implements NodeApi {
     }
     this.#facts.booting = true;
     this.#advance();
-    const { roll, peers, seal } = sealed;
     this.#open.answerRecalls(peers, (party) => seal.memory.recall(party));
     this.#background('unsealing-failed', async () => {
       const state = await unseal(roll, seal, {
@@ -317,7 +259,7 @@ export class Node implements NodeApi {
         signal: this.#stop.signal,
         log: this.#parts.log,
       });
-      const membership = { ...roll, signer: await identityIn(state, entry) };
+      const membership = { ...roll, signer: await sealedSigner(state, IDENTITY, entry.identity) };
       this.#member = await this.#enter(membership, sealed);
       seal.announce(membership, state);
       await this.#begin(state);
@@ -341,62 +283,18 @@ export class Node implements NodeApi {
     });
   }
 
-  /** The storage that the newest configuration names, or while two are valid that of the one before: for the image before. */
-  async #openCloud(chain: ConfigurationChain, { party }: MemberEntry): Promise<Cloud> {
-    const { networkId } = chain;
-    const candidates = chain.links.slice(-2).toReversed();
-    let failure: unknown;
-    for (const { signed } of candidates) {
-      const entry = signed.configuration.members[party - 1];
-      if (entry === undefined) continue;
-      try {
-        return await this.#parts.openCloud({ storage: entry.storage, networkId, party });
-      } catch (error) {
-        failure ??= error;
-      }
-    }
-    throw failure;
-  }
-
-  #place(cloud: Cloud, { networkId }: ConfigurationChain, { party }: MemberEntry) {
-    const { primitives: hashes, rng, log } = this.#parts;
-    const onTrouble = (error: unknown): void => log('warn', 'storage-trouble', { code: codeOf(error) });
-    return { cloud, networkId, party, hashes, rng, onTrouble };
-  }
-
-  /** What the bucket and the caller know together; never less than the bucket does. */
-  async #know(tierOne: VersionedStore, { genesis, configurations }: Given): Promise<ConfigurationChain> {
-    await this.#configurations.attach(tierOne);
-    return this.#configurations.join(genesis, configurations);
-  }
-
-  async #open1(
-    chain: ConfigurationChain,
-    entry: MemberEntry,
-    cloud: Cloud,
-    tierOne: VersionedStore,
-  ): Promise<Sealed> {
-    const { rng, log, roundMs, anchor } = this.#parts;
-    const roll = this.#roll(chain, entry.party);
-    const seal = await NodeSeal.open({
-      ...{ roll, cloud, tierOne, rng, log, anchor, dealMs: roundMs, tell },
-      lines: () => {
-        const { peers } = this.#open;
-        return peers?.lines().filter((line) => peers.isAdmitted(line)) ?? [];
-      },
+  get #ports(): SealedNodePorts {
+    return {
+      ...{ parts: this.#parts, network: this.#open, configurations: this.#configurations },
       incarnation: () => {
         const standing = this.#member?.standing;
         return standing?.isAcknowledged === true ? standing.incarnation.number : undefined;
       },
       onChange: () => this.#advance(),
-    });
-    const roster = new Roster(chain.networkId, entry.identity, () => this.#configurations.valid());
-    const peers = { roster, trust: this.#trustIn(chain) };
-    this.#sealed = { entry, roll, peers, seal };
-    return this.#sealed;
+    };
   }
 
-  #enter(membership: Membership, { peers, seal }: Sealed): Promise<Member> {
+  #enter(membership: Membership, { peers, seal }: SealedNode): Promise<Member> {
     return Member.enter(membership, {
       ...{ parts: this.#parts, network: this.#open, peers, seal },
       mayEnrol: () => serves(this.#phase, 'protocols'),
@@ -417,30 +315,12 @@ export class Node implements NodeApi {
   #joinedNetwork(chain: ConfigurationChain, party: PartyId): JoinedNetwork {
     const { digest: newest, signed } = chain.newest;
     const { number, epoch } = signed.configuration;
-    return { id: chain.networkId, party: partyId(party), epoch, configuration: { number, digest: newest } };
-  }
-
-  #trustIn({ networkId }: ConfigurationChain): NodeTrust {
-    return this.#open.trustIn(networkId, () => this.#configurations.measurements());
+    return { id: chain.networkId, party, epoch, configuration: { number, digest: newest } };
   }
 
   get #open(): NodeNetwork {
     if (this.#network === undefined) throw new KmsError('INTERNAL', 'the node is not open yet');
     return this.#network;
-  }
-
-  #roll(chain: ConfigurationChain, self: PartyId): Roll {
-    const { digest: began, signed } = chain.epochStart;
-    const { epoch, members } = signed.configuration;
-    return {
-      networkId: chain.networkId,
-      configuration: began,
-      epoch,
-      committee: committeeOf(signed.configuration),
-      self,
-      identities: new Map(members.map(({ party, identity }) => [party, identity])),
-      primitives: this.#parts.primitives,
-    };
   }
 
   /** Resolves when the message has been dealt with: meanwhile its sender, and nobody else, is held back. */
@@ -475,22 +355,4 @@ export class Node implements NodeApi {
   #dropped(from: PartyId, error: unknown): void {
     this.#parts.log('warn', 'message-dropped', { party: from, code: codeOf(error) });
   }
-}
-
-interface Given {
-  readonly genesis: Uint8Array;
-  readonly configurations: readonly Uint8Array[];
-  readonly chain: ConfigurationChain;
-}
-
-/** The identity key was born in the process that founded this node, and is sealed. */
-async function identityIn(state: StateStore, { identity }: MemberEntry): Promise<Signer> {
-  const seed = await state.get(IDENTITY);
-  if (seed === undefined) throw new KmsError('STORE_FAILED', 'the state holds no identity');
-  const signer = ed25519Signer(seed);
-  seed.fill(0);
-  if (!equalBytes(signer.publicKey, identity)) {
-    throw new KmsError('STORE_FAILED', 'the state holds another identity than the configuration names');
-  }
-  return signer;
 }
