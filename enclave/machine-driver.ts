@@ -127,9 +127,9 @@ export class MachineDriver {
     try {
       for (let next = this.#performances.shift(); next !== undefined; next = this.#performances.shift()) {
         const { effects, after, step } = next;
-        for (const effect of effects) {
+        for (const group of grouped(effects)) {
           if (this.#isStopped) return;
-          await this.#perform(effect);
+          await this.#perform(group);
         }
         if (this.#isStopped) return;
         after();
@@ -176,10 +176,9 @@ export class MachineDriver {
     return step;
   }
 
-  async #perform(effect: Effect): Promise<void> {
-    if (effect.kind === 'send') this.#ports.send(effect.to, effect.message);
-    else if (effect.kind === 'persist') await this.#ports.store.put(effect.name, effect.record);
-    else await this.#ports.store.delete(effect.name);
+  async #perform(group: Group): Promise<void> {
+    if (group.kind === 'change') await this.#ports.store.change(group.changes);
+    else this.#ports.send(group.to, group.message);
   }
 
   #sleep(): void {
@@ -192,4 +191,24 @@ export class MachineDriver {
       delayMs,
     );
   }
+}
+
+type Group =
+  | Extract<Effect, { kind: 'send' }>
+  | { readonly kind: 'change'; readonly changes: Map<string, Uint8Array | undefined> };
+
+/** What is to become durable before the next message leaves becomes so at once. */
+function grouped(effects: readonly Effect[]): readonly Group[] {
+  const groups: Group[] = [];
+  for (const effect of effects) {
+    if (effect.kind === 'send') {
+      groups.push(effect);
+      continue;
+    }
+    const last = groups.at(-1);
+    const change = last?.kind === 'change' ? last : { kind: 'change' as const, changes: new Map() };
+    if (change !== last) groups.push(change);
+    change.changes.set(effect.name, effect.kind === 'persist' ? effect.record : undefined);
+  }
+  return groups;
 }

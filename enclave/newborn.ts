@@ -2,7 +2,7 @@ import type { Rng, Signer } from '../shared/primitives.ts';
 import { IDENTITY } from './identity.ts';
 import { newResultSigner, RESULT_SIGNER } from './membership/result-signer.ts';
 import { ed25519Signer } from './primitives.ts';
-import type { Changes } from './store/versioned-store.ts';
+import type { Changes } from './store/sealed-store.ts';
 
 const SEED_BYTES = 32;
 

@@ -2,13 +2,8 @@ import { KmsError } from '../../shared/errors.ts';
 import type { EpochId } from '../../shared/ids.ts';
 import { NODE_SCOPE, type Scope, scopeName, scopeNamed, scopeOf } from '../../shared/sealing/scope.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
-import type { SealedStore } from '../store/sealed-store.ts';
-import {
-  type Changes,
-  type StateVersion,
-  VersionedStore,
-  type VersionedStoreOptions,
-} from '../store/versioned-store.ts';
+import type { Changes, SealedStore } from '../store/sealed-store.ts';
+import { type StateVersion, VersionedStore, type VersionedStoreOptions } from '../store/versioned-store.ts';
 import { type ScopeHeader, scopeHeaderCodec } from './scope-header.ts';
 import type { Scopes } from './scopes.ts';
 

@@ -19,7 +19,7 @@ import {
 } from './manifest.ts';
 import type { ObjectStore } from './object-store.ts';
 import { checkName } from './record-name.ts';
-import { MAX_RECORD_BYTES, type SealedStore } from './sealed-store.ts';
+import { type Changes, MAX_RECORD_BYTES, type SealedStore } from './sealed-store.ts';
 
 /** A store's state as its owner announces it. */
 export interface StateVersion {
@@ -29,9 +29,6 @@ export interface StateVersion {
 }
 
 export const NO_STATE: StateVersion = { version: 0, digest: NO_DIGEST };
-
-/** Name to new bytes; undefined: the record goes. */
-export type Changes = ReadonlyMap<string, Uint8Array | undefined>;
 
 export interface VersionedStoreOptions {
   readonly objects: ObjectStore;
@@ -63,6 +60,8 @@ interface Waiting {
 /** How many versions are kept, the newest included: the last good copy is never overwritten or removed. */
 const KEPT_VERSIONS = 2;
 const RETRY_MS = { first: 50, last: 5_000 };
+/** So many objects may wait for their removal. */
+const MAX_GARBAGE = 64;
 
 /**
  * A sealed store as a series of manifests in an object store (decision 0005, "State"). Nothing is ever overwritten: larger
@@ -76,6 +75,7 @@ export class VersionedStore implements SealedStore {
   #entries: ReadonlyMap<string, ManifestEntry>;
   #waiting: Waiting[] = [];
   #committing: Promise<void> | undefined;
+  #collecting: Promise<void> | undefined;
   /** Another process writes this state: this one writes nothing any more. */
   #failure: KmsError | undefined;
   /** Objects and manifests that no kept version names any more. */
@@ -195,6 +195,17 @@ export class VersionedStore implements SealedStore {
     }
   }
 
+  /** Beside the changes that go on. */
+  async #collect(): Promise<void> {
+    try {
+      await this.collectGarbage();
+    } catch (error) {
+      this.#options.onTrouble?.(error);
+    } finally {
+      this.#collecting = undefined;
+    }
+  }
+
   async #commitAll(): Promise<void> {
     // Changes made in one turn of the event loop go together.
     await Promise.resolve();
@@ -211,7 +222,7 @@ export class VersionedStore implements SealedStore {
       } finally {
         for (const { changes } of batch) for (const bytes of changes.values()) bytes?.fill(0);
       }
-      await this.collectGarbage().catch((error: unknown) => this.#options.onTrouble?.(error));
+      if (this.#garbage.size > MAX_GARBAGE) this.#collecting ??= this.#collect();
     }
     this.#committing = undefined;
   }
