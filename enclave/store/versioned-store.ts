@@ -154,9 +154,7 @@ export class VersionedStore implements SealedStore {
   }
 
   async delete(name: string): Promise<void> {
-    checkName(name);
-    if (this.#entries.has(name) || this.#committing !== undefined)
-      await this.change(new Map([[name, undefined]]));
+    await this.change(new Map([[name, undefined]]));
   }
 
   async list(prefix: string): Promise<readonly string[]> {
@@ -229,7 +227,10 @@ export class VersionedStore implements SealedStore {
 
   async #commit(asked: Changes): Promise<void> {
     const { complete, id, acknowledge = async () => {} } = this.#options;
-    const changes = new Map([...asked, ...(complete?.(asked, [...this.#entries.keys()]) ?? [])]);
+    // To forget what is not there changes nothing.
+    const real = new Map([...asked].filter(([name, bytes]) => bytes !== undefined || this.#entries.has(name)));
+    if (real.size === 0) return;
+    const changes = new Map([...real, ...(complete?.(real, [...this.#entries.keys()]) ?? [])]);
     const version = this.#state.version + 1;
     const entries = new Map(this.#entries);
     for (const [name, bytes] of changes) {

@@ -75,6 +75,7 @@ const POLL_MS = 50;
 export class LocalNetwork {
   readonly directory: string;
   #state: NetworkState;
+  #saving: Promise<unknown> = Promise.resolve();
 
   private constructor(directory: string, state: NetworkState) {
     this.directory = directory;
@@ -283,6 +284,17 @@ export class LocalNetwork {
     await this.#save({ ...this.#state, isComplete: true });
   }
 
+  /** What the stand-in for S3 keeps for that node. */
+  async bucketDirectory(party: number): Promise<string> {
+    const chain = await readNetwork(this.directory);
+    const { storage } = chain.newest.signed.configuration.members[party - 1] ?? this.#unknown(party);
+    return join(this.cloud.bucketsDirectory, storage.bucket);
+  }
+
+  async stopCloud(): Promise<void> {
+    await this.cloud.stop(this.#state.cloud);
+  }
+
   /** Starts those stand-ins of cloud services that do not run. */
   async startCloud(): Promise<void> {
     const cloud = await this.cloud.start(this.#state.cloud, join(this.directory, 'logs'));
@@ -388,9 +400,11 @@ export class LocalNetwork {
   }
 
   #node(party: number): NodeState {
-    const node = this.#state.nodes[party - 1];
-    if (node === undefined) throw new KmsError('BAD_INPUT', `there is no party ${party} in this network`);
-    return node;
+    return this.#state.nodes[party - 1] ?? this.#unknown(party);
+  }
+
+  #unknown(party: number): never {
+    throw new KmsError('BAD_INPUT', `there is no party ${party} in this network`);
   }
 
   #change(party: number, change: Partial<NodeState>): Promise<void> {
@@ -398,9 +412,12 @@ export class LocalNetwork {
     return this.#save({ ...this.#state, nodes });
   }
 
-  async #save(state: NetworkState): Promise<void> {
+  /** Known at once; on disk one after the other, and never older than what is known. */
+  #save(state: NetworkState): Promise<void> {
     this.#state = state;
-    await writeState(this.directory, state);
+    const saved = this.#saving.then(() => writeState(this.directory, this.#state));
+    this.#saving = saved.catch(() => undefined);
+    return saved;
   }
 }
 
