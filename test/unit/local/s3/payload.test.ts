@@ -58,7 +58,7 @@ describe('s3 stand-in: bodies', () => {
   it('s3 stand-in: not more of them at once than there is memory for', () => {
     const budget = new BodyBudget();
     const request = { headers: { 'content-length': `${MAX_BODY_BYTES}` } };
-    const held = Array.from({ length: 7 }, () => budget.take(request));
+    const held = Array.from({ length: 8 }, () => budget.take(request));
     expect(() => budget.take(request)).toThrow(expect.objectContaining({ code: 'SlowDown' }));
     expect(() => budget.take({ headers: {} })).not.toThrow();
     held[0]?.[Symbol.dispose]();
