@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CompleteMultipartUploadCommand,
+  CopyObjectCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -116,6 +117,15 @@ describe('s3 stand-in: who may', () => {
     expect(await get('a')).toBe('one');
   });
 
+  it('s3 stand-in: no copy out of the bucket of another account', async () => {
+    const other = clientOf(stranger);
+    await other.send(new CreateBucketCommand({ Bucket: 'other' }));
+    await other.send(new PutObjectCommand({ Bucket: 'other', Key: 'a', Body: 'private' }));
+    const copy = { Bucket, Key: 'copy', CopySource: 'other/a' };
+    expect(await refusal(client.send(new CopyObjectCommand(copy)))).toBe('403 AccessDenied');
+    expect(await refusal(get('copy'))).toBe('404 NoSuchKey');
+  });
+
   it('s3 stand-in: temporary credentials need their token and end', async () => {
     const head = new HeadBucketCommand({ Bucket });
     const list = () => new ListObjectsV2Command({ Bucket });
@@ -170,6 +180,8 @@ describe('s3 stand-in: limits', () => {
     ]) {
       expect(await exchangeRaw(Number(port), text)).toMatch(/^HTTP\/1\.1 4\d\d /);
     }
+    const twice = 'GET /bucket HTTP/1.1\r\nhost: x\r\nx-amz-date: 1\r\nX-Amz-Date: 2\r\n\r\n';
+    expect(await exchangeRaw(Number(port), twice)).toContain('<Code>InvalidRequest</Code>');
     await put('a', 'one');
     expect(await get('a')).toBe('one');
   });
