@@ -253,6 +253,15 @@ describe('s3 stand-in: faults', () => {
     expect(await got.Body?.transformToString()).toBe('a bndy of some length');
   });
 
+  it('s3 stand-in: a body that ends early breaks its connection', async () => {
+    await put('a', 'a body of some length');
+    faults({ corrupt: (_, bytes) => bytes.subarray(0, 5) });
+    const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: 'a' }));
+    await expect(Body?.transformToString()).rejects.toThrow();
+    faults({});
+    expect(await get('a')).toBe('a body of some length');
+  });
+
   it('s3 stand-in: a stale list', async () => {
     await put('a', 'x');
     faults({ list: (_, versions) => versions.filter(({ key }) => key !== 'a') });
