@@ -96,6 +96,11 @@ export class Bucket {
     return this.#sequence;
   }
 
+  /** Asks the condition of a write that is to come: it may refuse now what it would refuse then. */
+  check(key: string, since: number, condition: Condition): void {
+    condition(this.current(key), (this.#deletions.get(key) ?? 0) > since);
+  }
+
   /** The body's file, also of a version that is removed meanwhile. Undefined if it is gone. */
   async openBody(version: ObjectVersion): Promise<ReadableFile | undefined> {
     return this.#files.open(join(this.#directory, version.file));
@@ -110,8 +115,7 @@ export class Bucket {
   ): Promise<ObjectVersion> {
     try {
       return await this.#turn.take(() => {
-        const { key } = staged.header;
-        condition(this.current(key), (this.#deletions.get(key) ?? 0) > since);
+        this.check(staged.header.key, since, condition);
         return this.#add(staged, versioning);
       });
     } catch (error) {

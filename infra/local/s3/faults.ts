@@ -26,7 +26,7 @@ export interface S3Faults {
   readonly before?: (call: S3Call) => Fate | Promise<Fate>;
   /** The effect is durable, the answer not sent; `lose` is `serve` here. */
   readonly after?: (call: S3Call) => Fate | Promise<Fate>;
-  /** Other bytes, as many, of a body that GetObject sends; offset within the object. */
+  /** Other bytes of a body that GetObject sends, offset within the object; after fewer the connection breaks. */
   readonly corrupt?: (call: S3Call, bytes: Uint8Array, offset: number) => Uint8Array;
   /** What ListObjectsV2 (newest version of each key, no markers) believes to be in the bucket, in the order of keys. */
   readonly list?: (call: S3Call, versions: readonly ObjectVersion[]) => readonly ObjectVersion[];

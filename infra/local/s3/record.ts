@@ -49,12 +49,14 @@ export async function readHeader(file: ReadableFile): Promise<{ header: RecordHe
 }
 
 function check(header: RecordHeader): void {
-  const { checksum, metadata } = header;
+  const { checksum, metadata, uploadId, parts } = header;
   const good =
     typeof header.key === 'string' &&
     typeof header.marker === 'boolean' &&
     typeof header.etag === 'string' &&
     Number.isSafeInteger(header.lastModifiedMs) &&
+    (uploadId === undefined || typeof uploadId === 'string') &&
+    (parts === undefined || Number.isSafeInteger(parts)) &&
     Object.values(metadata).every((value) => typeof value === 'string') &&
     (checksum === undefined ||
       (checksumAlgorithms.includes(checksum.algorithm) &&

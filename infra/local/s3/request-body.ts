@@ -7,8 +7,34 @@ import { wholeNumber } from './exchange.ts';
 import { S3Error } from './s3-error.ts';
 
 export const MAX_BODY_BYTES = 64 * 2 ** 20;
-/** Chunks of 8192 bytes and more, each with at most 128 bytes around it. */
-const MAX_RAW_BYTES = MAX_BODY_BYTES + (MAX_BODY_BYTES / 8192) * 128 + 4096;
+const MAX_BODIES_BYTES = 16 * MAX_BODY_BYTES;
+const MAX_RAW_BYTES = rawBytes(MAX_BODY_BYTES);
+
+/** In chunks of 8192 bytes and more, each with at most 128 bytes around it, and a trailer. */
+function rawBytes(decodedBytes: number): number {
+  return decodedBytes + Math.ceil(decodedBytes / 8192 + 2) * 128 + 4096;
+}
+
+/** Memory for bodies that are being received or worked on. */
+export class BodyBudget {
+  #left = MAX_BODIES_BYTES;
+
+  /** While it is held the body may be as long as its headers say. @throws {S3Error} SlowDown */
+  take(request: Pick<IncomingMessage, 'headers'>): Disposable {
+    const { headers } = request;
+    const stated = headers['content-length'] ?? headers['x-amz-decoded-content-length'] ?? '0';
+    // Received, decoded; what is longer than allowed is refused before it is read.
+    const bytes = 2 * Math.min(Number(stated) || 0, MAX_RAW_BYTES);
+    if (bytes > this.#left)
+      throw new S3Error('SlowDown', 'too many bodies at once; please reduce your request rate');
+    this.#left -= bytes;
+    return {
+      [Symbol.dispose]: () => {
+        this.#left += bytes;
+      },
+    };
+  }
+}
 
 /**
  * Reads and decodes the body, and compares it with the hash that was signed.
@@ -40,7 +66,7 @@ export async function readBody(
   const decodedBytes = wholeNumber('x-amz-decoded-content-length', length, 0, Number.MAX_SAFE_INTEGER);
   if (decodedBytes > MAX_BODY_BYTES) throw tooLarge();
   const trailers = payload.trailer ? announced(canonicalHeader(headers, 'x-amz-trailer')) : [];
-  const raw = await readRaw(request, MAX_RAW_BYTES);
+  const raw = await readRaw(request, rawBytes(decodedBytes));
   return decodeAwsChunked(raw, { signing: payload.signed ? signature : undefined, trailers, decodedBytes });
 }
 

@@ -18,7 +18,7 @@ import { type Files, nodeFiles } from './files.ts';
 import { checkKey } from './names.ts';
 import { operationOf } from './operation.ts';
 import { errorReply, release, send } from './reply.ts';
-import { readBody } from './request-body.ts';
+import { BodyBudget, readBody } from './request-body.ts';
 import { S3Error } from './s3-error.ts';
 
 export interface S3ServerOptions {
@@ -50,6 +50,7 @@ export class S3Server {
   readonly #options: S3ServerOptions;
   readonly #store: BucketStore;
   readonly #credentials: ReadonlyMap<string, Credential>;
+  readonly #bodies = new BodyBudget();
   readonly #server: Server;
 
   private constructor(options: S3ServerOptions, store: BucketStore) {
@@ -147,6 +148,7 @@ export class S3Server {
     };
     const known = { call, caller: credential, query, headers, store: this.#store };
     const since = allowedBucket(known)?.objects.now ?? 0;
+    using _held = this.#bodies.take(request);
     readyForBody();
     const { body, trailers } = await readBody(request, payload, signature);
 

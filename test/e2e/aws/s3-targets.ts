@@ -19,7 +19,7 @@ import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@pecu
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { freePort } from '../../../infra/local/process.ts';
 import { S3Server } from '../../../infra/local/s3/server.ts';
-import type { S3Target } from './s3-conformance.ts';
+import type { S3Target } from './s3-use.ts';
 
 export interface RunningTarget {
   readonly target: S3Target;
@@ -31,7 +31,7 @@ const ACCOUNT = '111122223333';
 /** The SDK writes into what it gets: each client has its own. */
 const credentials = () => ({ accessKeyId: 'AKIALOCALTEST0000001', secretAccessKey: 'a secret/of+the=test' });
 const MIN_MOTO: readonly [number, number] = [5, 2];
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 40_000;
 
 function clientOf(fixed: S3ClientConfig): S3Target['client'] {
   return (changes = {}) => new S3Client({ ...fixed, maxAttempts: 1, ...changes });

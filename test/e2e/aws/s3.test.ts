@@ -14,7 +14,7 @@
 import { randomBytes } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { S3Use, s3Cases } from './s3-conformance.ts';
+import { s3Cases } from './s3-conformance.ts';
 import {
   awsMissing,
   awsTarget,
@@ -24,10 +24,12 @@ import {
   motoTarget,
   type RunningTarget,
 } from './s3-targets.ts';
+import { S3Use } from './s3-use.ts';
 
 const RUN = randomBytes(4).toString('hex');
 
 function suite(name: string, start: () => Promise<RunningTarget>, without?: string): void {
+  if (without !== undefined) process.stderr.write(`S3 conformance: ${name} is not asked: ${without}\n`);
   describe.skipIf(without !== undefined)(
     without === undefined ? name : `${name} (skipped: ${without})`,
     () => {

@@ -29,7 +29,7 @@ export async function completeMultipartUpload(exchange: ObjectExchange): Promise
   const version = await uploads.complete(key, uploadId, async (upload) => {
     const parts = named.map((one) => checkedPart(upload, one));
     checkSizes(parts, header(exchange, 'x-amz-mp-object-size'));
-    condition(objects.current(key), false);
+    objects.check(key, since, condition);
     const checksum = await checksumOfParts(exchange, upload, parts);
     const digests = Buffer.concat(parts.map(({ header }) => Buffer.from(header.etag, 'hex')));
     const record = {

@@ -76,6 +76,7 @@ export function rangeOf(
   return [from, to];
 }
 
+/** Bytes of the object from an offset on; a fault may change them, and the connection breaks if it changes their number. */
 async function* corrupted(
   exchange: ObjectExchange,
   bytes: AsyncIterable<Uint8Array>,
@@ -84,7 +85,9 @@ async function* corrupted(
   const { corrupt } = exchange.faults;
   let offset = from;
   for await (const chunk of bytes) {
-    yield corrupt === undefined ? chunk : corrupt(exchange.call, chunk, offset);
+    const sent = corrupt === undefined ? chunk : corrupt(exchange.call, chunk, offset);
+    yield sent;
+    if (sent.length !== chunk.length) throw new RangeError('a fault cut the body');
     offset += chunk.length;
   }
 }

@@ -11,7 +11,7 @@ export async function putObject(exchange: ObjectExchange): Promise<Reply> {
   const etag = createHash('md5').update(body).digest('hex');
   const metadata = metadataOf(exchange);
   // Refuses early; what counts is the same question when the write takes effect.
-  condition(bucket.objects.current(key), false);
+  bucket.objects.check(key, since, condition);
   const headers = { etag: `"${etag}"`, ...checksumHeaders(checksum) };
   if (exchange.lose)
     return { status: 200, headers: { ...headers, ...versionHeader(bucket, 'f'.repeat(32)) } };
