@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Files, nodeFiles } from '../../../enclave/store/files.ts';
+import { KeyRing } from '../../../infra/local/kms/key-ring.ts';
 import { KeyStore, type StoredKey } from '../../../infra/local/kms/key-store.ts';
 
 let directory: string;
@@ -102,5 +103,32 @@ describe("the stand-in's keys", () => {
     await store.create(KEY);
     await writeFile(join(directory, `DEVELOPMENT-ONLY-${KEY.keyId}.json`), '{"keyId":"x"}');
     await expect(KeyStore.open(directory)).rejects.toThrow(/another key/);
+  });
+
+  it('key store: a key whose time of deletion has come is gone, its material too', async () => {
+    const store = await KeyStore.open(directory);
+    await store.create({ ...KEY, state: 'PendingDeletion', deletionMs: 1_000 });
+    let nowMs = 999;
+    const ring = new KeyRing(store, 'eu-central-1', () => nowMs);
+    expect((await ring.find(KEY.keyId)).state).toBe('PendingDeletion');
+    nowMs = 1_000;
+    await expect(ring.find(KEY.keyId)).rejects.toMatchObject({ name: 'NotFoundException' });
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('key store: a key is found by its id and its ARN, and not by those of other regions and accounts', async () => {
+    const store = await KeyStore.open(directory);
+    await store.create(KEY);
+    const ring = new KeyRing(store, 'eu-central-1', () => 0);
+    const arn = `arn:aws:kms:eu-central-1:${KEY.account}:key/${KEY.keyId}`;
+    for (const name of [KEY.keyId, arn]) expect((await ring.find(name)).keyId).toBe(KEY.keyId);
+    for (const name of [
+      arn.replace('eu-', 'us-'),
+      arn.replace(KEY.account, '999999999999'),
+      `x/${KEY.keyId}`,
+      '',
+    ]) {
+      await expect(ring.find(name)).rejects.toMatchObject({ name: 'NotFoundException' });
+    }
   });
 });
