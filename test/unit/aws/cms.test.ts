@@ -111,6 +111,19 @@ describe('CMS', () => {
     expect(() => openEnvelope(bytes, key)).toThrow(refused);
   });
 
+  it.each<[string, () => Uint8Array]>([
+    [
+      'a short name of the recipient',
+      () => writeEnvelope({ ...readEnvelope(good), recipient: new Uint8Array(31) }),
+    ],
+    ['a short initial vector', () => writeEnvelope({ ...readEnvelope(good), iv: new Uint8Array(12) })],
+    ['content in broken blocks', () => writeEnvelope({ ...readEnvelope(good), content: new Uint8Array(15) })],
+    ['no content', () => writeEnvelope({ ...readEnvelope(good), content: new Uint8Array(0) })],
+  ])('CMS: %s is refused while reading, before any key is used', (_, make) => {
+    const bytes = make();
+    expect(() => readEnvelope(bytes)).toThrow(refused);
+  });
+
   it('CMS: every cut is BAD_ENCODING', () => {
     for (let size = 0; size < good.length; size++) {
       expect(() => openEnvelope(good.slice(0, size), key)).toThrow(refused);
