@@ -181,6 +181,12 @@ const attacks: readonly (readonly [string, Change])[] = [
   ['no operator at all', change('Operators', 'Principal', { AWS: [] })],
   ['operators who are denied', change('Operators', 'Effect', 'Deny')],
   ['operators under a condition', change('Operators', 'Condition', conditions({}))],
+  ['operators who do nothing', change('Operators', 'Action', [])],
+  ['operators whose actions are no texts', change('Operators', 'Action', { a: 'b' })],
+  [
+    'operators of another resource',
+    change('Operators', 'Resource', 'arn:aws:kms:us-east-1:111122223333:key/x'),
+  ],
   ['another Sid of operators', change('Operators', 'Sid', 'Ops')],
   ...['AttestedUse', 'Inspection', 'NothingElse'].map((sid) => [`no ${sid}`, without(sid)] as const),
   ...['ImageSha384', 'PCR3', 'PCR8', 'PCR16'].flatMap((register) => [
@@ -310,7 +316,7 @@ describe('key policy: inspection refuses', () => {
       doubled,
       text.replace('kms:Decrypt', String.raw`kms:\u0044ecrypt`),
     ];
-    for (const one of [...texts, ' '.repeat(40_000)]) {
+    for (const one of [...texts, `${text}${' '.repeat(40_000)}`]) {
       expect(() => checkKeyPolicy(one, ACCOUNT, expectation)).toThrow(refused);
     }
   });
