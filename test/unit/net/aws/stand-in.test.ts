@@ -214,6 +214,25 @@ describe('stand-in for KMS: documents', () => {
       named('ValidationException'),
     );
   });
+
+  it('stand-in: a document of the future, and another algorithm, are ValidationException', async () => {
+    const { arn } = await lab.createKey();
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const spki = new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }));
+    const AttestationDocument = await lab.nsm.attest({ publicKey: spki });
+    const good = { AttestationDocument, KeyEncryptionAlgorithm: 'RSAES_OAEP_SHA_256' } as const;
+    const answer = await as(lab.node).send(generate(arn, { Recipient: good }));
+    expect(answer.Plaintext).toBeUndefined();
+    expect(answer.CiphertextForRecipient?.length).toBeGreaterThan(400);
+    const other = { ...good, KeyEncryptionAlgorithm: 'RSAES_OAEP_SHA_1' };
+    await expect(as(lab.node).send(generate(arn, { Recipient: other }))).rejects.toEqual(
+      named('ValidationException'),
+    );
+    lab.nowMs = () => Date.now() - 120_000;
+    await expect(as(lab.node).send(generate(arn, { Recipient: good }))).rejects.toEqual(
+      named('ValidationException'),
+    );
+  });
 });
 
 describe('stand-in for KMS: as a process', () => {
