@@ -73,6 +73,7 @@ function partsOf(name: string): {
 
 /** Wildcards * and ?, cases as they are. */
 export function like(value: string, pattern: string): boolean {
+  if (!/[*?]/.test(pattern)) return value === pattern;
   const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`);
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's').test(value);
 }

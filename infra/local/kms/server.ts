@@ -67,6 +67,8 @@ async function respond(
     }
     const [name, status, message] = faceOf(error);
     response.setHeader('x-amzn-errortype', name);
+    // Clients with another clock take over that of the service.
+    response.setHeader('date', new Date(options.nowMs()).toUTCString());
     send(response, status, { __type: name, message });
   }
 }

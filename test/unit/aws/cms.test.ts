@@ -74,7 +74,7 @@ describe('CMS', () => {
     ['trailing bytes', () => Uint8Array.from([...good, 0])],
     ['trailing ends', () => Uint8Array.from([...good, 0, 0])],
     ['a missing end', () => good.slice(0, -2)],
-    ['more than there can be', () => new Uint8Array(MAX_ENVELOPE_BYTES + 1)],
+    ['more than there can be', () => sealEnvelope(key.spki, new Uint8Array(MAX_ENVELOPE_BYTES))],
     ['another content type', () => edited('06092a864886f70d010703', '06092a864886f70d010702')],
     ['version 0', () => edited('0201023182', '0201003182')],
     ['a recipient of version 0', () => edited('0201028020', '0201008020')],
@@ -111,6 +111,19 @@ describe('CMS', () => {
     expect(() => openEnvelope(bytes, key)).toThrow(refused);
   });
 
+  it.each<[string, () => Uint8Array]>([
+    [
+      'a short name of the recipient',
+      () => writeEnvelope({ ...readEnvelope(good), recipient: new Uint8Array(31) }),
+    ],
+    ['a short initial vector', () => writeEnvelope({ ...readEnvelope(good), iv: new Uint8Array(12) })],
+    ['content in broken blocks', () => writeEnvelope({ ...readEnvelope(good), content: new Uint8Array(15) })],
+    ['no content', () => writeEnvelope({ ...readEnvelope(good), content: new Uint8Array(0) })],
+  ])('CMS: %s is refused while reading, before any key is used', (_, make) => {
+    const bytes = make();
+    expect(() => readEnvelope(bytes)).toThrow(refused);
+  });
+
   it('CMS: every cut is BAD_ENCODING', () => {
     for (let size = 0; size < good.length; size++) {
       expect(() => openEnvelope(good.slice(0, size), key)).toThrow(refused);
@@ -142,7 +155,8 @@ function unpadded(): Uint8Array {
 describe('BER', () => {
   it.each<[string, string]>([
     ['an indefinite length of a primitive', '0480000000'],
-    ['a length in too many bytes', '048300000100'],
+    ['an indefinite length of a primitive, read as a number', `0480${'00'.repeat(128)}`],
+    ['a length in too many bytes', `0483000100${'00'.repeat(256)}`],
     ['a length that could be shorter', '04810100'],
     ['a long length that could be shorter', '0482008000'],
     ['a length beyond the end', '040200'],

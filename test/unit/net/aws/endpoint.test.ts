@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SecureVersion } from 'node:tls';
 import { promisify } from 'node:util';
+import { KMSClient, ListKeysCommand } from '@aws-sdk/client-kms';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type EndpointOptions, PinnedAgent } from '../../../../enclave/aws/endpoint.ts';
+import { type EndpointOptions, endpointHandler, PinnedAgent } from '../../../../enclave/aws/endpoint.ts';
 import {
   type EndpointCertificate,
   issueEndpointCertificate,
@@ -124,6 +125,30 @@ describe('endpoint: who may answer', () => {
       expect(await opening(1, host, change)).toBe('BAD_INPUT');
     }
     expect(refused).toEqual([]);
+  });
+
+  it('endpoint: a client that would speak in the clear is stopped', async () => {
+    let reached = 0;
+    const plain = createServer((socket) => {
+      reached++;
+      socket.on('error', () => {}).destroy();
+    });
+    const port = await listening(plain);
+    const client = new KMSClient({
+      ...{ region: REGION, maxAttempts: 1, endpoint: `http://127.0.0.1:${port}` },
+      credentials: { accessKeyId: 'AKIDEXAMPLEEXAMPLE', secretAccessKey: 'x'.repeat(40) },
+      requestHandler: endpointHandler({
+        ...{
+          connect: async () => connect(port, '127.0.0.1'),
+          hosts: [HOST],
+          roots: mockRoots,
+          maxAnswerBytes: 1000,
+        },
+      }),
+    });
+    await expect(client.send(new ListKeysCommand({}))).rejects.toMatchObject({ code: 'BAD_INPUT' });
+    expect(reached).toBe(0);
+    client.destroy();
   });
 
   it("endpoint: without roots or hosts there is none, instead of Node's defaults", () => {

@@ -36,6 +36,15 @@ describe('inspection of a key', () => {
     await inspected(await lab.createKey(JSON.stringify(policy, undefined, 2)));
   });
 
+  it('inspection: a clock that is an hour from that of AWS is put right', async () => {
+    const key = await lab.createKey();
+    for (const offMs of [3_600_000, -3_600_000]) {
+      lab.nowMs = () => Date.now() + offMs;
+      await inspected(key);
+    }
+    lab.nowMs = Date.now;
+  });
+
   it("inspection: AWS's default policy, which leaves the key to the account, is refused", async () => {
     const root = { Effect: 'Allow', Principal: { AWS: OWNER.arn }, Action: 'kms:*', Resource: '*' };
     const permissive = JSON.stringify({ Version: '2012-10-17', Statement: [{ Sid: 'Root', ...root }] });
