@@ -6,6 +6,7 @@ import type { PartyId } from '../../shared/ids.ts';
 import type { Link } from '../../shared/link.ts';
 import type { Primitives } from '../../shared/primitives.ts';
 import type { TlsIdentity } from './credentials.ts';
+import type { DialBudget } from './dial-budget.ts';
 import { connectTls, type PeerTrust, type VerifiedSocket } from './tls.ts';
 
 export interface DialTarget {
@@ -16,7 +17,7 @@ export interface DialTarget {
 }
 
 /**
- * Reaches a node through the parent; what comes back is verified.
+ * Reaches a node through the parent, when the budget allows it; what comes back is verified.
  * @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER, BAD_ATTESTATION
  */
 export async function dialNode(
@@ -25,10 +26,23 @@ export async function dialNode(
   crypto: Primitives,
   trust: NodeTrust,
   target: DialTarget,
+  budget: DialBudget,
 ): Promise<VerifiedSocket> {
-  const stream = await link.connect('egress');
-  stream.write(egressLine(target.address));
-  return connectTls(stream, own, crypto, trust, target.identity);
+  await budget.begin();
+  let stream: Duplex | undefined;
+  try {
+    stream = await link.connect('egress');
+    stream.write(egressLine(target.address));
+    return await connectTls(stream, own, crypto, trust, target.identity);
+  } catch (error) {
+    if (stream === undefined || !hasSpoken(stream)) budget.unanswered();
+    throw error;
+  }
+}
+
+/** TLS reads a socket below its stream, and other streams as anybody does. */
+function hasSpoken(stream: Duplex): boolean {
+  return stream.readableDidRead || !('bytesRead' in stream) || stream.bytesRead !== 0;
 }
 
 /**
@@ -41,12 +55,13 @@ export async function dialMember(
   crypto: Primitives,
   { roster, trust }: PeerTrust,
   party: PartyId,
+  budget: DialBudget,
 ): Promise<VerifiedSocket> {
   const identity = roster.identityOf(party);
   let failure: unknown;
   for (const address of roster.addressesOf(party)) {
     try {
-      return await dialNode(link, own, crypto, trust, { address, identity });
+      return await dialNode(link, own, crypto, trust, { address, identity }, budget);
     } catch (error) {
       failure ??= error;
     }

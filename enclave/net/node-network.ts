@@ -15,6 +15,7 @@ import type { Nsm } from '../nsm/nsm.ts';
 import { apiServer } from './api-server.ts';
 import { Credentials, type TlsIdentity } from './credentials.ts';
 import { dialMember } from './dial.ts';
+import { DialBudget } from './dial-budget.ts';
 import { Ingress } from './ingress.ts';
 import { type PeerHandlers, PeerNetwork } from './peers.ts';
 import type { Roster } from './roster.ts';
@@ -45,6 +46,7 @@ export class NodeNetwork {
   readonly #credentials: Credentials;
   readonly #ingress: Ingress;
   readonly #chains = new ChainCache();
+  readonly #dials = new DialBudget();
   #peers: PeerNetwork | undefined;
   #joined = false;
   /** What is shown now, to whoever comes in and whomever this node dials. */
@@ -134,7 +136,7 @@ export class NodeNetwork {
       ...handlers,
       self: roster.self,
       parties: roster.parties,
-      dial: (party: PartyId) => dialMember(link, this.#shown, crypto, network, party),
+      dial: (party: PartyId) => dialMember(link, this.#shown, crypto, network, party, this.#dials),
       rng,
       log,
     });
