@@ -24,7 +24,8 @@ export interface HandshakeLimits {
 
 export const HANDSHAKE_LIMITS: HandshakeLimits = {
   costs: { tlsMs: 3, evidenceMs: 6, failureMs: 12 },
-  share: 0.04,
+  // With what dialling may use (dial-budget.ts) below a twentieth.
+  share: 0.036,
   burstMs: 1_000,
   memberShare: 0.01,
   memberBurstMs: 200,
