@@ -42,7 +42,7 @@ export async function dialNode(
 
 /** TLS reads a socket below its stream, and other streams as anybody does. */
 function hasSpoken(stream: Duplex): boolean {
-  return stream.readableDidRead || !('bytesRead' in stream) || stream.bytesRead !== 0;
+  return 'bytesRead' in stream ? stream.bytesRead !== 0 : stream.readableDidRead;
 }
 
 /**

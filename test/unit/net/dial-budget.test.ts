@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createConnection, createServer, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { createConnection, createServer } from 'node:net';
+import { type Duplex, duplexPair } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { dialNode } from '../../../enclave/net/dial.ts';
 import { DIAL_LIMITS, DialBudget } from '../../../enclave/net/dial-budget.ts';
@@ -70,7 +70,10 @@ describe('dials under a budget', () => {
   }
 
   /** What a dial to a parent that does this is charged. */
-  async function charged(conduct: ((stream: Socket) => void) | undefined): Promise<readonly string[]> {
+  async function charged(
+    conduct: ((stream: Duplex) => void) | undefined,
+    isSocket = true,
+  ): Promise<readonly string[]> {
     const networkId = digest(`6d6f636b${'12'.repeat(28)}`);
     const signer = ed25519Signer(systemRng(32));
     const own = await attestedIdentity(signer, networkId);
@@ -86,6 +89,14 @@ describe('dials under a budget', () => {
       listen: () => Promise.reject(new Error('not here')),
       connect: async () => {
         if (conduct === undefined) throw new Error('no parent');
+        if (!isSocket) {
+          // As a stream of the native layer: nothing but a Duplex.
+          const [near, far] = duplexPair();
+          near.on('error', () => {});
+          far.on('error', () => {}).resume();
+          setImmediate(() => conduct(far));
+          return near;
+        }
         const socket = createConnection(port, '127.0.0.1').on('error', () => {});
         await once(socket, 'connect');
         return socket;
@@ -99,7 +110,10 @@ describe('dials under a budget', () => {
 
   it('dial budget: who says anything is paid for, who hangs up or is not there is not', async () => {
     expect(await charged(undefined)).toEqual(['begin', 'unanswered']);
-    expect(await charged((stream) => stream.destroy())).toEqual(['begin', 'unanswered']);
-    expect(await charged((stream) => stream.end('HTTP/1.1 200 OK\r\n\r\n'))).toEqual(['begin']);
+    for (const isSocket of [true, false]) {
+      expect(await charged((stream) => stream.destroy(), isSocket)).toEqual(['begin', 'unanswered']);
+      const words = 'HTTP/1.1 200 OK\r\n\r\n';
+      expect(await charged((stream) => stream.end(words), isSocket)).toEqual(['begin']);
+    }
   });
 });
