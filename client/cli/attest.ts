@@ -1,9 +1,10 @@
+import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
-import { classOf } from '../../shared/network/network-class.ts';
-import { toHex } from '../../shared/wire/bytes.ts';
+import { equalBytes, toHex } from '../../shared/wire/bytes.ts';
 import { attestNode, isUnjoined, type NodeAttestation, nitroMeasurements } from '../attestation.ts';
 import { Network } from '../network.ts';
 import type { NodePlace } from '../node-channel.ts';
+import { rootsFor } from '../node-trust.ts';
 import type { Arguments } from './arguments.ts';
 import { type Command, networkFileOptions, type Outcome } from './command.ts';
 import { networkPaths, readChain } from './network-files.ts';
@@ -26,7 +27,7 @@ export const attest: Command = {
     'HOST:PORT [--genesis FILE] [--config FILE] [--pin HASH]',
   ],
   details: [
-    "Verifies the node's attestation document here: its chain to the root of this build, its age, that it is bound to the TLS " +
+    "Verifies the node's attestation document here: its chain to the root of the network's class, its age, that it is bound to the TLS " +
       'key of the connection, to the node and to the network, and that the network allows the image. Without an argument: ' +
       'all nodes.',
     'Measurements are printed as nitro-cli prints them: compare them with those of the image you built yourself. A node of ' +
@@ -136,7 +137,10 @@ function linesOf({ name }: Subject, attestation: NodeAttestation): readonly stri
   ];
 }
 
-function rootOf({ card }: NodeAttestation): string {
-  const of = card.network === undefined ? undefined : classOf(card.network.networkId);
-  return of === undefined ? 'the root of this build' : `the ${of} root`;
+/** Which of the pinned roots vouches; for a mock or the lab that is nobody. */
+function rootOf({ card, node }: NodeAttestation): string {
+  const [first] = node.document.caBundle;
+  const roots = rootsFor(card.network?.networkId ?? NO_NETWORK);
+  const root = roots.find(({ der }) => first !== undefined && equalBytes(der, first));
+  return root === undefined ? 'no root' : `the ${root.class} root ${root.name}`;
 }

@@ -1,4 +1,4 @@
-import { openChainHead } from '#roots';
+import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { type EpochId, epochId, partyId } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import { type Configuration, configurationDigest, type Member } from '../../shared/network/configuration.ts';
@@ -173,7 +173,7 @@ async function governanceFrom(given: Arguments, before: Configuration): Promise<
 function activationFrom(given: Arguments, chain: ConfigurationChain): number {
   const asked = given.integer('activate', 0, MAX_BLOCK);
   if (asked !== undefined) return asked;
-  const head = chain.genesis.class === 'mock' ? openChainHead(Date.now) : undefined;
+  const head = chain.genesis.class === 'mock' ? mockChainHead(Date.now) : undefined;
   const now = head?.block() ?? given.refuse('--activate is missing: the first block of the configuration');
   return Math.max(now + MOCK_LEAD_BLOCKS, chain.newest.signed.configuration.overlapUntilBlock + 1);
 }

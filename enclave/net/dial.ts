@@ -6,6 +6,7 @@ import type { PartyId } from '../../shared/ids.ts';
 import type { Link } from '../../shared/link.ts';
 import type { Primitives } from '../../shared/primitives.ts';
 import type { TlsIdentity } from './credentials.ts';
+import type { DialBudget } from './dial-budget.ts';
 import { connectTls, type PeerTrust, type VerifiedSocket } from './tls.ts';
 
 export interface DialTarget {
@@ -18,7 +19,7 @@ export interface DialTarget {
 }
 
 /**
- * Reaches a node through the parent; what comes back is verified.
+ * Reaches a node through the parent, when the budget allows it; what comes back is verified.
  * @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER, BAD_ATTESTATION
  */
 export async function dialNode(
@@ -27,10 +28,23 @@ export async function dialNode(
   crypto: Primitives,
   trust: NodeTrust,
   target: DialTarget,
+  budget: DialBudget,
 ): Promise<VerifiedSocket> {
-  const stream = await link.connect('egress');
-  stream.write(egressLine(target.address));
-  return connectTls(stream, own, crypto, trust, target.identity, target.bootKeyOf);
+  await budget.begin();
+  let stream: Duplex | undefined;
+  try {
+    stream = await link.connect('egress');
+    stream.write(egressLine(target.address));
+    return await connectTls(stream, own, crypto, trust, target.identity, target.bootKeyOf);
+  } catch (error) {
+    if (stream === undefined || !hasSpoken(stream)) budget.unanswered();
+    throw error;
+  }
+}
+
+/** TLS reads a socket below its stream, and other streams as anybody does. */
+function hasSpoken(stream: Duplex): boolean {
+  return 'bytesRead' in stream ? stream.bytesRead !== 0 : stream.readableDidRead;
 }
 
 /**
@@ -44,6 +58,7 @@ export async function dialMember(
   crypto: Primitives,
   { roster, trust }: PeerTrust,
   party: PartyId,
+  budget: DialBudget,
   sealed: 'refused' | 'too' = 'refused',
 ): Promise<VerifiedSocket> {
   const identity = roster.identityOf(party);
@@ -52,7 +67,7 @@ export async function dialMember(
   let failure: unknown;
   for (const address of roster.addressesOf(party)) {
     try {
-      return await dialNode(link, own, crypto, trust, { address, identity, ...boot });
+      return await dialNode(link, own, crypto, trust, { address, identity, ...boot }, budget);
     } catch (error) {
       failure ??= error;
     }

@@ -1,4 +1,5 @@
 import type { PartyId } from '../../shared/ids.ts';
+import { Bucket } from './bucket.ts';
 
 /** Costs are in milliseconds of one core, somewhat above what test/bench/ratls.ts measures. */
 export interface HandshakeCosts {
@@ -23,46 +24,12 @@ export interface HandshakeLimits {
 
 export const HANDSHAKE_LIMITS: HandshakeLimits = {
   costs: { tlsMs: 3, evidenceMs: 6, failureMs: 12 },
-  share: 0.04,
+  // With what dialling may use (dial-budget.ts) below a twentieth.
+  share: 0.036,
   burstMs: 1_000,
   memberShare: 0.01,
   memberBurstMs: 200,
 };
-
-const OVERDRAFT = 0.1;
-
-/**
- * Fills with time, never above its size. What failed overdraws it a little, but only so far that it is usable again within
- * seconds: whoever behaves again is served again.
- */
-class Bucket {
-  readonly #sizeMs: number;
-  readonly #share: number;
-  #levelMs: number;
-  #atMs: number;
-
-  constructor(sizeMs: number, share: number, nowMs: number) {
-    this.#sizeMs = sizeMs;
-    this.#share = share;
-    this.#levelMs = sizeMs;
-    this.#atMs = nowMs;
-  }
-
-  has(costMs: number, nowMs: number): boolean {
-    this.#fill(nowMs);
-    return this.#levelMs >= costMs;
-  }
-
-  draw(costMs: number, nowMs: number): void {
-    this.#fill(nowMs);
-    this.#levelMs = Math.max(-this.#sizeMs * OVERDRAFT, this.#levelMs - costMs);
-  }
-
-  #fill(nowMs: number): void {
-    this.#levelMs = Math.min(this.#sizeMs, this.#levelMs + (nowMs - this.#atMs) * this.#share);
-    this.#atMs = nowMs;
-  }
-}
 
 /**
  * How much of a core incoming handshakes may use: streams come from the parent without an address, so there is one budget for

@@ -18,6 +18,7 @@ import { recallFrom } from './boot-client.ts';
 import { type BootServerOptions, serveBoot } from './boot-server.ts';
 import { Credentials, type Speaker, type TlsIdentity } from './credentials.ts';
 import { dialMember } from './dial.ts';
+import { DialBudget } from './dial-budget.ts';
 import { Ingress } from './ingress.ts';
 import { type PeerHandlers, PeerNetwork } from './peers.ts';
 import type { Roster } from './roster.ts';
@@ -49,6 +50,7 @@ export class NodeNetwork {
   readonly #credentials: Credentials;
   readonly #ingress: Ingress;
   readonly #chains = new ChainCache();
+  readonly #dials = new DialBudget();
   #peers: PeerNetwork | undefined;
   #boot: BootServerOptions | undefined;
   #joined = false;
@@ -141,7 +143,7 @@ export class NodeNetwork {
   /** Asks a member what it keeps for this node. @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER, BAD_ATTESTATION, BAD_ENCODING */
   async recall(network: PeerTrust, party: PartyId): Promise<Recollection> {
     const { link, crypto } = this.#options;
-    const verified = await dialMember(link, this.#shown, crypto, network, party, 'too');
+    const verified = await dialMember(link, this.#shown, crypto, network, party, this.#dials, 'too');
     return recallFrom(verified, (nonce) => this.document(nonce));
   }
 
@@ -175,7 +177,7 @@ export class NodeNetwork {
       ...handlers,
       self: roster.self,
       parties: roster.parties,
-      dial: (party: PartyId) => dialMember(link, this.#shown, crypto, network, party),
+      dial: (party: PartyId) => dialMember(link, this.#shown, crypto, network, party, this.#dials),
       rng,
       log,
     });

@@ -223,10 +223,11 @@ describe('api server', () => {
   });
 
   it('api server: a client that leaves ends the waiting for it', async () => {
-    const ended = Promise.withResolvers<void>();
+    const [asked, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const client = await (
       await serving({
         decrypt: (_, signal) => {
+          asked.resolve();
           signal.addEventListener('abort', () => ended.resolve());
           return new Promise(() => {});
         },
@@ -234,7 +235,7 @@ describe('api server', () => {
     )();
     const stop = new AbortController();
     const call = client.decrypt({ requestId, envelope: new Uint8Array(1) }, { signal: stop.signal });
-    setTimeout(() => stop.abort(), 20);
+    void asked.promise.then(() => stop.abort());
     await expect(call).rejects.toMatchObject({ code: Code.Canceled });
     await ended.promise;
   });
