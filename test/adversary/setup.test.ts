@@ -8,7 +8,7 @@ import { broadcastMessage } from '../../shared/protocol/broadcast/messages.ts';
 import type { KeyGeneration } from '../../shared/protocol/keygen/keygen.ts';
 import { keygenMessage } from '../../shared/protocol/keygen/messages.ts';
 import { agreementMessage } from '../../shared/protocol/session/messages.ts';
-import { type SetupMessage, setupMessage } from '../../shared/protocol/setup/messages.ts';
+import { namingCodec, type SetupMessage, setupMessage } from '../../shared/protocol/setup/messages.ts';
 import { digestOf, signStatement } from '../../shared/protocol/statement.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
 import type * as factoryModule from '../simulator/committee-keys.ts';
@@ -65,6 +65,23 @@ async function expectKey(sim: Sim, honest: readonly PartyId[]): Promise<void> {
   sim.run(() => honest.every((party) => sim.machine(party)?.finished !== undefined), 300_000);
   checkKey(await Kernel.load(), sim, honest);
   for (const party of honest) expect(sim.machine(party)?.finished?.seeds).toBeDefined();
+}
+
+/** The liar broadcasts this instead of whom it lacks something of. */
+function otherNaming(sim: Sim, value: Uint8Array): Rule {
+  return (delivery) => {
+    const message = decode(keygenMessage, delivery.message);
+    if (delivery.from !== liar || message.kind !== 'setup') return [delivery];
+    const inner = decode(setupMessage, message.body);
+    if (inner.kind !== 'namings' || decode(broadcastMessage, inner.body).kind !== 'relay') return [delivery];
+    const of = digestOf(nodePrimitives, value);
+    const fields = [message.session, 'setup/namings', liar, of];
+    const signature = signStatement(sim.membership(liar), 'broadcast/value', ...fields);
+    const signatures = [{ party: liar, signature }];
+    const relay = encode(broadcastMessage, { kind: 'relay', sender: liar, value, signatures });
+    const body = encode(setupMessage, { kind: 'namings', body: relay });
+    return [{ ...delivery, message: encode(keygenMessage, { ...message, body }) }];
+  };
 }
 
 describe('seed setup', () => {
@@ -246,6 +263,29 @@ describe('seed setup', () => {
     expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
+  test('setup: a party that names all honest dealers falsely has named nobody out', async () => {
+    const outcome = await attackBoth(
+      'false-naming',
+      [
+        {
+          file: 'shared/protocol/setup/transcript.ts',
+          find: 'return outside + namers <= of.t;',
+          replace: 'return outside + namers < of.t;',
+        },
+      ],
+      async (load) => {
+        const rules: Rule[] = [];
+        const sim = await simulation(load, { rules });
+        const honest = sim.committee.parties.slice(0, 3);
+        rules.push(otherNaming(sim, encode(namingCodec, honest)));
+        sim.start();
+        sim.run(() => honest.every((party) => sim.machine(party)?.finished !== undefined), 60_000);
+        return honest.some((party) => sim.machine(party)?.finished?.record.attempt !== 0);
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
   test('setup: a naming that is longer than a naming can be costs its sender its word, and nobody the key', async () => {
     const outcome = await attackBoth(
       'oversized-naming',
@@ -259,21 +299,7 @@ describe('seed setup', () => {
       async (load) => {
         const rules: Rule[] = [];
         const sim = await simulation(load, { rules });
-        const value = new Uint8Array(2000);
-        rules.push((delivery) => {
-          const message = decode(keygenMessage, delivery.message);
-          if (delivery.from !== liar || message.kind !== 'setup') return [delivery];
-          const inner = decode(setupMessage, message.body);
-          if (inner.kind !== 'namings' || decode(broadcastMessage, inner.body).kind !== 'relay')
-            return [delivery];
-          const of = digestOf(nodePrimitives, value);
-          const fields = [message.session, 'setup/namings', liar, of];
-          const signature = signStatement(sim.membership(liar), 'broadcast/value', ...fields);
-          const signatures = [{ party: liar, signature }];
-          const relay = encode(broadcastMessage, { kind: 'relay', sender: liar, value, signatures });
-          const body = encode(setupMessage, { kind: 'namings', body: relay });
-          return [{ ...delivery, message: encode(keygenMessage, { ...message, body }) }];
-        });
+        rules.push(otherNaming(sim, new Uint8Array(2000)));
         sim.start();
         const honest = sim.committee.parties.slice(0, 3);
         sim.run(() => honest.every((party) => sim.machine(party)?.finished !== undefined), 60_000);
