@@ -10,6 +10,7 @@ import {
 import { type Incarnation, tlsKeyOf } from '../../shared/membership/incarnation.ts';
 import type { MembershipMessage } from '../../shared/membership/messages.ts';
 import type { Rng } from '../../shared/primitives.ts';
+import { Forgeries } from '../../shared/protocol/forgeries.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
 import { peerMessage } from '../../shared/protocol/peer-message.ts';
 import { encode } from '../../shared/wire/codec.ts';
@@ -53,6 +54,7 @@ export interface StandingPorts {
 }
 
 interface StandingParts {
+  readonly forgeries: Forgeries;
   readonly own: OwnIncarnation;
   readonly peers: PeerIncarnations;
   readonly enrolments: Enrolments;
@@ -64,6 +66,7 @@ interface StandingParts {
  */
 export class Standing {
   readonly #membership: Membership;
+  readonly #forgeries: Forgeries;
   readonly #ports: StandingPorts;
   readonly #timing: StandingTiming;
   readonly #monotonicMs: () => number;
@@ -77,6 +80,7 @@ export class Standing {
 
   private constructor(membership: Membership, ports: StandingPorts, parts: StandingParts) {
     this.#membership = membership;
+    this.#forgeries = parts.forgeries;
     this.#ports = ports;
     this.#timing = ports.timing ?? STANDING_TIMING;
     this.#monotonicMs = monotonic(ports);
@@ -92,11 +96,14 @@ export class Standing {
   }
 
   /** Takes this boot's number. @throws {KmsError} STORE_FAILED */
-  static async open(membership: Membership, ports: StandingPorts): Promise<Standing> {
+  static async open(of: Membership, ports: StandingPorts): Promise<Standing> {
+    const forgeries = new Forgeries();
+    const membership = forgeries.watch(of);
     const { store, rng, trust, spki, document } = ports;
     const signer = await ResultSigner.open(store, rng);
     const monotonicMs = monotonic(ports);
     return new Standing(membership, ports, {
+      forgeries,
       own: await OwnIncarnation.open(membership, store, tlsKeyOf(membership.primitives, spki)),
       peers: await PeerIncarnations.open(membership, store),
       enrolments: await Enrolments.open(membership, signer, {
@@ -151,6 +158,11 @@ export class Standing {
 
   /** @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT, STORE_FAILED: the message was worth nothing */
   async receive(line: Line, message: MembershipMessage): Promise<void> {
+    // Every signature of a message is verified before its handling waits for anything.
+    await this.#forgeries.hear(line.party, this.#monotonicMs(), () => this.#handle(line, message));
+  }
+
+  async #handle(line: Line, message: MembershipMessage): Promise<void> {
     switch (message.kind) {
       case 'incarnation':
         return this.#receiveIncarnation(line, message.record);
