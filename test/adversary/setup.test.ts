@@ -85,29 +85,73 @@ function otherNaming(sim: Sim, value: Uint8Array): Rule {
 }
 
 describe('seed setup', () => {
-  test('setup: a dealer that opens to one holder only is healed by the other holders', async () => {
-    const toOthers = (delivery: Delivery) => delivery.from === liar && delivery.to !== partyId(1);
-    const rules = [editSetup(toOthers, (message) => (message.kind === 'contributions' ? [] : [message]))];
-    const sim = await simulation(real, { rules });
-    sim.start();
-    await expectKey(sim, sim.committee.parties.slice(0, 3));
+  test('setup: a dealer that opens to one holder only is healed by the other holders, and nobody names it', async () => {
+    const outcome = await attackBoth(
+      'no-asking',
+      [
+        {
+          file: SETUP,
+          find: 'effects.push(...this.#ask(nowMs), ...this.#name(nowMs));',
+          replace: 'effects.push(...this.#name(nowMs));',
+        },
+      ],
+      async (load) => {
+        const named = new Set<PartyId>();
+        const toOthers = (delivery: Delivery) => delivery.from === liar && delivery.to !== partyId(1);
+        const rules: Rule[] = [
+          editSetup(toOthers, (message) => (message.kind === 'contributions' ? [] : [message])),
+          (delivery) => {
+            const inner = setupIn(delivery);
+            const broadcast = inner?.kind === 'namings' ? decode(broadcastMessage, inner.body) : undefined;
+            if (broadcast?.kind === 'relay' && broadcast.sender !== liar)
+              for (const dealer of decode(namingCodec, broadcast.value)) named.add(dealer);
+            return [delivery];
+          },
+        ];
+        const sim = await simulation(load, { rules });
+        sim.start();
+        await expectKey(sim, sim.committee.parties.slice(0, 3));
+        return named.size > 0;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
   test('setup: values that do not open the commitments are never used', async () => {
-    const rules = [
-      editSetup(from(liar), (message) => {
-        if (message.kind !== 'contributions' && message.kind !== 'answer') return [message];
-        return [
-          {
-            ...message,
-            values: message.values.map((one) => ({ ...one, value: one.value.map((b) => b ^ 1) })),
-          },
+    const outcome = await attackBoth(
+      'unchecked-openings',
+      [
+        {
+          file: 'shared/protocol/setup/contributions.ts',
+          find: ' && commitments.isOpening(dealer, set, value))',
+          replace: ')',
+        },
+      ],
+      async (load) => {
+        // Every holder gets a value of its own.
+        const rules: Rule[] = [
+          (delivery) =>
+            editSetup(from(liar), (message) => {
+              if (message.kind !== 'contributions' && message.kind !== 'answer') return [message];
+              const values = message.values.map((one) => ({
+                ...one,
+                value: one.value.map((byte) => byte ^ delivery.to),
+              }));
+              return [{ ...message, values }];
+            })(delivery),
         ];
-      }),
-    ];
-    const sim = await simulation(real, { rules });
-    sim.start();
-    await expectKey(sim, sim.committee.parties.slice(0, 3));
+        const sim = await simulation(load, { rules });
+        sim.start();
+        const honest = sim.committee.parties.slice(0, 3);
+        const isMade = sim.run(
+          () => honest.every((party) => sim.machine(party)?.finished !== undefined),
+          60_000,
+        );
+        if (isMade) checkKey(await Kernel.load(), sim, honest);
+        return !isMade;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
   test('setup: a dealer that opens to nobody is out, the key is made without it', async () => {
