@@ -33,11 +33,11 @@ const MAX_KNOWN_KEYS = 256;
 
 /** What is made of a public key, made once: the check of a key costs ten times a signature. Of valid keys only. */
 export class PublicKeys<Key> {
-  readonly #import: (publicKey: Uint8Array) => Key;
+  readonly #make: (publicKey: Uint8Array) => Key;
   readonly #known = new Map<string, Key>();
 
-  constructor(importKey: (publicKey: Uint8Array) => Key) {
-    this.#import = importKey;
+  constructor(make: (publicKey: Uint8Array) => Key) {
+    this.#make = make;
   }
 
   /** @returns undefined unless the key is the canonical encoding of a point of prime order */
@@ -46,7 +46,7 @@ export class PublicKeys<Key> {
     const known = this.#known.get(name);
     if (known !== undefined) return known;
     if (!isPrimeOrderPoint(publicKey)) return undefined;
-    const key = this.#import(publicKey.slice());
+    const key = this.#make(publicKey.slice());
     if (this.#known.size >= MAX_KNOWN_KEYS) this.#known.clear();
     this.#known.set(name, key);
     return key;

@@ -11,6 +11,7 @@ import {
 import { type Incarnation, tlsKeyOf } from '../../shared/membership/incarnation.ts';
 import type { MembershipMessage, SealMessage } from '../../shared/membership/messages.ts';
 import type { Rng } from '../../shared/primitives.ts';
+import { Forgeries } from '../../shared/protocol/forgeries.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
 import { peerMessage } from '../../shared/protocol/peer-message.ts';
 import { encode } from '../../shared/wire/codec.ts';
@@ -65,6 +66,7 @@ export interface StandingPorts {
 }
 
 interface StandingParts {
+  readonly forgeries: Forgeries;
   readonly own: OwnIncarnation;
   readonly peers: PeerIncarnations;
 }
@@ -75,6 +77,7 @@ interface StandingParts {
  */
 export class Standing {
   readonly #membership: Membership;
+  readonly #forgeries: Forgeries;
   readonly #ports: StandingPorts;
   readonly #timing: StandingTiming;
   readonly #monotonicMs: () => number;
@@ -89,6 +92,7 @@ export class Standing {
 
   private constructor(membership: Membership, ports: StandingPorts, parts: StandingParts) {
     this.#membership = membership;
+    this.#forgeries = parts.forgeries;
     this.#ports = ports;
     this.#timing = ports.timing ?? STANDING_TIMING;
     this.#monotonicMs = monotonic(ports);
@@ -104,9 +108,12 @@ export class Standing {
   }
 
   /** Takes this boot's number. @throws {KmsError} STORE_FAILED */
-  static async open(membership: Membership, ports: StandingPorts): Promise<Standing> {
+  static async open(of: Membership, ports: StandingPorts): Promise<Standing> {
+    const forgeries = new Forgeries();
+    const membership = forgeries.watch(of);
     const { store, spki } = ports;
     return new Standing(membership, ports, {
+      forgeries,
       own: await OwnIncarnation.open(membership, store, tlsKeyOf(membership.primitives, spki)),
       peers: await PeerIncarnations.open(membership, store),
     });
@@ -171,6 +178,11 @@ export class Standing {
    */
   async receive(line: Line, message: MembershipMessage): Promise<void> {
     await this.#budget.take(line.party, costOf(message));
+    // Every signature of a message is verified before its handling waits for anything.
+    await this.#forgeries.hear(line.party, this.#monotonicMs(), () => this.#handle(line, message));
+  }
+
+  async #handle(line: Line, message: MembershipMessage): Promise<void> {
     switch (message.kind) {
       case 'incarnation':
         return this.#receiveIncarnation(line, message.record);

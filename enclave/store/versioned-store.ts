@@ -228,7 +228,9 @@ export class VersionedStore implements SealedStore {
   async #commit(asked: Changes): Promise<void> {
     const { complete, id, acknowledge = async () => {} } = this.#options;
     // To forget what is not there changes nothing.
-    const real = new Map([...asked].filter(([name, bytes]) => bytes !== undefined || this.#entries.has(name)));
+    const real = new Map(
+      [...asked].filter(([name, bytes]) => bytes !== undefined || this.#entries.has(name)),
+    );
     if (real.size === 0) return;
     const changes = new Map([...real, ...(complete?.(real, [...this.#entries.keys()]) ?? [])]);
     const version = this.#state.version + 1;

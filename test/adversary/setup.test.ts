@@ -8,7 +8,7 @@ import { broadcastMessage } from '../../shared/protocol/broadcast/messages.ts';
 import type { KeyGeneration } from '../../shared/protocol/keygen/keygen.ts';
 import { keygenMessage } from '../../shared/protocol/keygen/messages.ts';
 import { agreementMessage } from '../../shared/protocol/session/messages.ts';
-import { type SetupMessage, setupMessage } from '../../shared/protocol/setup/messages.ts';
+import { namingCodec, type SetupMessage, setupMessage } from '../../shared/protocol/setup/messages.ts';
 import { digestOf, signStatement } from '../../shared/protocol/statement.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
 import type * as factoryModule from '../simulator/committee-keys.ts';
@@ -67,30 +67,91 @@ async function expectKey(sim: Sim, honest: readonly PartyId[]): Promise<void> {
   for (const party of honest) expect(sim.machine(party)?.finished?.seeds).toBeDefined();
 }
 
+/** The liar broadcasts this instead of whom it lacks something of. */
+function otherNaming(sim: Sim, value: Uint8Array): Rule {
+  return (delivery) => {
+    const message = decode(keygenMessage, delivery.message);
+    if (delivery.from !== liar || message.kind !== 'setup') return [delivery];
+    const inner = decode(setupMessage, message.body);
+    if (inner.kind !== 'namings' || decode(broadcastMessage, inner.body).kind !== 'relay') return [delivery];
+    const of = digestOf(nodePrimitives, value);
+    const fields = [message.session, 'setup/namings', liar, of];
+    const signature = signStatement(sim.membership(liar), 'broadcast/value', ...fields);
+    const signatures = [{ party: liar, signature }];
+    const relay = encode(broadcastMessage, { kind: 'relay', sender: liar, value, signatures });
+    const body = encode(setupMessage, { kind: 'namings', body: relay });
+    return [{ ...delivery, message: encode(keygenMessage, { ...message, body }) }];
+  };
+}
+
 describe('seed setup', () => {
-  test('setup: a dealer that opens to one holder only is healed by the other holders', async () => {
-    const toOthers = (delivery: Delivery) => delivery.from === liar && delivery.to !== partyId(1);
-    const rules = [editSetup(toOthers, (message) => (message.kind === 'contributions' ? [] : [message]))];
-    const sim = await simulation(real, { rules });
-    sim.start();
-    await expectKey(sim, sim.committee.parties.slice(0, 3));
+  test('setup: a dealer that opens to one holder only is healed by the other holders, and nobody names it', async () => {
+    const outcome = await attackBoth(
+      'no-asking',
+      [
+        {
+          file: SETUP,
+          find: 'effects.push(...this.#ask(nowMs), ...this.#name(nowMs));',
+          replace: 'effects.push(...this.#name(nowMs));',
+        },
+      ],
+      async (load) => {
+        const named = new Set<PartyId>();
+        const toOthers = (delivery: Delivery) => delivery.from === liar && delivery.to !== partyId(1);
+        const rules: Rule[] = [
+          editSetup(toOthers, (message) => (message.kind === 'contributions' ? [] : [message])),
+          (delivery) => {
+            const inner = setupIn(delivery);
+            const broadcast = inner?.kind === 'namings' ? decode(broadcastMessage, inner.body) : undefined;
+            if (broadcast?.kind === 'relay' && broadcast.sender !== liar)
+              for (const dealer of decode(namingCodec, broadcast.value)) named.add(dealer);
+            return [delivery];
+          },
+        ];
+        const sim = await simulation(load, { rules });
+        sim.start();
+        await expectKey(sim, sim.committee.parties.slice(0, 3));
+        return named.size > 0;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
   test('setup: values that do not open the commitments are never used', async () => {
-    const rules = [
-      editSetup(from(liar), (message) => {
-        if (message.kind !== 'contributions' && message.kind !== 'answer') return [message];
-        return [
-          {
-            ...message,
-            values: message.values.map((one) => ({ ...one, value: one.value.map((b) => b ^ 1) })),
-          },
+    const outcome = await attackBoth(
+      'unchecked-openings',
+      [
+        {
+          file: 'shared/protocol/setup/contributions.ts',
+          find: ' && commitments.isOpening(dealer, set, value))',
+          replace: ')',
+        },
+      ],
+      async (load) => {
+        // Every holder gets a value of its own.
+        const rules: Rule[] = [
+          (delivery) =>
+            editSetup(from(liar), (message) => {
+              if (message.kind !== 'contributions' && message.kind !== 'answer') return [message];
+              const values = message.values.map((one) => ({
+                ...one,
+                value: one.value.map((byte) => byte ^ delivery.to),
+              }));
+              return [{ ...message, values }];
+            })(delivery),
         ];
-      }),
-    ];
-    const sim = await simulation(real, { rules });
-    sim.start();
-    await expectKey(sim, sim.committee.parties.slice(0, 3));
+        const sim = await simulation(load, { rules });
+        sim.start();
+        const honest = sim.committee.parties.slice(0, 3);
+        const isMade = sim.run(
+          () => honest.every((party) => sim.machine(party)?.finished !== undefined),
+          60_000,
+        );
+        if (isMade) checkKey(await Kernel.load(), sim, honest);
+        return !isMade;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
   test('setup: a dealer that opens to nobody is out, the key is made without it', async () => {
@@ -246,6 +307,29 @@ describe('seed setup', () => {
     expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
+  test('setup: a party that names all honest dealers falsely has named nobody out', async () => {
+    const outcome = await attackBoth(
+      'false-naming',
+      [
+        {
+          file: 'shared/protocol/setup/transcript.ts',
+          find: 'return outside + namers <= of.t;',
+          replace: 'return outside + namers < of.t;',
+        },
+      ],
+      async (load) => {
+        const rules: Rule[] = [];
+        const sim = await simulation(load, { rules });
+        const honest = sim.committee.parties.slice(0, 3);
+        rules.push(otherNaming(sim, encode(namingCodec, honest)));
+        sim.start();
+        sim.run(() => honest.every((party) => sim.machine(party)?.finished !== undefined), 60_000);
+        return honest.some((party) => sim.machine(party)?.finished?.record.attempt !== 0);
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
   test('setup: a naming that is longer than a naming can be costs its sender its word, and nobody the key', async () => {
     const outcome = await attackBoth(
       'oversized-naming',
@@ -259,21 +343,7 @@ describe('seed setup', () => {
       async (load) => {
         const rules: Rule[] = [];
         const sim = await simulation(load, { rules });
-        const value = new Uint8Array(2000);
-        rules.push((delivery) => {
-          const message = decode(keygenMessage, delivery.message);
-          if (delivery.from !== liar || message.kind !== 'setup') return [delivery];
-          const inner = decode(setupMessage, message.body);
-          if (inner.kind !== 'namings' || decode(broadcastMessage, inner.body).kind !== 'relay')
-            return [delivery];
-          const of = digestOf(nodePrimitives, value);
-          const fields = [message.session, 'setup/namings', liar, of];
-          const signature = signStatement(sim.membership(liar), 'broadcast/value', ...fields);
-          const signatures = [{ party: liar, signature }];
-          const relay = encode(broadcastMessage, { kind: 'relay', sender: liar, value, signatures });
-          const body = encode(setupMessage, { kind: 'namings', body: relay });
-          return [{ ...delivery, message: encode(keygenMessage, { ...message, body }) }];
-        });
+        rules.push(otherNaming(sim, new Uint8Array(2000)));
         sim.start();
         const honest = sim.committee.parties.slice(0, 3);
         sim.run(() => honest.every((party) => sim.machine(party)?.finished !== undefined), 60_000);

@@ -1,5 +1,7 @@
 import type { PartyId } from '../../ids.ts';
 import { type Chunk, RecordDownload } from './download.ts';
+import { recordSizeBytes } from './record.ts';
+import type { KeyRequest } from './request.ts';
 
 /** A peer that is slow with a piece of a record is replaced after this many rounds. */
 const CHUNK_ROUNDS = 4;
@@ -14,7 +16,7 @@ export interface ChunkRequest {
 
 /** Gets one certified record from the peers that say they have it, one after the other, until one has served it whole. */
 export class RecordFetch {
-  readonly #sizeBytes: number;
+  readonly #request: KeyRequest;
   readonly #roundMs: number;
   /** In the order they said so; whoever was asked goes to the end. */
   readonly #sources: PartyId[] = [];
@@ -22,9 +24,9 @@ export class RecordFetch {
   #deadlineMs: number | undefined;
   #dueMs: number | undefined;
 
-  /** @param sizeBytes of the record: follows from its request */
-  constructor(sizeBytes: number, roundMs: number) {
-    this.#sizeBytes = sizeBytes;
+  /** @param request what the record is of: its size follows from it */
+  constructor(request: KeyRequest, roundMs: number) {
+    this.#request = request;
     this.#roundMs = roundMs;
   }
 
@@ -48,13 +50,13 @@ export class RecordFetch {
     return wakeMs !== undefined && nowMs >= wakeMs ? this.next(nowMs) : undefined;
   }
 
-  /** Turns to the next peer that has the record. */
+  /** Turns to the next peer that has the record. @throws {KmsError} UNKNOWN_PRESET */
   next(nowMs: number): ChunkRequest | undefined {
     this.stop();
     const source = this.#sources.shift();
     if (source === undefined) return undefined;
     this.#sources.push(source);
-    this.#download = new RecordDownload(source, this.#sizeBytes);
+    this.#download = new RecordDownload(source, recordSizeBytes(this.#request));
     return this.#ask(this.#download, nowMs);
   }
 

@@ -18,14 +18,7 @@ import {
   requestStateCodec,
 } from './files.ts';
 import { keygenMessage, type SettlementMessage } from './messages.ts';
-import {
-  type CertifiedKey,
-  checkRecord,
-  type KeyRecord,
-  keyDigest,
-  keyRecordCodec,
-  recordSizeBytes,
-} from './record.ts';
+import { type CertifiedKey, checkRecord, type KeyRecord, keyDigest, keyRecordCodec } from './record.ts';
 import { type ChunkRequest, RecordFetch } from './record-fetch.ts';
 import type { KeyRequest } from './request.ts';
 import { SeedCustody } from './seed-custody.ts';
@@ -86,7 +79,7 @@ export class KeySettlement {
     this.#roundMs = roundMs;
     this.#collector = new CertificateCollector(membership, keyScope(of.key));
     this.#answers = new Allowance(ANSWERS_PER_PEER, QUERY_ROUNDS * roundMs);
-    this.#fetch = new RecordFetch(recordSizeBytes(request), roundMs);
+    this.#fetch = new RecordFetch(request, roundMs);
     this.#custody = new SeedCustody(membership, of.key);
   }
 
