@@ -6,6 +6,7 @@ import { type ParentConfig, readParentConfig } from './config.ts';
 import { probe } from './health.ts';
 import { openLink } from './link/open.ts';
 import { stdoutLog, writeEnclaveLog } from './log.ts';
+import { MemberHosts } from './member-hosts.ts';
 import { prometheusText } from './prometheus.ts';
 import { Relay } from './relay.ts';
 import { StatusServer } from './status.ts';
@@ -42,11 +43,14 @@ async function reportHealth({ listen }: ParentConfig): Promise<void> {
 
 async function serve({ listen, link: linkConfig, configurationsFile, status }: ParentConfig): Promise<void> {
   const allowList = new AllowList(configurationsFile);
+  const members = new MemberHosts(() => allowList.members());
+  await members.refresh();
   const telemetry = new TelemetrySink(writeEnclaveLog);
   const link = openLink(linkConfig);
   const relay = await takeOver(() =>
     Relay.open({
       ...{ link, listen, log: stdoutLog, allowed: () => allowList.current() },
+      isMember: (address) => members.has(address),
       onTelemetry: (stream) => telemetry.take(stream),
     }),
   );

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
 import { ChainCache } from '../../shared/attestation/chain-cache.ts';
-import type { NodeTrust } from '../../shared/attestation/node-evidence.ts';
+import type { NodeTrust, VerifiedNode } from '../../shared/attestation/node-evidence.ts';
 import type { AttestationRoot } from '../../shared/attestation/root.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { Digest, PartyId } from '../../shared/ids.ts';
@@ -15,6 +16,7 @@ import type { Nsm } from '../nsm/nsm.ts';
 import { apiServer } from './api-server.ts';
 import { Credentials, type TlsIdentity } from './credentials.ts';
 import { dialMember } from './dial.ts';
+import { HANDSHAKE_LIMITS, HandshakeBudget, MEMBERS_HANDSHAKE_LIMITS } from './handshake-budget.ts';
 import { Ingress } from './ingress.ts';
 import { type PeerHandlers, PeerNetwork } from './peers.ts';
 import type { Roster } from './roster.ts';
@@ -39,11 +41,17 @@ export interface NodeNetworkOptions {
 /** The certificate's document is made anew so often; it counts for five minutes. */
 const RENEW_MS = 90_000;
 
+/** Two ways in, so that a flood of strangers leaves the members' open. */
+const SERVICES = [
+  ['ingress', HANDSHAKE_LIMITS],
+  ['members', MEMBERS_HANDSHAKE_LIMITS],
+] as const;
+
 /** Everything of a node that touches the network: NodeService for clients from open(), peers from join(). */
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #credentials: Credentials;
-  readonly #ingress: Ingress;
+  readonly #ingresses: readonly Ingress[];
   readonly #chains = new ChainCache();
   #peers: PeerNetwork | undefined;
   #joined = false;
@@ -55,12 +63,12 @@ export class NodeNetwork {
   private constructor(
     options: NodeNetworkOptions,
     credentials: Credentials,
-    ingress: Ingress,
+    ingresses: readonly Ingress[],
     shown: TlsIdentity,
   ) {
     this.#options = options;
     this.#credentials = credentials;
-    this.#ingress = ingress;
+    this.#ingresses = ingresses;
     this.#shown = shown;
     this.#shownFor = options.networkId ?? NO_NETWORK;
     this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref();
@@ -74,19 +82,28 @@ export class NodeNetwork {
     const api = apiServer(options.api);
     // Nobody is a peer before join() has given the ingress its members.
     let network: NodeNetwork | undefined;
-    const ingress = await Ingress.open({
+    const common = {
       link: options.link,
       crypto: options.crypto,
       identity: shown,
-      onClient: (socket) => api.serve(socket),
-      onPeer: (party, socket, node) => {
+      onClient: (socket: TLSSocket) => api.serve(socket),
+      onPeer: (party: PartyId, socket: TLSSocket, node: VerifiedNode) => {
         const peers = network?.peers;
         if (peers === undefined) socket.destroy();
         else peers.serve(party, socket, node);
       },
       log: options.log,
-    });
-    network = new NodeNetwork(options, credentials, ingress, shown);
+    };
+    const ingresses: Ingress[] = [];
+    try {
+      for (const [service, limits] of SERVICES) {
+        ingresses.push(await Ingress.open({ ...common, service, budget: new HandshakeBudget(limits) }));
+      }
+    } catch (error) {
+      for (const ingress of ingresses) await ingress.close();
+      throw error;
+    }
+    network = new NodeNetwork(options, credentials, ingresses, shown);
     return network;
   }
 
@@ -139,28 +156,28 @@ export class NodeNetwork {
       log,
     });
     this.#peers = peers;
-    this.#ingress.join(network);
+    for (const ingress of this.#ingresses) ingress.join(network);
     peers.start();
     return peers;
   }
 
   /** Drops every peer, for good; clients are served on. */
   async leave(): Promise<void> {
-    this.#ingress.leave();
+    for (const ingress of this.#ingresses) ingress.leave();
     await this.#peers?.close();
   }
 
   /** Closes every connection. */
   async close(): Promise<void> {
     clearInterval(this.#renewal);
-    await this.#ingress.close();
+    for (const ingress of this.#ingresses) await ingress.close();
     await this.#peers?.close();
   }
 
   async #show(networkId: Digest): Promise<void> {
     this.#shown = await this.#credentials.identityFor(networkId);
     this.#shownFor = networkId;
-    this.#ingress.present(this.#shown);
+    for (const ingress of this.#ingresses) ingress.present(this.#shown);
   }
 
   /** The same TLS key with a fresh document. */
@@ -170,7 +187,7 @@ export class NodeNetwork {
       const renewed = await this.#credentials.identityFor(networkId);
       if (this.#shownFor !== networkId) return;
       this.#shown = renewed;
-      this.#ingress.present(renewed);
+      for (const ingress of this.#ingresses) ingress.present(renewed);
     } catch (error) {
       this.#options.log('error', 'attestation-not-renewed', { code: codeOf(error) });
     }

@@ -243,7 +243,7 @@ describe('link of a parent', () => {
       await writeFile(file, JSON.stringify({ ...common, ...fields }));
       return (await readParentConfig(file)).link;
     };
-    const ports = { ingress: 7, egress: 8 };
+    const ports = { ingress: 7, members: 9, egress: 8 };
     expect(await read({ enclaveCid: 16 })).toEqual({ kind: 'vsock', enclaveCid: 16, ports: VSOCK_PORTS });
     expect(await read({ enclaveCid: 16, ports })).toEqual({ kind: 'vsock', enclaveCid: 16, ports });
     expect(await read({ vhostSocket: '/a', ports })).toEqual({ kind: 'vhost', vhostSocket: '/a', ports });
@@ -255,10 +255,10 @@ describe('link of a parent', () => {
       { enclaveCid: 16, vhostSocket: '/b' },
       ...[3, -1, 1.5, '16', ANY_CID, null].map((enclaveCid) => ({ enclaveCid })),
       ...[
-        { ingress: 7, egress: 7 },
-        { ingress: 7 },
-        { ...ports, more: 9 },
-        { ingress: 7, egress: 9000 },
+        { ...ports, egress: 7 },
+        { ingress: 7, egress: 8 },
+        { ...ports, more: 1 },
+        { ...ports, egress: 9000 },
         5,
       ].map((other) => ({ enclaveCid: 16, ports: other })),
       { vhostSocket: '' },
