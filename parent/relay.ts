@@ -69,7 +69,7 @@ export interface RelayCounters {
 }
 
 /** Shared by the connections that carry much at the moment. */
-const LARGE_BUFFERS_BYTES = 16 << 20;
+export const LARGE_BUFFERS_BYTES: number = 16 << 20;
 
 /** A connection counts as quiet when nothing passed for so long. */
 const QUIET_MS = 250;
