@@ -235,6 +235,34 @@ describe.skipIf(!canBuild)('vsock link of the parent', () => {
   });
 });
 
+describe.skipIf(!canBuild)('AF_VSOCK of the parent', () => {
+  it('AF_VSOCK of the parent: streams over the local context, where the machine has one', async ({
+    skip,
+  }) => {
+    const addon = builtAddon(join(directory, 'kms.node'));
+    const LOCAL = 1;
+    const port = 40_000 + (process.pid % 10_000);
+    const ports = { ingress: port, members: port + 1, egress: port + 2 };
+    const received: Buffer[] = [];
+    let stream: Duplex;
+    try {
+      const listener = await new VsockLink(addon, enclaveAddresses(LOCAL, ports)).listen('egress', (from) => {
+        from.on('data', (part: Buffer) => received.push(part));
+      });
+      closers.push(() => listener.close());
+      const at = { cid: LOCAL, port: ports.egress };
+      stream = await new EnclaveLink(addon, { own: () => at, other: () => at }).connect('egress');
+      closers.push(() => stream.destroy());
+    } catch (error) {
+      process.stderr.write(`\nSKIPPED: AF_VSOCK does not loop back here (${String(error)})\n\n`);
+      return skip();
+    }
+    const sent = randomBytes(1_000_000);
+    stream.write(sent);
+    await until(() => Buffer.concat(received).equals(sent));
+  });
+});
+
 describe('link of a parent', () => {
   it('link of a parent: is what its configuration says', async () => {
     const file = join(directory, 'parent.json');
