@@ -16,6 +16,7 @@ export class AllowList {
   readonly #path: string;
   #version = '';
   #addresses = NONE;
+  #members: readonly string[] = [];
 
   constructor(configurationsFile: string) {
     this.#path = configurationsFile;
@@ -24,23 +25,30 @@ export class AllowList {
   /** No file: nothing is allowed. @throws {KmsError} BAD_CONFIGURATION, TOO_LARGE: nothing is allowed either */
   async current(): Promise<ReadonlySet<string>> {
     const found = await stat(this.#path).catch(() => undefined);
-    if (found === undefined) return this.#set('', NONE);
+    if (found === undefined) return this.#set('', []);
     const version = `${found.ino}/${found.mtimeMs}/${found.size}`;
     if (version === this.#version) return this.#addresses;
-    this.#set('', NONE);
+    this.#set('', []);
     if (found.size > MAX_CONFIGURATION_FILE_BYTES)
       throw new KmsError('TOO_LARGE', `${this.#path} is too large`);
     const configurations = decodeConfigurations(new Uint8Array(await readFile(this.#path)));
     return this.#set(
       version,
-      new Set(configurations.slice(-2).flatMap(({ configuration }) => reachable(configuration))),
+      configurations.slice(-2).map(({ configuration }) => configuration),
     );
   }
 
-  #set(version: string, addresses: ReadonlySet<string>): ReadonlySet<string> {
+  /** `host:port` of the members of both. @throws as current() */
+  async members(): Promise<readonly string[]> {
+    await this.current();
+    return this.#members;
+  }
+
+  #set(version: string, newest: readonly Configuration[]): ReadonlySet<string> {
     this.#version = version;
-    this.#addresses = addresses;
-    return addresses;
+    this.#members = newest.flatMap(({ members }) => members.map(({ address }) => address));
+    this.#addresses = new Set(newest.flatMap(reachable));
+    return this.#addresses;
   }
 }
 

@@ -94,11 +94,12 @@ function portsOf(path: string, value: unknown): LinkPorts {
   if (value === undefined) return VSOCK_PORTS;
   const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
   const named = new Map<string, unknown>(entries);
-  const [ingress, egress] = [named.get('ingress'), named.get('egress')];
-  if (entries.length !== 2 || !isPort(ingress) || !isPort(egress) || ingress === egress) {
-    throw bad(path, 'has "ports" that are not {"ingress": <port>, "egress": <another>}');
+  const [ingress, members, egress] = ['ingress', 'members', 'egress'].map((name) => named.get(name));
+  const areDifferent = new Set(named.values()).size === 3;
+  if (entries.length !== 3 || !areDifferent || !isPort(ingress) || !isPort(members) || !isPort(egress)) {
+    throw bad(path, 'has "ports" that are not three different ones for "ingress", "members" and "egress"');
   }
-  return { ingress, egress };
+  return { ingress, members, egress };
 }
 
 function partyOf(path: string, value: unknown): PartyId | undefined {

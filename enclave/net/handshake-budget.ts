@@ -22,18 +22,22 @@ export interface HandshakeLimits {
   readonly memberBurstMs: number;
 }
 
+/** Of whoever comes in. */
 export const HANDSHAKE_LIMITS: HandshakeLimits = {
   costs: { tlsMs: 3, evidenceMs: 6, failureMs: 12 },
-  // With what dialling may use (dial-budget.ts) below a twentieth.
-  share: 0.036,
-  burstMs: 1_000,
+  // With what members' hosts get on top and what dialling may use (dial-budget.ts) below a twentieth.
+  share: 0.026,
+  burstMs: 700,
   memberShare: 0.01,
   memberBurstMs: 200,
 };
 
+/** On top, of those who come from members' hosts: what strangers use up is not theirs. */
+export const MEMBERS_HANDSHAKE_LIMITS: HandshakeLimits = { ...HANDSHAKE_LIMITS, share: 0.01, burstMs: 300 };
+
 /**
- * How much of a core incoming handshakes may use: streams come from the parent without an address, so there is one budget for
- * all of them, and within it one for each member, drawn on only once the member's own key has signed. What is over budget
+ * How much of a core incoming handshakes of one service may use: streams come from the parent without an address, so there is
+ * one budget for all of them, and within it one for each member, drawn on only once the member's own key has signed. What is over budget
  * is refused before anything is computed; long-lived streams are not touched.
  */
 export class HandshakeBudget {

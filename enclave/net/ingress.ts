@@ -26,6 +26,8 @@ export const INGRESS_LIMITS: IngressLimits = { maxHandshakes: 64, maxClients: 64
 
 export interface IngressOptions {
   readonly link: Link<Duplex>;
+  /** What the parent says about where the streams come from. It proves nothing: checks and rights are the same. */
+  readonly service?: 'ingress' | 'members';
   readonly crypto: Primitives;
   readonly identity: TlsIdentity;
   readonly onClient: (socket: TLSSocket) => void;
@@ -103,7 +105,9 @@ export class Ingress {
   }
 
   async #listen(): Promise<void> {
-    this.#listener = await this.#options.link.listen('ingress', (stream) => this.#begin(stream));
+    this.#listener = await this.#options.link.listen(this.#options.service ?? 'ingress', (stream) =>
+      this.#begin(stream),
+    );
   }
 
   /** Under a flood: what is up stays up, and whoever comes in the pause finds nobody. */

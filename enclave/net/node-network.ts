@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
 import { ChainCache } from '../../shared/attestation/chain-cache.ts';
-import type { NodeTrust } from '../../shared/attestation/node-evidence.ts';
+import type { NodeTrust, VerifiedNode } from '../../shared/attestation/node-evidence.ts';
 import type { AttestationRoot } from '../../shared/attestation/root.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { Digest, PartyId } from '../../shared/ids.ts';
@@ -19,6 +20,7 @@ import { type BootServerOptions, serveBoot } from './boot-server.ts';
 import { Credentials, type Speaker, type TlsIdentity } from './credentials.ts';
 import { dialMember } from './dial.ts';
 import { DialBudget } from './dial-budget.ts';
+import { HANDSHAKE_LIMITS, HandshakeBudget, MEMBERS_HANDSHAKE_LIMITS } from './handshake-budget.ts';
 import { Ingress } from './ingress.ts';
 import { type PeerHandlers, PeerNetwork } from './peers.ts';
 import type { Roster } from './roster.ts';
@@ -44,11 +46,17 @@ export interface NodeNetworkOptions {
 /** The certificate's document is made anew so often; it counts for five minutes. */
 const RENEW_MS = 90_000;
 
+/** Two ways in, so that a flood of strangers leaves the members' open. */
+const SERVICES = [
+  ['ingress', HANDSHAKE_LIMITS],
+  ['members', MEMBERS_HANDSHAKE_LIMITS],
+] as const;
+
 /** Everything of a node that touches the network: NodeService for clients from open(), peers from join(). */
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #credentials: Credentials;
-  readonly #ingress: Ingress;
+  readonly #ingresses: readonly Ingress[];
   readonly #chains = new ChainCache();
   readonly #dials = new DialBudget();
   #peers: PeerNetwork | undefined;
@@ -62,12 +70,12 @@ export class NodeNetwork {
   private constructor(
     options: NodeNetworkOptions,
     credentials: Credentials,
-    ingress: Ingress,
+    ingresses: readonly Ingress[],
     shown: TlsIdentity,
   ) {
     this.#options = options;
     this.#credentials = credentials;
-    this.#ingress = ingress;
+    this.#ingresses = ingresses;
     this.#shown = shown;
     this.#shownFor = options.networkId ?? NO_NETWORK;
     this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref();
@@ -81,24 +89,33 @@ export class NodeNetwork {
     const api = apiServer(options.api);
     // Nobody is a peer before join() has given the ingress its members.
     let network: NodeNetwork | undefined;
-    const ingress = await Ingress.open({
+    const common = {
       link: options.link,
       crypto: options.crypto,
       identity: shown,
-      onClient: (socket) => api.serve(socket),
-      onPeer: (party, socket, node) => {
+      onClient: (socket: TLSSocket) => api.serve(socket),
+      onPeer: (party: PartyId, socket: TLSSocket, node: VerifiedNode) => {
         const peers = network?.peers;
         if (peers === undefined) socket.destroy();
         else peers.serve(party, socket, node);
       },
-      onBooting: (party, socket, node) => {
+      onBooting: (party: PartyId, socket: TLSSocket, node: VerifiedNode) => {
         const boot = network?.boot;
         if (boot === undefined) socket.destroy();
         else serveBoot(party, socket, node, boot);
       },
       log: options.log,
-    });
-    network = new NodeNetwork(options, credentials, ingress, shown);
+    };
+    const ingresses: Ingress[] = [];
+    try {
+      for (const [service, limits] of SERVICES) {
+        ingresses.push(await Ingress.open({ ...common, service, budget: new HandshakeBudget(limits) }));
+      }
+    } catch (error) {
+      for (const ingress of ingresses) await ingress.close();
+      throw error;
+    }
+    network = new NodeNetwork(options, credentials, ingresses, shown);
     return network;
   }
 
@@ -137,7 +154,7 @@ export class NodeNetwork {
       ...{ trust: network.trust, hashes, rng, recall, log },
       onRecalled: (party) => this.#peers?.expect(party),
     };
-    this.#ingress.join(network);
+    for (const ingress of this.#ingresses) ingress.join(network);
   }
 
   /** Asks a member what it keeps for this node. @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER, BAD_ATTESTATION, BAD_ENCODING */
@@ -182,7 +199,7 @@ export class NodeNetwork {
       log,
     });
     this.#peers = peers;
-    this.#ingress.join(network);
+    for (const ingress of this.#ingresses) ingress.join(network);
     peers.start();
     return peers;
   }
@@ -190,21 +207,21 @@ export class NodeNetwork {
   /** Drops every peer, for good; clients are served on. */
   async leave(): Promise<void> {
     this.#boot = undefined;
-    this.#ingress.leave();
+    for (const ingress of this.#ingresses) ingress.leave();
     await this.#peers?.close();
   }
 
   /** Closes every connection. */
   async close(): Promise<void> {
     clearInterval(this.#renewal);
-    await this.#ingress.close();
+    for (const ingress of this.#ingresses) await ingress.close();
     await this.#peers?.close();
   }
 
   async #show(networkId: Digest): Promise<void> {
     this.#shown = await this.#credentials.identityFor(networkId);
     this.#shownFor = networkId;
-    this.#ingress.present(this.#shown);
+    for (const ingress of this.#ingresses) ingress.present(this.#shown);
   }
 
   /** The same TLS key with a fresh document. */
@@ -214,7 +231,7 @@ export class NodeNetwork {
       const renewed = await this.#credentials.identityFor(networkId);
       if (this.#shownFor !== networkId) return;
       this.#shown = renewed;
-      this.#ingress.present(renewed);
+      for (const ingress of this.#ingresses) ingress.present(renewed);
     } catch (error) {
       this.#options.log('error', 'attestation-not-renewed', { code: codeOf(error) });
     }

@@ -224,6 +224,7 @@ describe('api server', () => {
 
   it('api server: a client that leaves ends the waiting for it', async () => {
     const [asked, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const stop = new AbortController();
     const client = await (
       await serving({
         decrypt: (_, signal) => {
@@ -233,7 +234,6 @@ describe('api server', () => {
         },
       })
     )();
-    const stop = new AbortController();
     const call = client.decrypt({ requestId, envelope: new Uint8Array(1) }, { signal: stop.signal });
     void asked.promise.then(() => stop.abort());
     await expect(call).rejects.toMatchObject({ code: Code.Canceled });
