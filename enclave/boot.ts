@@ -6,7 +6,7 @@ import { codeOf, KmsError } from '../shared/errors.ts';
 import type { Link } from '../shared/link.ts';
 import type { Log } from '../shared/log.ts';
 import { Kernel } from '../shared/math/kernel/kernel.ts';
-import { openAwsCloud } from './aws/aws-cloud.ts';
+import { openAwsCloud, openAwsSuccessor } from './aws/aws-cloud.ts';
 import { type EnclaveConfig, readEnclaveConfig } from './config.ts';
 import type { Build } from './configurations.ts';
 import { keepIntroduced } from './introduction.ts';
@@ -68,13 +68,15 @@ async function standardParts(
 ): Promise<NodeParts> {
   log('info', 'started', { pid: process.pid });
   const platform = await openPlatform();
+  const aws = { link, nsm: platform.nsm, roots: ENDPOINT_ROOTS };
   const clock = await EnclaveClock.start({ nsm: platform.nsm, log });
   return {
     build: thisBuild(),
     roots: ROOTS,
     head: openChainHead(() => clock.nowMs()),
     nsm: platform.nsm,
-    openCloud: (place) => openAwsCloud({ link, nsm: platform.nsm, roots: ENDPOINT_ROOTS }, place),
+    openCloud: (place) => openAwsCloud(aws, place),
+    openSuccessor: (place, measurements) => openAwsSuccessor(aws, place, measurements),
     anchor: platform.openAnchor(anchorDirectory),
     link,
     primitives: nodePrimitives,

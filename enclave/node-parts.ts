@@ -5,6 +5,7 @@ import type { Link } from '../shared/link.ts';
 import type { Log } from '../shared/log.ts';
 import type { Kernel } from '../shared/math/kernel/kernel.ts';
 import type { ChainHead } from '../shared/network/chain-head.ts';
+import type { Measurement } from '../shared/network/measurement.ts';
 import type { Storage } from '../shared/network/storage.ts';
 import type { Primitives, Rng } from '../shared/primitives.ts';
 import type { Anchor } from '../shared/sealing/anchor.ts';
@@ -12,7 +13,7 @@ import type { Build } from './configurations.ts';
 import type { DecryptorFactory } from './key-ring.ts';
 import type { StandingTiming } from './membership/standing.ts';
 import type { Nsm } from './nsm/nsm.ts';
-import type { Cloud } from './sealing/cloud.ts';
+import type { Cloud, SuccessorKeys } from './sealing/cloud.ts';
 
 /** Whose storage is to be opened. */
 export interface CloudPlace {
@@ -31,6 +32,11 @@ export interface NodeParts {
   readonly nsm: Nsm;
   /** Opens the storage that a configuration names; PCR16 is bound to the network by then. @throws {KmsError} */
   readonly openCloud: (place: CloudPlace) => Promise<Cloud>;
+  /**
+   * The KMS key that a later configuration names, for its images. @param measurements that it allows
+   * @throws {KmsError} KMS_POLICY, KMS_REFUSED, KMS_UNAVAILABLE
+   */
+  readonly openSuccessor: (place: CloudPlace, measurements: readonly Measurement[]) => Promise<SuccessorKeys>;
   /** Undefined: nothing remembers states outside the nodes (production before capability 5). */
   readonly anchor: Anchor | undefined;
   readonly link: Link<Duplex>;

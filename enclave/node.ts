@@ -202,7 +202,20 @@ export class Node implements NodeApi {
     const chain = await this.#configurations.join(genesis, configurations);
     await this.#follow(chain);
     if (this.#phase === 'stopped') requireService(this.#phase, 'join');
+    await this.#sealForSuccessor(chain);
     return this.#joinedNetwork(chain, this.#sealed.entry.party);
+  }
+
+  /** While a later image is on its way in, what this one seals opens for both. Called again with each introduction. */
+  async #sealForSuccessor({ networkId, newest }: ConfigurationChain): Promise<void> {
+    if (this.#sealed === undefined || !this.#facts.unsealed) return;
+    const { entry, seal } = this.#sealed;
+    const { members, measurements, number } = newest.signed.configuration;
+    const storage = members[entry.party - 1]?.storage;
+    if (storage === undefined || storage.kmsKey === seal.kmsKey) return;
+    const place = { storage, networkId, party: entry.party };
+    await seal.sealFor(await this.#parts.openSuccessor(place, measurements));
+    this.#parts.log('info', 'sealed-for-successor', { count: number });
   }
 
   async #joinFirst(request: JoinRequest): Promise<JoinedNetwork> {

@@ -1,6 +1,7 @@
 import {
   DecryptCommand,
   DescribeKeyCommand,
+  EncryptCommand,
   GenerateDataKeyCommand,
   GetKeyPolicyCommand,
   KMSClient,
@@ -43,6 +44,8 @@ export interface AttestedKms {
   generateDataKey(context: EncryptionContext): Promise<DataKey>;
   /** 32 secret bytes; the caller erases them. @param blob of generateDataKey(), from untrusted storage */
   decrypt(blob: Uint8Array, context: EncryptionContext): Promise<Uint8Array>;
+  /** A blob that only an attested image of this key's policy can open. @param plaintext 32 secret bytes */
+  encrypt(plaintext: Uint8Array, context: EncryptionContext): Promise<Uint8Array>;
   /**
    * Refuses unless only images with these registers can use the key, now and for ever: state of the key, its policy, its
    * grants. @throws {KmsError} KMS_POLICY too
@@ -125,6 +128,18 @@ class AwsKms implements AttestedKms {
       kms.send(new DecryptCommand({ ...request, Recipient: await this.#recipient() }), { abortSignal }),
     );
     return this.#open(answer);
+  }
+
+  async encrypt(plaintext: Uint8Array, context: EncryptionContext): Promise<Uint8Array> {
+    const request = { ...this.#keyId, Plaintext: plaintext, EncryptionContext: checkedContext(context) };
+    const { KeyId, CiphertextBlob } = await this.#send('Encrypt', (kms, abortSignal) =>
+      kms.send(new EncryptCommand({ ...request, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' }), { abortSignal }),
+    );
+    if (KeyId !== this.#options.key.arn) throw new KmsError('WRONG_KEY', 'KMS answers about another key');
+    if (CiphertextBlob === undefined || CiphertextBlob.length > MAX_BLOB_BYTES) {
+      throw new KmsError('BAD_ENCODING', 'KMS answers without a ciphertext of the data key');
+    }
+    return Uint8Array.from(CiphertextBlob);
   }
 
   async inspectPolicy(expected: PolicyExpectation): Promise<void> {

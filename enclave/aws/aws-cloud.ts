@@ -1,14 +1,16 @@
 import type { Duplex } from 'node:stream';
-import { egressLine } from '../../shared/egress.ts';
-import { KmsError } from '../../shared/errors.ts';
+import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { Link } from '../../shared/link.ts';
+import type { Measurement } from '../../shared/network/measurement.ts';
 import { parseKeyArn } from '../../shared/sealing/key-arn.ts';
-import { policyRegistersOf } from '../../shared/sealing/kms-policy.ts';
+import { type PolicyRegisters, policyRegistersOf } from '../../shared/sealing/kms-policy.ts';
+import type { PolicyExpectation } from '../../shared/sealing/policy-inspection.ts';
 import type { CloudPlace } from '../node-parts.ts';
 import type { Nsm } from '../nsm/nsm.ts';
 import { askCredentials } from '../parent-services.ts';
-import type { Cloud, DataKeys } from '../sealing/cloud.ts';
+import type { Cloud, DataKeys, SuccessorKeys } from '../sealing/cloud.ts';
 import { type AttestedKms, type EncryptionContext, openAttestedKms } from './attested-kms.ts';
+import { throughParent } from './egress.ts';
 import { S3Objects } from './s3-objects.ts';
 
 export interface AwsCloudParts {
@@ -18,7 +20,6 @@ export interface AwsCloudParts {
   readonly roots: readonly Uint8Array[];
 }
 
-const HTTPS_PORT = 443;
 /** Those that a key policy may state. */
 const POLICY_PCRS = [0, 3, 8, 16];
 
@@ -27,42 +28,83 @@ const POLICY_PCRS = [0, 3, 8, 16];
  * anything is sealed under it or opened with it.
  * @throws {KmsError} KMS_POLICY, KMS_REFUSED, KMS_UNAVAILABLE, UNAVAILABLE
  */
-export async function openAwsCloud(
-  { link, nsm, roots }: AwsCloudParts,
-  { storage, networkId, party }: CloudPlace,
-): Promise<Cloud> {
-  const key = parseKeyArn(storage.kmsKey);
-  const connect = async (host: string): Promise<Duplex> => {
-    const stream = await link.connect('egress');
-    stream.write(egressLine(`${host}:${HTTPS_PORT}`));
-    return stream;
-  };
-  const credentials = (): ReturnType<typeof askCredentials> => askCredentials(link);
-  const kms = await openAttestedKms({ key, nsm, credentials, connect, roots });
-  const pcrs = new Map<number, Uint8Array>();
-  for (const index of POLICY_PCRS) pcrs.set(index, (await nsm.describePcr(index)).value);
-  const expected = { role: storage.role, registers: policyRegistersOf(pcrs) };
+export async function openAwsCloud(parts: AwsCloudParts, place: CloudPlace): Promise<Cloud> {
+  const { link, roots } = parts;
+  const { storage, networkId, party } = place;
+  const { arn: kmsKey, region, account } = parseKeyArn(storage.kmsKey);
+  const kms = await openKms(parts, place);
+  const expected = { role: storage.role, registers: await ownRegisters(parts.nsm) };
   await kms.inspectPolicy(expected);
   const objects = new S3Objects({
-    ...{ region: key.region, account: key.account, bucket: storage.bucket, credentials, connect, roots },
-    prefix: `${networkId}/${party}/`,
+    ...{ region, account, bucket: storage.bucket, roots, connect: throughParent(link) },
+    ...{ credentials: () => askCredentials(link), prefix: `${networkId}/${party}/` },
   });
-  const context = (purpose: string): EncryptionContext => ({ networkId, party: String(party), purpose });
-  return { objects, dataKeys: dataKeysOf(kms, key.arn, context, () => kms.inspectPolicy(expected)) };
+  return { kmsKey, objects, dataKeys: dataKeysOf(kms, kmsKey, place, expected) };
+}
+
+/**
+ * The KMS key that a later configuration names, whose policy lets in one of that configuration's images and nobody else.
+ * @param measurements that the later configuration allows
+ * @throws {KmsError} KMS_POLICY, KMS_REFUSED, KMS_UNAVAILABLE
+ */
+export async function openAwsSuccessor(
+  parts: AwsCloudParts,
+  place: CloudPlace,
+  measurements: readonly Measurement[],
+): Promise<SuccessorKeys> {
+  const { storage } = place;
+  const kms = await openKms(parts, place);
+  const own = await ownRegisters(parts.nsm);
+  let failure: unknown = new KmsError('KMS_POLICY', 'the configuration allows no image');
+  for (const { pcr0, pcr8 } of measurements) {
+    const { pcr3, pcr16 } = own;
+    const registers: PolicyRegisters = {
+      ...{ pcr0, pcr16 },
+      ...(pcr3 === undefined ? {} : { pcr3 }),
+      ...(pcr8 === undefined ? {} : { pcr8 }),
+    };
+    const expected = { role: storage.role, registers };
+    try {
+      await kms.inspectPolicy(expected);
+      return { kmsKey: storage.kmsKey, wrap: dataKeysOf(kms, storage.kmsKey, place, expected).wrap };
+    } catch (error) {
+      if (codeOf(error) !== 'KMS_POLICY') throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function openKms({ link, nsm, roots }: AwsCloudParts, { storage }: CloudPlace): Promise<AttestedKms> {
+  const key = parseKeyArn(storage.kmsKey);
+  const credentials = (): ReturnType<typeof askCredentials> => askCredentials(link);
+  return openAttestedKms({ key, nsm, credentials, connect: throughParent(link), roots });
+}
+
+async function ownRegisters(nsm: Nsm): Promise<PolicyRegisters> {
+  const pcrs = new Map<number, Uint8Array>();
+  for (const index of POLICY_PCRS) pcrs.set(index, (await nsm.describePcr(index)).value);
+  return policyRegistersOf(pcrs);
 }
 
 function dataKeysOf(
   kms: AttestedKms,
   kmsKey: string,
-  context: (purpose: string) => EncryptionContext,
-  inspect: () => Promise<void>,
+  { networkId, party }: CloudPlace,
+  expected: PolicyExpectation,
 ): DataKeys {
+  const context = (purpose: string): EncryptionContext => ({ networkId, party: String(party), purpose });
   return {
     async generate(purpose) {
       // The policy may have been another one since this process began.
-      await inspect();
+      await kms.inspectPolicy(expected);
       const { plaintext, blob } = await kms.generateDataKey(context(purpose));
       return { plaintext, blobs: [{ kmsKey, blob }] };
+    },
+
+    async wrap(plaintext, purpose) {
+      await kms.inspectPolicy(expected);
+      return { kmsKey, blob: await kms.encrypt(plaintext, context(purpose)) };
     },
 
     async open(blobs, purpose) {
@@ -70,7 +112,7 @@ function dataKeysOf(
       if (own === undefined) {
         throw new KmsError(
           'STORE_FAILED',
-          'the bucket was sealed under another KMS key than the configuration names',
+          'the bucket was not sealed under the KMS key that the configuration names',
         );
       }
       return kms.decrypt(own.blob, context(purpose));

@@ -7,6 +7,8 @@ export interface DataKeys {
    * @throws {KmsError} KMS_REFUSED for a policy that is not the expected one, KMS_UNAVAILABLE
    */
   generate(purpose: string): Promise<{ readonly plaintext: Uint8Array; readonly blobs: readonly KeyBlob[] }>;
+  /** The same data key for another image. @param plaintext 32 secret bytes. @throws {KmsError} as generate() */
+  wrap(plaintext: Uint8Array, purpose: string): Promise<KeyBlob>;
   /** 32 secret bytes. @throws {KmsError} KMS_REFUSED, KMS_UNAVAILABLE */
   open(blobs: readonly KeyBlob[], purpose: string): Promise<Uint8Array>;
 }
@@ -18,8 +20,13 @@ export interface KeyBlob {
   readonly blob: Uint8Array;
 }
 
+/** Where the image that comes after this one will look. */
+export type SuccessorKeys = Pick<DataKeys, 'wrap'> & { readonly kmsKey: string };
+
 /** What a node has outside its enclave. Nothing there is trusted. */
 export interface Cloud {
+  /** Amazon resource name of the KMS key. */
+  readonly kmsKey: string;
   readonly objects: ObjectStore;
   readonly dataKeys: DataKeys;
 }

@@ -12,10 +12,12 @@ import { PeerMemory } from '../membership/peer-memory.ts';
 import type { Line } from '../net/line.ts';
 import type { Changes } from '../store/sealed-store.ts';
 import { NO_STATE, type StateVersion, type VersionedStore } from '../store/versioned-store.ts';
-import type { Cloud } from './cloud.ts';
+import type { Cloud, SuccessorKeys } from './cloud.ts';
+import { JointDataKeys } from './joint-data-keys.ts';
 import { type ScopeHeader, scopeHeaderCodec } from './scope-header.ts';
 import { Scopes } from './scopes.ts';
 import { StateStore } from './state-store.ts';
+import { resealTierOne } from './tier-one.ts';
 
 export interface NodeSealParts {
   readonly roll: Roll;
@@ -46,17 +48,19 @@ export class NodeSeal {
   readonly scopes: Scopes;
   readonly #parts: NodeSealParts;
   readonly #halves: Halves;
+  readonly #dataKeys: JointDataKeys;
   #own: OwnState | undefined;
   #state: StateStore | undefined;
 
   private constructor(parts: NodeSealParts, memory: PeerMemory) {
     const { roll, cloud, rng, tell, lines, dealMs } = parts;
     this.#parts = parts;
+    this.#dataKeys = new JointDataKeys(cloud);
     this.memory = memory;
     this.#halves = new Halves(roll, { tell, lines, dealMs });
     this.scopes = new Scopes({
       ...{ networkId: roll.networkId, party: roll.self, holders: peersOf(roll), rng },
-      ...{ threshold: roll.committee.t + 1, hashes: roll.primitives, dataKeys: cloud.dataKeys },
+      ...{ threshold: roll.committee.t + 1, hashes: roll.primitives, dataKeys: this.#dataKeys },
       deal: (scope, shares) => this.#halves.deal(scope, shares),
     });
   }
@@ -141,6 +145,31 @@ export class NodeSeal {
       this.#halves.resume(header.scope, this.scopes.sharesOf(name), parties);
     }
     await this.#eraseAll(state);
+  }
+
+  /** The KMS key under which this process opened the node's state. */
+  get kmsKey(): string {
+    return this.#parts.cloud.kmsKey;
+  }
+
+  /**
+   * From now on everything is sealed for the image that comes after this one as well, what there is included. Repeating it
+   * changes nothing.
+   * @throws {KmsError} KMS_REFUSED, KMS_POLICY, KMS_UNAVAILABLE, STORE_FAILED
+   */
+  async sealFor(successor: SuccessorKeys): Promise<void> {
+    const state = this.#state;
+    if (state === undefined) throw new KmsError('UNAVAILABLE', 'the node has not opened its state yet');
+    this.#dataKeys.sealFor(successor);
+    await resealTierOne(this.#parts.cloud.objects, this.#dataKeys);
+    const others: ScopeHeader[] = [];
+    for (const name of this.scopes.names) {
+      const header = await this.scopes.reseal(name);
+      if (header === undefined) continue;
+      if (header.scope.kind === 'key') others.push(header);
+      else await this.tierOne.put(NODE_HEADER, encode(scopeHeaderCodec, header));
+    }
+    if (others.length > 0) await state.resealed(others);
   }
 
   /** This boot was acknowledged, or has another number. */

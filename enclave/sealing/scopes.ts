@@ -5,7 +5,7 @@ import { digestOf, tupleHash } from '../../shared/protocol/statement.ts';
 import { HALF_BYTES, type HalfShare, interpolateHalf, splitHalf } from '../../shared/sealing/half.ts';
 import { type Scope, scopeName } from '../../shared/sealing/scope.ts';
 import { concat, fromHex } from '../../shared/wire/bytes.ts';
-import type { DataKeys } from './cloud.ts';
+import type { JointDataKeys } from './joint-data-keys.ts';
 import type { ScopeHeader } from './scope-header.ts';
 
 export interface ScopesOptions {
@@ -17,7 +17,7 @@ export interface ScopesOptions {
   readonly threshold: number;
   readonly hashes: Hashes;
   readonly rng: Rng;
-  readonly dataKeys: DataKeys;
+  readonly dataKeys: JointDataKeys;
   /** Gives every holder its share; resolves when enough hold it (decision 0005). */
   readonly deal: (scope: Scope, shares: readonly HalfShare[]) => Promise<void>;
 }
@@ -99,6 +99,20 @@ export class Scopes {
     const all = header.shares.map(({ party }) => ({ party, value: interpolateHalf(enough, party) }));
     const kmsHalf = await dataKeys.open(header.blobs, purposeOf(header.scope));
     this.#install(header, kmsHalf, half, all);
+  }
+
+  /**
+   * The scope's KMS half under the KMS key of the image that comes after this one as well; the caller makes the header durable.
+   * @returns undefined if it is already
+   * @throws {KmsError} KMS_REFUSED, KMS_POLICY, KMS_UNAVAILABLE
+   */
+  async reseal(name: string): Promise<ScopeHeader | undefined> {
+    const { header, ...rest } = this.#opened(name);
+    const blobs = await this.#options.dataKeys.reseal(header.blobs, purposeOf(header.scope));
+    if (blobs === header.blobs) return undefined;
+    const resealed = { ...header, blobs };
+    this.#open.set(name, { ...rest, header: resealed });
+    return resealed;
   }
 
   /** Erases the wrapping key; its records cannot be opened again. */

@@ -77,6 +77,13 @@ export class StateStore implements SealedStore {
     return Promise.all(names.map(async (name) => decode(scopeHeaderCodec, await this.#read(name))));
   }
 
+  /** Headers that have changed, of scopes that are open. */
+  resealed(headers: readonly ScopeHeader[]): Promise<void> {
+    return this.#store.change(
+      new Map(headers.map((one) => [HEADERS + scopeName(one.scope), encode(scopeHeaderCodec, one)])),
+    );
+  }
+
   /** Scopes that other nodes may still hold shares of. */
   async erasing(): Promise<readonly Scope[]> {
     return (await this.#store.list(ERASING)).map((name) => scopeNamed(name.slice(ERASING.length)));

@@ -4,8 +4,10 @@ import type { Hashes, Rng } from '../../shared/primitives.ts';
 import { tupleHash } from '../../shared/protocol/statement.ts';
 import { fromHex } from '../../shared/wire/bytes.ts';
 import { type Codec, decode, encode, struct, u8 } from '../../shared/wire/codec.ts';
+import type { ObjectStore } from '../store/object-store.ts';
 import { VersionedStore } from '../store/versioned-store.ts';
 import type { Cloud, KeyBlob } from './cloud.ts';
+import type { JointDataKeys } from './joint-data-keys.ts';
 import { keyBlobsCodec } from './scope-header.ts';
 
 export interface TierOneOptions {
@@ -17,7 +19,8 @@ export interface TierOneOptions {
   readonly onTrouble?: (error: unknown) => void;
 }
 
-const HEADER = 'tier-1/header';
+const HEADERS = 'tier-1/headers/';
+const MAX_HEADERS = 9999;
 const MAX_HEADER_BYTES = 64 * 1024;
 const PURPOSE = 'tier-1';
 const KEY_BYTES = 32;
@@ -36,7 +39,7 @@ const headerCodec: Codec<{ readonly format: number; readonly blobs: readonly Key
 export async function createTierOne(options: TierOneOptions): Promise<VersionedStore> {
   const { objects, dataKeys } = options.cloud;
   const { plaintext, blobs } = await dataKeys.generate(PURPOSE);
-  if ((await objects.create(HEADER, encode(headerCodec, { format: FORMAT, blobs }))) === 'exists') {
+  if ((await objects.create(headerKey(1), encode(headerCodec, { format: FORMAT, blobs }))) === 'exists') {
     plaintext.fill(0);
     throw new KmsError(
       'CONFLICT',
@@ -52,11 +55,38 @@ export async function createTierOne(options: TierOneOptions): Promise<VersionedS
  */
 export async function openTierOne(options: TierOneOptions): Promise<VersionedStore | undefined> {
   const { objects, dataKeys } = options.cloud;
-  const header = await objects.get(HEADER, MAX_HEADER_BYTES);
-  if (header === undefined) return undefined;
-  const { format, blobs } = decode(headerCodec, header);
-  if (format !== FORMAT) throw new KmsError('STORE_FAILED', 'tier 1 has an unknown format');
-  return openWith(options, await dataKeys.open(blobs, PURPOSE));
+  const header = await newestHeader(objects);
+  return header && openWith(options, await dataKeys.open(header.blobs, PURPOSE));
+}
+
+/** Lets the image that comes after this one open tier 1 as well. @throws {KmsError} KMS_*, STORE_FAILED, UNAVAILABLE */
+export async function resealTierOne(objects: ObjectStore, dataKeys: JointDataKeys): Promise<void> {
+  const header = await newestHeader(objects);
+  if (header === undefined) throw new KmsError('STORE_FAILED', 'the bucket has lost the header of tier 1');
+  const blobs = await dataKeys.reseal(header.blobs, PURPOSE);
+  if (blobs === header.blobs) return;
+  const sealed = encode(headerCodec, { format: FORMAT, blobs });
+  if ((await objects.create(headerKey(header.number + 1), sealed)) === 'exists') {
+    throw new KmsError('STORE_FAILED', 'another process has written the header of tier 1');
+  }
+}
+
+async function newestHeader(
+  objects: ObjectStore,
+): Promise<{ readonly number: number; readonly blobs: readonly KeyBlob[] } | undefined> {
+  const key = (await objects.list(HEADERS)).at(-1);
+  const bytes = key && (await objects.get(key, MAX_HEADER_BYTES));
+  if (key === undefined || bytes === undefined || bytes === '') return undefined;
+  const { format, blobs } = decode(headerCodec, bytes);
+  const number = Number(key.slice(HEADERS.length));
+  if (format !== FORMAT || !Number.isInteger(number) || number < 1 || number > MAX_HEADERS) {
+    throw new KmsError('STORE_FAILED', 'tier 1 has an unknown format');
+  }
+  return { number, blobs };
+}
+
+function headerKey(number: number): string {
+  return `${HEADERS}${String(number).padStart(4, '0')}`;
 }
 
 /** Takes and erases the data key. */

@@ -8,8 +8,8 @@ import { toHex } from '../wire/bytes.ts';
  *   register that differs and for each that is absent holds against grants and against Allows that a later reader of the
  *   policy language might find.
  * - Nothing else can ever be done with the key: what is not in `permittedActions` is denied to everybody, the account's root
- *   included. So there are no grants, no Encrypt with which somebody could plant a data key he knows, no re-encryption, and
- *   nobody can change the policy: a new image needs a new key.
+ *   included. So there are no grants, no re-encryption, and nobody can change the policy: a new image needs a new key, to
+ *   which the running one encrypts its data keys. A data key that somebody planted opens nothing that has the node's boot key.
  * - There is no statement for the account's root, so IAM policies of the account count for nothing.
  * - Operators may disable and delete the key. That costs availability, which a parent can take anyway.
  */
@@ -53,6 +53,9 @@ export const POLICY_ID = 'threshold-kms-sealing-1';
 /** What enclaves need of the data plane. */
 export const attestedActions: readonly string[] = ['kms:Decrypt', 'kms:GenerateDataKey'];
 
+/** What an enclave of another image needs, to seal for the one that comes after it. */
+export const resealingActions: readonly string[] = ['kms:Encrypt'];
+
 /** What an enclave reads before it trusts the key. */
 export const inspectionActions: readonly string[] = ['kms:DescribeKey', 'kms:GetKeyPolicy', 'kms:ListGrants'];
 
@@ -69,7 +72,7 @@ export const operatorActions: readonly string[] = [
 
 /** Everything else is denied to everybody. */
 export const permittedActions: readonly string[] = [
-  ...new Set([...attestedActions, ...inspectionActions, ...operatorActions]),
+  ...new Set([...attestedActions, ...resealingActions, ...inspectionActions, ...operatorActions]),
 ].sort();
 
 export const OPERATORS_SID = 'Operators';
@@ -101,6 +104,10 @@ export function keyPolicy(account: string, terms: KeyPolicyTerms): KeyPolicy {
     {
       ...{ Sid: 'AttestedUse', Effect: 'Allow', Principal: { AWS: role }, Action: attestedActions },
       ...{ Resource: '*', Condition: { StringEqualsIgnoreCase: Object.fromEntries(conditions) } },
+    },
+    {
+      ...{ Sid: 'Resealing', Effect: 'Allow', Principal: { AWS: role }, Action: resealingActions },
+      Resource: '*',
     },
     {
       ...{ Sid: 'Inspection', Effect: 'Allow', Principal: { AWS: role }, Action: inspectionActions },

@@ -49,20 +49,31 @@ export class MemoryObjects implements ObjectStore {
 
 /** Data keys under a key that lives as long as this object; each blob opens for its purpose only. */
 export class MemoryDataKeys implements DataKeys {
+  readonly kmsKey: string;
   readonly #key = systemRng(32);
+
+  constructor(kmsKey = 'memory') {
+    this.kmsKey = kmsKey;
+  }
+
   before: (what: 'generate' | 'open', purpose: string) => void | Promise<void> = () => {};
 
   async generate(purpose: string): ReturnType<DataKeys['generate']> {
     await this.before('generate', purpose);
     const plaintext = systemRng(32);
     const blob = sealRecord(this.#key, placeOf(purpose), plaintext, systemRng);
-    return { plaintext, blobs: [{ kmsKey: 'memory', blob }] };
+    return { plaintext, blobs: [{ kmsKey: this.kmsKey, blob }] };
+  }
+
+  async wrap(plaintext: Uint8Array, purpose: string): ReturnType<DataKeys['wrap']> {
+    return { kmsKey: this.kmsKey, blob: sealRecord(this.#key, placeOf(purpose), plaintext, systemRng) };
   }
 
   async open(...[blobs, purpose]: Parameters<DataKeys['open']>): Promise<Uint8Array> {
     await this.before('open', purpose);
     try {
-      return openRecord(this.#key, placeOf(purpose), blobs[0]!.blob);
+      const own = blobs.find(({ kmsKey }) => kmsKey === this.kmsKey);
+      return openRecord(this.#key, placeOf(purpose), own!.blob);
     } catch {
       throw new KmsError('KMS_REFUSED', 'not a blob of this key and purpose');
     }
@@ -76,6 +87,10 @@ export class MemoryCloud implements Cloud {
   constructor(objects = new MemoryObjects(), dataKeys = new MemoryDataKeys()) {
     this.objects = objects;
     this.dataKeys = dataKeys;
+  }
+
+  get kmsKey(): string {
+    return this.dataKeys.kmsKey;
   }
 
   /** The bucket as it is now, under the same key. */

@@ -97,6 +97,7 @@ export class LiveNodes {
         ...(options.measurement === undefined ? {} : { measurement: options.measurement }),
       }),
       openCloud: async () => cloud,
+      openSuccessor: () => Promise.reject(new Error('not part of this test')),
       anchor: options.anchor,
       link: new UnixLink(directory),
       primitives: nodePrimitives,

@@ -71,6 +71,11 @@ const documents = [
     ]),
 ];
 
+/** To encrypt for the image is no harm: what a planted data key seals lacks the node's boot key. */
+function isHarmless(arn: string, action: string): boolean {
+  return HARMLESS.has(action) || (arn === ROLE && action === 'kms:Encrypt');
+}
+
 function harm(text: string): readonly string[] {
   const policy = parsePolicy(text);
   const found: string[] = [];
@@ -79,12 +84,13 @@ function harm(text: string): readonly string[] {
     for (const action of ACTIONS) {
       for (const context of documents) {
         const verdict = evaluate(policy, { principal, action, resource: KEY, context });
-        if ((verdict === 'allow' || verdict === 'account') && !HARMLESS.has(action))
+        if ((verdict === 'allow' || verdict === 'account') && !isHarmless(arn, action))
           found.push(`${arn} ${action}`);
       }
       const attested = evaluate(policy, { principal, action, resource: KEY, context: image });
       const isMeant = arn === ROLE && (action === 'kms:Decrypt' || action === 'kms:GenerateDataKey');
-      if (attested === 'allow' && !isMeant && !HARMLESS.has(action)) found.push(`${arn} attested ${action}`);
+      if (attested === 'allow' && !isMeant && !isHarmless(arn, action))
+        found.push(`${arn} attested ${action}`);
       if (isMeant && attested !== 'allow') found.push(`${action} is not allowed to the image`);
     }
   }

@@ -33,6 +33,7 @@ async function open(): Promise<Node> {
     head: mockChainHead(Date.now),
     nsm: mockNsm(),
     openCloud: async () => cloud,
+    openSuccessor: () => Promise.reject(new Error('not part of this test')),
     anchor: undefined,
     link: new UnixLink(directory),
     primitives: nodePrimitives,

@@ -22,7 +22,7 @@ describe('key policy: the canonical one', () => {
   it('key policy: states every register in the Allow, and denies each that differs or is absent', () => {
     const { Statement } = keyPolicy(ACCOUNT, { ...expectation, operators: [] });
     expect(Statement.map(({ Sid }) => Sid)).toEqual([
-      ...['AttestedUse', 'Inspection', 'NothingElse', 'OtherImageSha384', 'WithoutImageSha384'],
+      ...['AttestedUse', 'Resealing', 'Inspection', 'NothingElse', 'OtherImageSha384', 'WithoutImageSha384'],
       ...['OtherPCR3', 'WithoutPCR3', 'OtherPCR8', 'WithoutPCR8', 'OtherPCR16', 'WithoutPCR16'],
     ]);
     const a = (byte: string): string => byte.repeat(48);
@@ -188,7 +188,7 @@ const attacks: readonly (readonly [string, Change])[] = [
     change('Operators', 'Resource', 'arn:aws:kms:us-east-1:111122223333:key/x'),
   ],
   ['another Sid of operators', change('Operators', 'Sid', 'Ops')],
-  ...['AttestedUse', 'Inspection', 'NothingElse'].map((sid) => [`no ${sid}`, without(sid)] as const),
+  ...['AttestedUse', 'Resealing', 'Inspection', 'NothingElse'].map((sid) => [`no ${sid}`, without(sid)] as const),
   ...['ImageSha384', 'PCR3', 'PCR8', 'PCR16'].flatMap((register) => [
     [`no Deny for another ${register}`, without(`Other${register}`)] as const,
     [`no Deny without ${register}`, without(`Without${register}`)] as const,
