@@ -24,14 +24,14 @@ export interface HandshakeLimits {
 /** Of whoever comes in. */
 export const HANDSHAKE_LIMITS: HandshakeLimits = {
   costs: { tlsMs: 3, evidenceMs: 6, failureMs: 12 },
-  share: 0.03,
+  share: 0.027,
   burstMs: 700,
   memberShare: 0.01,
   memberBurstMs: 200,
 };
 
 /** On top, of those who come from members' hosts: what strangers use up is not theirs. */
-export const MEMBERS_HANDSHAKE_LIMITS: HandshakeLimits = { ...HANDSHAKE_LIMITS, share: 0.01, burstMs: 300 };
+export const MEMBERS_HANDSHAKE_LIMITS: HandshakeLimits = { ...HANDSHAKE_LIMITS, share: 0.009, burstMs: 300 };
 
 const OVERDRAFT = 0.1;
 

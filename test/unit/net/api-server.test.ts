@@ -223,17 +223,17 @@ describe('api server', () => {
 
   it('api server: a client that leaves ends the waiting for it', async () => {
     const ended = Promise.withResolvers<void>();
-    const stop = new AbortController();
     const client = await (
       await serving({
         decrypt: (_, signal) => {
-          setTimeout(() => stop.abort(), 20);
           signal.addEventListener('abort', () => ended.resolve());
           return new Promise(() => {});
         },
       })
     )();
+    const stop = new AbortController();
     const call = client.decrypt({ requestId, envelope: new Uint8Array(1) }, { signal: stop.signal });
+    setTimeout(() => stop.abort(), 20);
     await expect(call).rejects.toMatchObject({ code: Code.Canceled });
     await ended.promise;
   });
