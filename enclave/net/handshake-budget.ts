@@ -26,14 +26,14 @@ export interface HandshakeLimits {
 export const HANDSHAKE_LIMITS: HandshakeLimits = {
   costs: { tlsMs: 3, evidenceMs: 6, failureMs: 12 },
   // With what members' hosts get on top and what dialling may use (dial-budget.ts) below a twentieth.
-  share: 0.026,
+  share: 0.027,
   burstMs: 700,
   memberShare: 0.01,
   memberBurstMs: 200,
 };
 
 /** On top, of those who come from members' hosts: what strangers use up is not theirs. */
-export const MEMBERS_HANDSHAKE_LIMITS: HandshakeLimits = { ...HANDSHAKE_LIMITS, share: 0.01, burstMs: 300 };
+export const MEMBERS_HANDSHAKE_LIMITS: HandshakeLimits = { ...HANDSHAKE_LIMITS, share: 0.009, burstMs: 300 };
 
 /**
  * How much of a core incoming handshakes of one service may use: streams come from the parent without an address, so there is

@@ -74,17 +74,13 @@ const isConnected = (victim: TestNode, to: TestNode): boolean =>
 describe('flood of strangers', () => {
   it('flood of strangers: a member whose stream broke is in again, every time, while it lasts', async () => {
     const [first, victim] = await flooded((address) => address === MEMBERS);
-    const endMs = performance.now() + FLOOD_MS;
-    let returns = 0;
-    while (performance.now() < endMs) {
+    for (let returns = 0; returns < 4; returns++) {
       // The first member dials the second: its parent drops what it carries.
       first.relay.breakConnections();
       await until(() => !isConnected(victim, first));
       await until(() => isConnected(victim, first));
-      returns += 1;
       await sleep(400);
     }
-    expect(returns).toBeGreaterThan(2);
     expect(flood!.made).toBeGreaterThan(200);
   });
 

@@ -70,8 +70,8 @@ describe('handshake budget', () => {
     );
   });
 
-  it('handshake budget: both services together stay below 5% of a core, and a burst of a second', () => {
-    expect(share + MEMBERS_HANDSHAKE_LIMITS.share).toBeLessThan(0.05);
+  it('handshake budget: both services together are what one was: a part of 5% of a core, a burst of a second', () => {
+    expect(share + MEMBERS_HANDSHAKE_LIMITS.share).toBeLessThan(0.0361);
     expect(burstMs + MEMBERS_HANDSHAKE_LIMITS.burstMs).toBeLessThanOrEqual(1_000);
     // Of the largest committee all members may come at once, as after a restart.
     const all = 12 * (costs.tlsMs + costs.evidenceMs);

@@ -206,7 +206,7 @@ describe('ratls: floods', () => {
     ]);
     await until(() => listens === 2);
     nowMs += 1_000;
-    expect(flood(20)).toBe(10);
+    expect(flood(20)).toBe(Math.floor((1_000 * HANDSHAKE_LIMITS.share) / HANDSHAKE_LIMITS.costs.tlsMs));
     await ingress.close();
     expect(network.nodes.every((node) => node.peers!.connected().length === 3)).toBe(true);
   });
