@@ -134,7 +134,7 @@ describe('whole nodes', () => {
   });
 
   it('re-attestation: a stream whose peer stops showing documents is closed; others live on', async () => {
-    const vigil = { renewMs: 100, expireMs: 600, repeatMs: 50, answerMs: 0 };
+    const vigil = { renewMs: 250, expireMs: 5_000, repeatMs: 200, answerMs: 0 };
     const timing = { tickMs: 20, clockMs: 200, vigil };
     const mute = { tickMs: 20, clockMs: 200, vigil: { ...vigil, answerMs: 3_600_000 } };
     // The mute one answers the first question only.
