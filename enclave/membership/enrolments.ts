@@ -54,6 +54,7 @@ export class Enrolments {
   readonly #asked = new Map<PartyId, number>();
   readonly #heard = new Map<PartyId, number>();
   readonly #signatures = new Map<PartyId, Uint8Array>();
+  #remembering: Promise<unknown> = Promise.resolve();
   #own: Asking | undefined;
   #making: Promise<Asking> | undefined;
   #done: Enrolment | undefined;
@@ -100,7 +101,10 @@ export class Enrolments {
     if (!isPossession(this.#membership, statement, possession)) {
       throw new KmsError('BAD_PEER', 'the member does not hold the signer it wants enrolled');
     }
-    await this.#rememberSignerOf(statement);
+    // One after the other, or two boots of one member would both find that none is known yet.
+    const remembered = this.#remembering.then(() => this.#rememberSignerOf(statement));
+    this.#remembering = remembered.catch(() => undefined);
+    await remembered;
     this.#ports.tell(line, {
       kind: 'enrolment-signed',
       signature: signEnrolment(this.#membership, statement),

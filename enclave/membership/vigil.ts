@@ -1,3 +1,4 @@
+import { parseUnverifiedDocument } from '../../shared/attestation/document.ts';
 import type { NodeTrust, VerifiedNode } from '../../shared/attestation/node-evidence.ts';
 import { verifyNode } from '../../shared/attestation/node-evidence.ts';
 import { matches } from '../../shared/attestation/pcr.ts';
@@ -6,6 +7,7 @@ import type { Log } from '../../shared/log.ts';
 import type { MembershipMessage } from '../../shared/membership/messages.ts';
 import { ATTESTATION_NONCE_BYTES } from '../../shared/membership/messages.ts';
 import type { Hashes, Rng } from '../../shared/primitives.ts';
+import { equalBytes } from '../../shared/wire/bytes.ts';
 import type { Line } from '../net/line.ts';
 
 export interface VigilTiming {
@@ -43,8 +45,17 @@ interface Watched {
   attestedMs: number;
   askedMs: number;
   answeredMs: number;
-  nonce: Uint8Array | undefined;
+  /** Not answered yet, oldest first: an answer may come after the question was repeated. */
+  questions: readonly Question[];
 }
+
+interface Question {
+  readonly nonce: Uint8Array;
+  readonly atMs: number;
+}
+
+/** More than fit between two documents at the pace above. */
+const MAX_QUESTIONS = 32;
 
 /**
  * Keeps watch over streams that outlive the evidence they began with: asks for new documents in time, checks what comes, and
@@ -78,8 +89,9 @@ export class Vigil {
       nowMs - watched.askedMs >= this.#timing.repeatMs
     ) {
       watched.askedMs = nowMs;
-      watched.nonce = rng(ATTESTATION_NONCE_BYTES);
-      tell(line, { kind: 'attestation-asked', nonce: watched.nonce });
+      const nonce = rng(ATTESTATION_NONCE_BYTES);
+      watched.questions = [...watched.questions, { nonce, atMs: nowMs }].slice(-MAX_QUESTIONS);
+      tell(line, { kind: 'attestation-asked', nonce });
     }
   }
 
@@ -95,16 +107,22 @@ export class Vigil {
   }
 
   async shown(line: Line, document: Uint8Array): Promise<void> {
-    const { hashes, trust, log, monotonicMs } = this.#ports;
+    const { hashes, trust, log } = this.#ports;
     const { node } = line;
     const watched = this.#of(line);
-    const { nonce } = watched;
-    if (nonce === undefined) return;
-    watched.nonce = undefined;
+    if (watched.questions.length === 0) return;
     try {
+      const { nonce: found } = parseUnverifiedDocument(document);
+      const isAnswered = ({ nonce }: Question): boolean => found !== undefined && equalBytes(found, nonce);
+      // Any of them refuses a document that answers none.
+      const question = watched.questions.find(isAnswered) ?? watched.questions.at(-1);
+      if (question === undefined) return;
+      const { nonce, atMs } = question;
+      watched.questions = watched.questions.filter((one) => one !== question);
       const claim = { identity: node.identity, spki: node.spki, document };
       await verifyNode(hashes, trust, claim, { kind: 'nonce', nonce });
-      watched.attestedMs = monotonicMs();
+      // It may have been kept back since: it is known to be no older than its question.
+      watched.attestedMs = Math.max(watched.attestedMs, atMs);
     } catch (error) {
       log('warn', 'attestation-refused', { party: line.party, code: codeOf(error) });
       if (line.node === node) line.disconnect('attestation');
@@ -117,7 +135,7 @@ export class Vigil {
       attestedMs: nowMs,
       askedMs: Number.NEGATIVE_INFINITY,
       answeredMs: Number.NEGATIVE_INFINITY,
-      nonce: undefined,
+      questions: [],
     };
     this.#watched.set(node, watched);
     return watched;

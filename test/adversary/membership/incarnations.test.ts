@@ -134,7 +134,7 @@ describe('whole nodes', () => {
   });
 
   it('re-attestation: a stream whose peer stops showing documents is closed; others live on', async () => {
-    const vigil = { renewMs: 100, expireMs: 600, repeatMs: 50, answerMs: 0 };
+    const vigil = { renewMs: 250, expireMs: 5_000, repeatMs: 200, answerMs: 0 };
     const timing = { tickMs: 20, clockMs: 200, vigil };
     const mute = { tickMs: 20, clockMs: 200, vigil: { ...vigil, answerMs: 3_600_000 } };
     // The mute one answers the first question only.
@@ -145,6 +145,9 @@ describe('whole nodes', () => {
       first!.log.filter((line) => line.reason === 'attestation-expired' && line.party === party).length;
     await eventually(async () => closedBy(4) > 0);
     expect([closedBy(2), closedBy(3)]).toEqual([0, 0]);
+    // They have shown new documents again and again by now, over the streams that they began with.
+    const lost = first!.log.filter(({ event, party }) => event === 'peer-down' && party !== 4);
+    expect(lost).toEqual([]);
   });
 });
 

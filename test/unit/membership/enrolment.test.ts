@@ -201,6 +201,26 @@ describe('enrolment', () => {
     restarted.lastSignature();
   });
 
+  it('enrolment: two boots with two signers do not both get one signed, however slow the disk', async () => {
+    const [first, second] = members;
+    const { store } = second!;
+    const put = store.put.bind(store);
+    const disk = Promise.withResolvers<void>();
+    store.put = async (...record) => {
+      await disk.promise;
+      return put(...record);
+    };
+    const renewed = await Member.start(partyId(1));
+    const asked = [await first!.asking(second!), await renewed.asking(second!)];
+    const one = second!.enrolments.asked(first!.line, asked[0]!);
+    second!.nowMs += 60_000;
+    const two = second!.enrolments.asked(renewed.line, asked[1]!);
+    const endings = Promise.allSettled([one, two]);
+    setTimeout(disk.resolve, 100);
+    expect((await endings).filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(second!.told.filter(({ message }) => message.kind === 'enrolment-signed')).toHaveLength(1);
+  });
+
   it('enrolment: a signer without possession, or a statement that the document does not bear out, is not signed', async () => {
     const [first, second, third] = members;
     const asking = await first!.asking(second!);

@@ -128,6 +128,31 @@ describe('vigil', () => {
     expect(closed).toEqual(['attestation', 'attestation', 'attestation', 'attestation', 'attestation']);
   });
 
+  it('vigil: an answer that comes after its question was repeated counts, each once', async () => {
+    await pass(HOUR_MS);
+    const first = await peer.document(networkId, askedNonce());
+    await pass(MINUTE_MS);
+    const second = await peer.document(networkId, askedNonce());
+    await pass(MINUTE_MS);
+    expect(told).toHaveLength(3);
+    await vigil.shown(line, second);
+    await vigil.shown(line, first);
+    expect(closed).toEqual([]);
+    await vigil.shown(line, first);
+    expect(closed).toEqual(['attestation']);
+  });
+
+  it('vigil: an answer that was kept back keeps the stream no longer than one given at once', async () => {
+    await pass(HOUR_MS);
+    const document = await peer.document(networkId, askedNonce());
+    await pass(14 * MINUTE_MS);
+    await vigil.shown(line, document);
+    await pass(61 * MINUTE_MS);
+    expect(closed).toEqual([]);
+    await pass(1);
+    expect(closed).toEqual(['attestation-expired']);
+  });
+
   it('vigil: an answer that was not asked for is not even looked at', async () => {
     await vigil.shown(line, systemRng(100));
     expect(closed).toEqual([]);
