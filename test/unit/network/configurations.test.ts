@@ -103,13 +103,30 @@ describe('configurations of a node', () => {
     }
   });
 
-  it('configurations: a node that is not named does not join', async () => {
-    const configurations = await open(mock, 9);
-    await expect(configurations.join(genesis, all(chain))).rejects.toMatchObject({
-      code: 'BAD_CONFIGURATION',
-    });
-    await expect((await open()).join(genesis, [])).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
+  it('configurations: a genesis alone is no network, and what is looked at is not kept', async () => {
+    const configurations = await open();
+    expect(() => configurations.preview(genesis, [])).toThrow(
+      expect.objectContaining({ code: 'BAD_CONFIGURATION' }),
+    );
+    const { networkId, links } = configurations.preview(genesis, all(next));
+    expect([networkId, links.length]).toEqual([chain.networkId, 2]);
+    const altered = all(chain)[0]!.with(-1, all(chain)[0]!.at(-1)! ^ 1);
+    expect(() => configurations.preview(genesis, [altered])).toThrow();
+    expect(configurations.chain).toBeUndefined();
     expect(store.records.size).toBe(0);
+  });
+
+  it('configurations: without a place to keep them none is joined', async () => {
+    const configurations = new Configurations({ crypto: nodePrimitives, build: mock, head });
+    await expect(configurations.join(genesis, all(chain))).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(configurations.chain).toBeUndefined();
+  });
+
+  it('configurations: what was accepted before is never forgotten for an older chain', async () => {
+    await (await open()).join(genesis, all(next));
+    const again = await open();
+    expect((await again.join(genesis, all(chain))).links).toHaveLength(2);
+    expect(again.chain?.links).toHaveLength(2);
   });
 
   it.each(['production', 'lab', 'mock'] as const)(
@@ -172,7 +189,7 @@ describe('configurations of a node', () => {
   });
 
   it('configurations: without a chain to ask there is configuration 0 and no other', async () => {
-    const configurations = await open(mock, 1, false);
+    const configurations = await open(mock, false);
     await configurations.join(genesis, all(chain));
     await expect(configurations.join(genesis, all(next))).rejects.toMatchObject({
       code: 'BAD_CONFIGURATION',
