@@ -89,11 +89,15 @@ export interface OwnerProcess extends Process {
 /** What may happen to a message on its way; undefined: it is lost. */
 export type Rule = (from: PartyId, to: PartyId, message: SealMessage) => SealMessage | undefined;
 
+type Unsealing = Partial<Parameters<typeof unseal>[2]>;
+
 /** Party 1 with its storage, and parties 2 to 4 who keep things for it, in one process and without a network between. */
 export class SealedNetwork {
   readonly clouds: Map<PartyId, MemoryCloud>;
   readonly anchor = new MemoryAnchor();
   readonly down = new Set<PartyId>();
+  /** How long a half waits for all holders. */
+  dealMs = 2;
   rule: Rule = (_from, _to, message) => message;
   readonly #processes = new Map<PartyId, Process>();
   /** Each stream keeps its order. */
@@ -147,10 +151,7 @@ export class SealedNetwork {
   }
 
   /** A later life of party 1. @throws {KmsError} as unseal(); if there is no tier 1 */
-  async restart(
-    life = new Life(),
-    change: Partial<Parameters<typeof unseal>[2]> = {},
-  ): Promise<OwnerProcess> {
+  async restart(life = new Life(), change: Unsealing = {}): Promise<OwnerProcess> {
     this.#owned(life);
     const tierOne = await openTierOne(this.#place(OWNER));
     if (tierOne === undefined) throw new Error('never founded');
@@ -203,7 +204,7 @@ export class SealedNetwork {
     const incarnation = party === OWNER ? ++this.#boots : 1;
     const seal = await NodeSeal.open({
       ...{ roll: parties.get(party)!, cloud: this.clouds.get(party)!, tierOne, rng: systemRng },
-      ...{ dealMs: 2, anchor: this.anchor, log: silent, onChange: () => {} },
+      ...{ dealMs: this.dealMs, anchor: this.anchor, log: silent, onChange: () => {} },
       tell: (line, message) => {
         if (life.step()) this.#send(party, line.party, message, incarnation, life);
       },
