@@ -139,6 +139,7 @@ describe('attack on a restart', () => {
       async (network) => {
         const old = await network.recall(two);
         await rollBack(network);
+        withoutAnchor(network);
         return (
           (await startsWith(
             network,
