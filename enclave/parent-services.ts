@@ -46,7 +46,8 @@ async function ask<T>(link: Link<Duplex>, service: ParentService, codec: Codec<T
 }
 
 async function answerOn(stream: Duplex): Promise<Uint8Array> {
-  const ended = once(stream, 'close').then(() => 'closed' as const);
+  const closed = (): 'closed' => 'closed';
+  const ended = once(stream, 'close').then(closed, closed);
   let received: Uint8Array = new Uint8Array(0);
   for (;;) {
     const chunk: unknown = stream.read();
@@ -58,7 +59,10 @@ async function answerOn(stream: Duplex): Promise<Uint8Array> {
       }
       continue;
     }
-    const outcome = await Promise.race([ended, once(stream, 'readable').then(() => 'readable' as const)]);
+    const outcome = await Promise.race([
+      ended,
+      once(stream, 'readable').then(() => 'readable' as const, closed),
+    ]);
     if (outcome === 'closed') throw new KmsError('UNAVAILABLE', 'the parent did not answer');
   }
 }

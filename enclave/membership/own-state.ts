@@ -93,6 +93,9 @@ export class OwnState {
   refused(highest: StateRecord): void {
     const { self } = this.#membership;
     if (highest.party !== self || !isStateRecord(this.#membership, highest)) return;
-    if (this.#record === undefined || isNewer(highest, this.#record)) this.#isOvertaken = true;
+    // What this boot has not announced yet nobody can have refused; an older record of this node says nothing.
+    const isLater =
+      this.#record === undefined ? highest.version > this.#state.version : isNewer(highest, this.#record);
+    if (isLater) this.#isOvertaken = true;
   }
 }

@@ -4,7 +4,7 @@ import type { MembershipMessage, SealMessage } from '../../shared/membership/mes
 import type { Rng } from '../../shared/primitives.ts';
 import { type Membership, peersOf, type Roll } from '../../shared/protocol/machine.ts';
 import type { Anchor } from '../../shared/sealing/anchor.ts';
-import { NODE_SCOPE } from '../../shared/sealing/scope.ts';
+import { NODE_SCOPE, scopeName } from '../../shared/sealing/scope.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
 import { Halves } from '../membership/halves.ts';
 import { OwnState } from '../membership/own-state.ts';
@@ -237,7 +237,8 @@ export class NodeSeal {
 
   async #eraseAll(state: StateStore): Promise<void> {
     for (const scope of await state.erasing()) {
-      if (this.#halves.isErasing(scope)) continue;
+      // What is dealt anew must not be asked back: its header is not durable yet, so the list still names it.
+      if (this.#halves.isErasing(scope) || this.scopes.isUsed(scopeName(scope))) continue;
       this.#halves
         .erase(scope)
         .then(() => state.erased(scope))

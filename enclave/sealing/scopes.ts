@@ -59,8 +59,9 @@ export class Scopes {
     return this.#opened(name).shares;
   }
 
-  has(name: string): boolean {
-    return this.#open.has(name);
+  /** Open, or about to be. */
+  isUsed(name: string): boolean {
+    return this.#open.has(name) || this.#creating.has(name);
   }
 
   get names(): readonly string[] {
@@ -95,9 +96,9 @@ export class Scopes {
     if (enough.length < threshold) {
       throw new KmsError('STORE_FAILED', `scope ${name} needs ${threshold} release shares of other nodes`);
     }
+    const kmsHalf = await dataKeys.open(header.blobs, purposeOf(header.scope));
     const half = interpolateHalf(enough, 0);
     const all = header.shares.map(({ party }) => ({ party, value: interpolateHalf(enough, party) }));
-    const kmsHalf = await dataKeys.open(header.blobs, purposeOf(header.scope));
     this.#install(header, kmsHalf, half, all);
   }
 
@@ -158,16 +159,17 @@ export class Scopes {
   }
 }
 
-/** Those shares that are what their owner dealt. */
+/** Those shares that are what their owner dealt, one of each holder however often it gave it. */
 export function goodShares(
   hashes: Hashes,
   header: ScopeHeader,
   shares: readonly HalfShare[],
 ): readonly HalfShare[] {
   const dealt = new Map(header.shares.map(({ party, digest }) => [party, digest]));
-  return shares.filter(
+  const good = shares.filter(
     ({ party, value }) => value.length === HALF_BYTES && dealt.get(party) === digestOf(hashes, value),
   );
+  return [...new Map(good.map((share) => [share.party, share])).values()];
 }
 
 /** What KMS is told that a data key is for. */

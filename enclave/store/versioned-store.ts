@@ -4,7 +4,7 @@ import type { Digest, PartyId } from '../../shared/ids.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import { digestOf, NO_DIGEST } from '../../shared/protocol/statement.ts';
 import { equalBytes, toHex } from '../../shared/wire/bytes.ts';
-import { decode, encode } from '../../shared/wire/codec.ts';
+import { encode } from '../../shared/wire/codec.ts';
 import { nodePrimitives } from '../primitives.ts';
 import { openRecord, type RecordPlace, SEAL_OVERHEAD_BYTES, sealRecord } from '../sealing/sealed-record.ts';
 import {
@@ -17,6 +17,14 @@ import {
   OBJECT_ID_BYTES,
   type RecordBody,
 } from './manifest.ts';
+import {
+  ifDamaged,
+  manifestKey,
+  manifestPlace,
+  newestShown,
+  readManifest,
+  versionOfKey,
+} from './manifests.ts';
 import type { ObjectStore } from './object-store.ts';
 import { checkName } from './record-name.ts';
 import { type Changes, MAX_RECORD_BYTES, type SealedStore } from './sealed-store.ts';
@@ -81,7 +89,12 @@ export class VersionedStore implements SealedStore {
   /** Objects and manifests that no kept version names any more. */
   readonly #garbage = new Set<string>();
   #previousObjects: ReadonlySet<string> = new Set();
+  #hasWritten = false;
+  /** What earlier processes left has been looked for. */
+  #hasSearched = false;
   readonly #closed = new AbortController();
+  /** Ends the wait for a version to take effect. */
+  #endWaiting: ((reason: KmsError) => void) | undefined;
 
   private constructor(options: VersionedStoreOptions, manifest: Manifest, state: StateVersion) {
     this.#options = options;
@@ -123,9 +136,7 @@ export class VersionedStore implements SealedStore {
       if (next === undefined || next.manifest.previous !== state.digest) break;
       ({ manifest, state } = next);
     }
-    const store = new VersionedStore(options, manifest, state);
-    await store.#findGarbage();
-    return store;
+    return new VersionedStore(options, manifest, state);
   }
 
   /** The newest version written; it may not have taken effect yet. */
@@ -183,10 +194,15 @@ export class VersionedStore implements SealedStore {
   /** Nothing is written from now on; what waits fails. */
   close(): void {
     this.#closed.abort();
+    this.#endWaiting?.(storeClosed());
   }
 
-  /** Tries to remove what no kept version needs. */
-  async collectGarbage(): Promise<void> {
+  /**
+   * Tries to remove what no kept version needs. Nothing before this process has written a version: until then another one
+   * may be writing the next, and its objects are no garbage.
+   */
+  async #collectGarbage(): Promise<void> {
+    if (this.#hasWritten && !this.#hasSearched) await this.#findGarbage();
     for (const key of [...this.#garbage]) {
       await this.#options.objects.delete(key);
       this.#garbage.delete(key);
@@ -196,7 +212,7 @@ export class VersionedStore implements SealedStore {
   /** Beside the changes that go on. */
   async #collect(): Promise<void> {
     try {
-      await this.collectGarbage();
+      await this.#collectGarbage();
     } catch (error) {
       this.#options.onTrouble?.(error);
     } finally {
@@ -246,7 +262,10 @@ export class VersionedStore implements SealedStore {
     const state = { version, digest: digestOf(nodePrimitives, sealed) };
     await this.#create(key, sealed);
     this.#moveTo(manifest, state, entries);
-    await acknowledge(state);
+    this.#throwIfClosed();
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    this.#endWaiting = reject;
+    await Promise.race([acknowledge(state), ended]);
   }
 
   /**
@@ -272,7 +291,7 @@ export class VersionedStore implements SealedStore {
   }
 
   #throwIfClosed(): void {
-    if (this.#closed.signal.aborted) throw new KmsError('SESSION_CLOSED', 'the store is closed');
+    if (this.#closed.signal.aborted) throw storeClosed();
   }
 
   #moveTo(manifest: Manifest, state: StateVersion, entries: ReadonlyMap<string, ManifestEntry>): void {
@@ -286,6 +305,7 @@ export class VersionedStore implements SealedStore {
     this.#manifest = manifest;
     this.#state = state;
     this.#entries = entries;
+    this.#hasWritten = true;
   }
 
   async #write(name: string, bytes: Uint8Array, version: number): Promise<ManifestEntry> {
@@ -343,23 +363,20 @@ export class VersionedStore implements SealedStore {
   async #findGarbage(): Promise<void> {
     const { objects, id } = this.#options;
     const { version } = this.#state;
-    try {
-      const before =
-        version > 1 ? await readManifest(this.#options, version - 1).catch(ifDamaged) : undefined;
-      this.#previousObjects = before === undefined ? new Set() : this.#objectsOf(before.manifest);
-      const needed = this.#objectsOf(this.#manifest);
-      for (const key of await objects.list(`${id}/objects/`)) {
-        if (!needed.has(key) && !this.#previousObjects.has(key)) this.#garbage.add(key);
-      }
-      for (const key of await objects.list(`${id}/manifests/`)) {
-        const one = versionOfKey(id, key);
-        if (one !== undefined && one <= version - KEPT_VERSIONS) this.#garbage.add(key);
-      }
-      await this.collectGarbage();
-    } catch (error) {
-      this.#options.onTrouble?.(error);
+    const needed = this.#objectsOf(this.#manifest);
+    for (const key of await objects.list(`${id}/objects/`)) {
+      if (!needed.has(key) && !this.#previousObjects.has(key)) this.#garbage.add(key);
     }
+    for (const key of await objects.list(`${id}/manifests/`)) {
+      const one = versionOfKey(id, key);
+      if (one !== undefined && one <= version - KEPT_VERSIONS) this.#garbage.add(key);
+    }
+    this.#hasSearched = true;
   }
+}
+
+function storeClosed(): KmsError {
+  return new KmsError('SESSION_CLOSED', 'the store is closed');
 }
 
 function byName({ entries }: Manifest): ReadonlyMap<string, ManifestEntry> {
@@ -368,49 +385,4 @@ function byName({ entries }: Manifest): ReadonlyMap<string, ManifestEntry> {
 
 function merged(batch: readonly Waiting[]): Changes {
   return new Map(batch.flatMap(({ changes }) => [...changes]));
-}
-
-const VERSION_DIGITS = 10;
-
-function manifestKey(id: string, version: number): string {
-  return `${id}/manifests/${String(version).padStart(VERSION_DIGITS, '0')}`;
-}
-
-function versionOfKey(id: string, key: string): number | undefined {
-  const digits = key.slice(`${id}/manifests/`.length);
-  return /^[0-9]{10}$/.test(digits) ? Number(digits) : undefined;
-}
-
-async function newestShown({ objects, id }: VersionedStoreOptions): Promise<number> {
-  const versions = (await objects.list(`${id}/manifests/`)).map((key) => versionOfKey(id, key) ?? 0);
-  return Math.max(0, ...versions);
-}
-
-/** Beyond the version that took effect a manifest that does not open means nothing: it never did. */
-function ifDamaged(error: unknown): undefined {
-  if (error instanceof KmsError && error.code === 'STORE_FAILED') return undefined;
-  throw error;
-}
-
-async function readManifest(
-  options: VersionedStoreOptions,
-  version: number,
-): Promise<{ readonly manifest: Manifest; readonly state: StateVersion } | undefined> {
-  const { objects, id, keyOf, manifestScope } = options;
-  const sealed = await objects.get(manifestKey(id, version), MAX_MANIFEST_BYTES);
-  if (sealed === undefined) return undefined;
-  const manifest = decode(
-    manifestCodec,
-    openRecord(keyOf(manifestScope), manifestPlace(options, version), sealed),
-  );
-  if (manifest.version !== version)
-    throw new KmsError('STORE_FAILED', `manifest ${version} is another version's`);
-  return { manifest, state: { version, digest: digestOf(nodePrimitives, sealed) } };
-}
-
-function manifestPlace(
-  { id, manifestScope, party, networkId }: VersionedStoreOptions,
-  version: number,
-): RecordPlace {
-  return { type: 'manifest', id, scope: manifestScope, version, party, networkId };
 }

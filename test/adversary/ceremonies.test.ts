@@ -100,8 +100,8 @@ describe('the window between a restart and the disk', () => {
       [
         {
           file: CEREMONIES,
-          find: 'presetByName(request.preset);\n    await this.#loaded.promise;',
-          replace: 'presetByName(request.preset);',
+          find: 'presetFor(this.#membership.networkId, request.preset);\n    await this.#loaded.promise;',
+          replace: 'presetFor(this.#membership.networkId, request.preset);',
         },
       ],
       async (load) => {

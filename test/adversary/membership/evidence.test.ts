@@ -74,7 +74,7 @@ describe('attack on the evidence of a node', () => {
     const edits = [
       {
         file: EVIDENCE,
-        find: "userData: nodeUserData(hashes, { networkId, identity, role: 'primary' }),",
+        find: 'userData: nodeUserData(hashes, { networkId, identity, role, bootKey }),',
         replace: "userData: 'unchecked',",
       },
     ];

@@ -133,7 +133,7 @@ describe('a member that sends what cannot be read', () => {
   /** The network side of a broken enclave: the identity of that party, an allowed image, words of its own. */
   async function impostor(of: LiveNodes, party: PartyId | number): Promise<NodeNetwork> {
     const node = of.all[party - 1]!;
-    const seed = await node.store.get('node/identity');
+    const [seed] = node.born;
     await of.close(node);
     const chain = of.chain;
     const identity = ed25519Signer(seed!);

@@ -59,6 +59,7 @@ test.each<[string, MembershipMessage]>([
         const membership = { ...real, primitives: { ...real.primitives, verify } };
         const standing = await Standing.open(membership, {
           store: new MemoryStore(),
+          seal: { receive: async () => {}, onLine: () => {} },
           rng: systemRng,
           log: () => {},
           trust: mockTrust(real.networkId),

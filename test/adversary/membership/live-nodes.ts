@@ -37,6 +37,8 @@ export interface LiveNode {
   readonly log: Logged[];
   readonly node: Node;
   readonly relay: Relay;
+  /** What this process drew when it was born: the seeds of identity and boot key. */
+  readonly born: readonly Uint8Array[];
   superseded: boolean;
 }
 
@@ -86,6 +88,7 @@ export class LiveNodes {
     const directory = await mkdtemp(join(this.#directory, `${party}-`));
     const address = `127.0.0.1:${await freePort()}`;
     const log: Logged[] = [];
+    const born: Uint8Array[] = [];
     const clock = (): number => Date.now() + (options.clockOffsetMs?.() ?? 0);
     let live: LiveNode | undefined;
     const node = await Node.open({
@@ -101,7 +104,11 @@ export class LiveNodes {
       anchor: options.anchor,
       link: new UnixLink(directory),
       primitives: nodePrimitives,
-      rng: systemRng,
+      rng: (sizeBytes) => {
+        const drawn = systemRng(sizeBytes);
+        if (born.length < 2) born.push(drawn.slice());
+        return drawn;
+      },
       kernel: this.#kernel,
       nowMs: clock,
       log: recorder(log),
@@ -118,7 +125,7 @@ export class LiveNodes {
       allowed: async () => new Set(this.all.map((one) => one.address)),
       log: recorder(log),
     });
-    live = { party, cloud, address, log, node, relay, superseded: false };
+    live = { party, cloud, address, log, node, relay, born, superseded: false };
     return live;
   }
 

@@ -25,7 +25,7 @@ beforeEach(async () => {
     api: {
       describe: async () => ({
         ...{ identity: new Uint8Array(32), network: undefined, connectedPeers: [], keyIds: [] },
-        phase: 'unjoined' as const,
+        ...{ phase: 'unjoined' as const, bootKey: new Uint8Array(32) },
       }),
     },
   });

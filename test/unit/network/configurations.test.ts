@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Build, Configurations } from '../../../enclave/configurations.ts';
 import { nodePrimitives } from '../../../enclave/primitives.ts';
-import type { SealedStore } from '../../../enclave/store/sealed-store.ts';
+import type { Changes, SealedStore } from '../../../enclave/store/sealed-store.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { digest } from '../../../shared/ids.ts';
 import { ConfigurationChain } from '../../../shared/network/chain.ts';
@@ -43,6 +43,13 @@ class MemoryStore implements SealedStore {
 
   async delete(name: string): Promise<void> {
     this.records.delete(name);
+  }
+
+  async change(changes: Changes): Promise<void> {
+    for (const [name, bytes] of changes) {
+      if (bytes === undefined) await this.delete(name);
+      else await this.put(name, bytes);
+    }
   }
 
   async list(): Promise<readonly string[]> {
@@ -103,13 +110,30 @@ describe('configurations of a node', () => {
     }
   });
 
-  it('configurations: a node that is not named does not join', async () => {
-    const configurations = await open(mock, 9);
-    await expect(configurations.join(genesis, all(chain))).rejects.toMatchObject({
-      code: 'BAD_CONFIGURATION',
-    });
-    await expect((await open()).join(genesis, [])).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
+  it('configurations: a genesis alone is no network, and what is looked at is not kept', async () => {
+    const configurations = await open();
+    expect(() => configurations.preview(genesis, [])).toThrow(
+      expect.objectContaining({ code: 'BAD_CONFIGURATION' }),
+    );
+    const { networkId, links } = configurations.preview(genesis, all(next));
+    expect([networkId, links.length]).toEqual([chain.networkId, 2]);
+    const altered = all(chain)[0]!.with(-1, all(chain)[0]!.at(-1)! ^ 1);
+    expect(() => configurations.preview(genesis, [altered])).toThrow();
+    expect(configurations.chain).toBeUndefined();
     expect(store.records.size).toBe(0);
+  });
+
+  it('configurations: without a place to keep them none is joined', async () => {
+    const configurations = new Configurations({ crypto: nodePrimitives, build: mock, head });
+    await expect(configurations.join(genesis, all(chain))).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(configurations.chain).toBeUndefined();
+  });
+
+  it('configurations: what was accepted before is never forgotten for an older chain', async () => {
+    await (await open()).join(genesis, all(next));
+    const again = await open();
+    expect((await again.join(genesis, all(chain))).links).toHaveLength(2);
+    expect(again.chain?.links).toHaveLength(2);
   });
 
   it.each(['production', 'lab', 'mock'] as const)(
@@ -172,7 +196,7 @@ describe('configurations of a node', () => {
   });
 
   it('configurations: without a chain to ask there is configuration 0 and no other', async () => {
-    const configurations = await open(mock, 1, false);
+    const configurations = await open(mock, false);
     await configurations.join(genesis, all(chain));
     await expect(configurations.join(genesis, all(next))).rejects.toMatchObject({
       code: 'BAD_CONFIGURATION',

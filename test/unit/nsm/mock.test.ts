@@ -1,7 +1,4 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bindToNetwork } from '../../../enclave/nsm/network-binding.ts';
 import type { Nsm } from '../../../enclave/nsm/nsm.ts';
@@ -170,22 +167,5 @@ describe('network binding', () => {
       describe: () => nsm.describe(),
     };
     await expect(bindToNetwork(loose, networkId)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-  });
-});
-
-describe('mock sealing key', () => {
-  it('mock sealing key: the same for a directory, another for another', async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'kms-mock-'));
-    try {
-      const key = await openMockPlatform().sealingKey(join(directory, 'a'));
-      expect(key).toHaveLength(32);
-      expect(await openMockPlatform().sealingKey(join(directory, 'a'))).toEqual(key);
-      expect(await openMockPlatform().sealingKey(join(directory, 'b'))).not.toEqual(key);
-      await expect(openMockPlatform().sealingKey('/dev/null/x')).rejects.toMatchObject({
-        code: 'STORE_FAILED',
-      });
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
   });
 });

@@ -329,7 +329,17 @@ describe('parent configuration', () => {
     const listen = { host: '127.0.0.1', port: 7000 };
     const { configurationsFile } = good;
     const link = { kind: 'unix', socketDirectory: '/tmp/a' };
-    expect(await readParentConfig(path)).toEqual({ configurationsFile, link, listen, status: undefined });
+    expect(await readParentConfig(path)).toEqual({
+      ...{ configurationsFile, link, listen, status: undefined, hosts: new Map() },
+      ...{ genesisFile: undefined, party: undefined, credentialsFile: undefined },
+    });
+    const told = { ...good, genesisFile: '/g', credentialsFile: '/c', party: 3 };
+    const hosts = { 'kms.eu-central-1.amazonaws.com:443': '127.0.0.1:4443' };
+    await writeFile(path, JSON.stringify({ ...told, hosts }));
+    expect(await readParentConfig(path)).toMatchObject({
+      ...{ genesisFile: '/g', credentialsFile: '/c', party: 3 },
+      hosts: new Map([['kms.eu-central-1.amazonaws.com:443', { host: '127.0.0.1', port: 4443 }]]),
+    });
     await writeFile(path, JSON.stringify({ ...good, status: '[::1]:9000' }));
     expect((await readParentConfig(path)).status).toEqual({ host: '::1', port: 9000 });
     const bad = [
@@ -340,6 +350,8 @@ describe('parent configuration', () => {
       'text',
       null,
       { ...good, status: '0.0.0.0:9000' },
+      ...[0, 65, 1.5, '1', null].map((party) => ({ ...good, party })),
+      ...[[], 'a', { a: 1 }, { 'a.example:443': 'b' }].map((hosts) => ({ ...good, hosts })),
     ];
     for (const value of bad) {
       await writeFile(path, JSON.stringify(value));
