@@ -46,7 +46,7 @@ export const netConfigPropose: Command = {
   summary: "write an unsigned next configuration of the network from the current one's",
   forms: [
     '--nodes HOST:PORT,... --storage FILE --allow FILE -o FILE',
-    '[--address P=HOST:PORT] [--storage FILE] [--allow FILE] [--withdraw PCR0] -o FILE',
+    '[--address P=HOST:PORT] [--storage FILE] [--allow FILE] ... -o FILE',
   ],
   details: [
     'The first form makes configuration 0, after genesis; the second the next one. A new measurement counts only after ' +

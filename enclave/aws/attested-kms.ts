@@ -135,7 +135,7 @@ class AwsKms implements AttestedKms {
     const { KeyId, CiphertextBlob } = await this.#send('Encrypt', (kms, abortSignal) =>
       kms.send(new EncryptCommand({ ...request, EncryptionAlgorithm: 'SYMMETRIC_DEFAULT' }), { abortSignal }),
     );
-    if (KeyId !== this.#options.key.arn) throw new KmsError('WRONG_KEY', 'KMS answers about another key');
+    this.#expectOwn(KeyId);
     if (CiphertextBlob === undefined || CiphertextBlob.length > MAX_BLOB_BYTES) {
       throw new KmsError('BAD_ENCODING', 'KMS answers without a ciphertext of the data key');
     }
@@ -174,6 +174,10 @@ class AwsKms implements AttestedKms {
     return { KeyEncryptionAlgorithm: 'RSAES_OAEP_SHA_256', AttestationDocument: document };
   }
 
+  #expectOwn(key: string | undefined): void {
+    if (key !== this.#options.key.arn) throw new KmsError('WRONG_KEY', 'KMS answers about another key');
+  }
+
   /** The data key in an answer. */
   #open(answer: {
     readonly KeyId?: string | undefined;
@@ -188,7 +192,7 @@ class AwsKms implements AttestedKms {
         'KMS answers in the clear: it did not look at the attestation document',
       );
     }
-    if (KeyId !== this.#options.key.arn) throw new KmsError('WRONG_KEY', 'KMS answers about another key');
+    this.#expectOwn(KeyId);
     if (CiphertextForRecipient === undefined) {
       throw new KmsError('BAD_ENCODING', 'KMS answers without a ciphertext for this enclave');
     }

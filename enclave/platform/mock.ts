@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   BasicConstraintsExtension,
@@ -27,7 +28,6 @@ import type { AttestationRequest } from '../nsm/nsm.ts';
 import { decodeRequest } from '../nsm/request.ts';
 import { encodeResponse, type NsmErrorCode, type NsmResponse } from '../nsm/response.ts';
 import { systemRng } from '../primitives.ts';
-import { nodeFiles } from '../store/files.ts';
 import type { OpenPlatform, Platform } from './platform.ts';
 
 /*
@@ -300,24 +300,24 @@ export class DirectoryAnchor implements Anchor {
     const next = this.#last.then(async () => {
       if (record.version <= (await this.highest(record.party))) return;
       const path = this.#path(record.party);
-      await nodeFiles.makeDirectory(this.#directory);
-      await nodeFiles.remove(`${path}.tmp`);
-      await nodeFiles.writeSynced(`${path}.tmp`, encode(stateRecordCodec, record));
-      await nodeFiles.rename(`${path}.tmp`, path);
-      await nodeFiles.syncDirectory(this.#directory);
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await writeFile(`${path}.tmp`, encode(stateRecordCodec, record), { mode: 0o600, flush: true });
+      await rename(`${path}.tmp`, path);
     });
     this.#last = next.catch(() => undefined);
     return next;
   }
 
   async #read(party: PartyId): Promise<StateRecord | undefined> {
-    const found = await nodeFiles.read(this.#path(party), MAX_RECORD_BYTES);
-    return found === undefined ? undefined : decode(stateRecordCodec, found);
+    try {
+      return decode(stateRecordCodec, new Uint8Array(await readFile(this.#path(party))));
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 
   #path(party: PartyId): string {
     return join(this.#directory, `${party}.anchor`);
   }
 }
-
-const MAX_RECORD_BYTES = 1024;

@@ -148,7 +148,7 @@ describe('machine driver', () => {
   test('driver: nothing is sent before what stands in front of it is durable', async () => {
     const outcome = await attackBoth(
       'send-at-once',
-      [{ file: DRIVER, find: 'await this.#ports.store.put(', replace: 'void this.#ports.store.put(' }],
+      [{ file: DRIVER, find: 'await this.#ports.store.change(', replace: 'void this.#ports.store.change(' }],
       async (load) => {
         const { MachineDriver: Driver } = await load<typeof driverModule>(DRIVER);
         const store = new HeldStore();

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type Files, nodeFiles } from '../../../enclave/store/files.ts';
+import { type Files, nodeFiles } from './files.ts';
 import type { Grant } from './grants.ts';
 import { ServiceError } from './service-error.ts';
 

@@ -62,7 +62,7 @@ describe('answers of KMS under attack', () => {
   it('attested KMS: an answer about another key', async () => {
     answering('GenerateDataKey', (good) => ({ ...good, KeyId: `${key.arn.slice(0, -1)}0` }));
     const find =
-      "if (KeyId !== this.#options.key.arn) throw new KmsError('WRONG_KEY', 'KMS answers about another key');";
+      "if (key !== this.#options.key.arn) throw new KmsError('WRONG_KEY', 'KMS answers about another key');";
     await attack('key', [{ file: FILE, find, replace: '' }], generate);
   });
 

@@ -32,7 +32,7 @@ beforeEach(async () => {
     log: silent,
     onTelemetry: (stream) => sink.take(stream),
   });
-  const config = { dataDirectory: join(directory, 'sealed'), socketDirectory: directory };
+  const config = { anchorDirectory: join(directory, 'anchors'), socketDirectory: directory };
   await writeFile(
     join(directory, 'enclave.json'),
     JSON.stringify({ ...config, roundMs: 100, openingMs: 100 }),

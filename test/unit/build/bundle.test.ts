@@ -192,7 +192,7 @@ describe('bundles', () => {
     mkdirSync(place);
     writeFileSync(join(place, 'enclave.mjs'), bundle('production').code);
     const config = {
-      dataDirectory: join(place, 'data'),
+      anchorDirectory: join(place, 'anchor'),
       socketDirectory: place,
       roundMs: 100,
       openingMs: 100,
@@ -207,6 +207,6 @@ describe('bundles', () => {
     );
     expect(status).toBe(1);
     expect(stderr).toMatch(/native layer/);
-    expect(existsSync(config.dataDirectory)).toBe(false);
+    expect(existsSync(config.anchorDirectory)).toBe(false);
   });
 });

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Files, nodeFiles } from '../../../enclave/store/files.ts';
+import { type Files, nodeFiles } from '../../../infra/local/kms/files.ts';
 import { KeyRing } from '../../../infra/local/kms/key-ring.ts';
 import { KeyStore, type StoredKey } from '../../../infra/local/kms/key-store.ts';
 

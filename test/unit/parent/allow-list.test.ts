@@ -27,7 +27,12 @@ function configuration(firstPort: number): SignedConfiguration {
   return foundedChain(members).links[0]!.signed;
 }
 
-const addresses = (firstPort: number): string[] => [0, 1, 2, 3].map((i) => `127.0.0.1:${firstPort + i}`);
+/** Of the members' storage, which lies in one region here. */
+const storage = ['kms.eu-central-1.amazonaws.com:443', 's3.eu-central-1.amazonaws.com:443'];
+const addresses = (firstPort: number): string[] => [
+  ...[0, 1, 2, 3].map((i) => `127.0.0.1:${firstPort + i}`),
+  ...storage,
+];
 
 describe('allow-list', () => {
   it('allow-list: no file allows nothing; the members of one allow theirs, and a new file acts at once', async () => {

@@ -188,7 +188,9 @@ const attacks: readonly (readonly [string, Change])[] = [
     change('Operators', 'Resource', 'arn:aws:kms:us-east-1:111122223333:key/x'),
   ],
   ['another Sid of operators', change('Operators', 'Sid', 'Ops')],
-  ...['AttestedUse', 'Resealing', 'Inspection', 'NothingElse'].map((sid) => [`no ${sid}`, without(sid)] as const),
+  ...['AttestedUse', 'Resealing', 'Inspection', 'NothingElse'].map(
+    (sid) => [`no ${sid}`, without(sid)] as const,
+  ),
   ...['ImageSha384', 'PCR3', 'PCR8', 'PCR16'].flatMap((register) => [
     [`no Deny for another ${register}`, without(`Other${register}`)] as const,
     [`no Deny without ${register}`, without(`Without${register}`)] as const,

@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 
-/** The effects of the directory store, each atomic or durable by itself; tests crash between them. */
+/** The effects of the store of keys, each atomic or durable by itself; tests crash between them. */
 export interface Files {
   /** With its parents, mode 0700. */
   makeDirectory(path: string): Promise<void>;
