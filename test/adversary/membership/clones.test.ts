@@ -160,6 +160,7 @@ describe('clones that start at the same time', () => {
       await live.close(original!);
       const disks = [original!.cloud.copy(), original!.cloud.copy()];
       clones.push(...(await Promise.all(disks.map((disk) => live.open(1, disk)))));
+      await Promise.all(clones.map((clone) => live.join(clone)));
       await eventually(async () => clones.filter(({ superseded }) => superseded).length === 1);
       const survivor = clones.find(({ superseded }) => !superseded)!;
       await allIn('ready', [survivor, ...peers]);

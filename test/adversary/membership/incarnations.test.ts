@@ -47,22 +47,43 @@ describe('whole nodes', () => {
     );
   });
 
-  it('boot: a node that too few peers acknowledge attests for ever and serves nothing', async () => {
+  it('boot: a node that starts again alone waits for what others keep for it, and serves nothing', async () => {
     live = await LiveNodes.start();
+    await allIn('ready', live.all);
     const [first, second, third, fourth] = live.all;
-    for (const each of [second!, third!, fourth!]) await live.close(each);
-    const alone = await live.open(1, first!.cloud.copy());
+    for (const each of [first!, second!, third!, fourth!]) await live.close(each);
+    const alone = await live.again(first!);
     others.push(alone);
     await pause(300);
-    expect(await phaseOf(alone)).toBe('attesting');
+    expect(await phaseOf(alone)).toBe('boot');
     await expectSilent(alone);
+  });
+
+  it('boot: all nodes start again at once: none of them needs one that has unsealed', async () => {
+    live = await LiveNodes.start();
+    await allIn('ready', live.all);
+    for (const each of live.all) await live.close(each);
+    const again = await Promise.all(live.all.map((each) => live!.again(each)));
+    others.push(...again);
+    await allIn('ready', again);
+    for (const [i, { node }] of again.entries()) {
+      const { identity } = live.chain.newest.signed.configuration.members[i]!;
+      expect((await node.describe()).identity).toEqual(identity);
+    }
+  });
+
+  it('boot: a founding that nobody answers waits and serves nothing', async () => {
+    live = await LiveNodes.start(new Map([2, 3, 4].map((i) => [i, { measurement: measurement(20) }])));
+    await pause(500);
+    expect(await phaseOf(live.all[0]!)).toBe('founding');
+    await expectSilent(live.all[0]!);
   });
 
   it('clone: the older of two living incarnations is superseded, and only the newer one is a peer', async () => {
     live = await LiveNodes.start();
     await allIn('ready', live.all);
     const [original, ...peers] = live.all;
-    const clone = await live.open(1, original!.cloud.copy());
+    const clone = await live.again(original!, original!.cloud.copy());
     others.push(clone);
     await allIn('ready', [clone]);
     await eventually(async () => original!.superseded);
@@ -78,22 +99,54 @@ describe('whole nodes', () => {
   it('clone: a disk put back to an older state continues above what the peers remember', async () => {
     live = await LiveNodes.start();
     await allIn('ready', live.all);
+    // Every change of their states is behind them: what two more boots change is tier 1 alone.
+    await eventually(async () =>
+      (await Promise.all(live!.all.map(({ node }) => node.describe()))).every(
+        ({ enrolment }) => enrolment !== undefined,
+      ),
+    );
+    await pause(500);
     const [first] = live.all;
     const old = first!.cloud.copy();
     // Two more boots that the old disk knows nothing of.
     let current = first!;
     for (let boot = 0; boot < 2; boot++) {
       await live.close(current);
-      current = await live.open(1, current.cloud);
+      current = await live.again(current);
       others.push(current);
       await allIn('ready', [current]);
     }
     await live.close(current);
-    const rolledBack = await live.open(1, old);
+    const rolledBack = await live.again(current, old);
     others.push(rolledBack);
     await allIn('ready', [rolledBack]);
     expect(rolledBack.log.some(({ event }) => event === 'incarnation-renumbered')).toBe(true);
     expect(rolledBack.superseded).toBe(false);
+  });
+
+  it('rollback: a bucket of an older state stops its node, which says why and still gives others their shares', async () => {
+    live = await LiveNodes.start();
+    const [first, second, ...peers] = live.all;
+    await eventually(async () => (await phaseOf(first!)) === 'ready');
+    const old = first!.cloud.copy();
+    await allIn('ready', live.all);
+    await eventually(async () => (await first!.node.describe()).enrolment !== undefined);
+    await pause(300);
+    await live.close(first!);
+    const before = [...old.objects.objects.keys()].filter((key) => key.startsWith('tier-2/manifests/'));
+    const now = [...first!.cloud.objects.objects.keys()].filter((key) => key.startsWith('tier-2/manifests/'));
+    expect(now.at(-1)! > before.at(-1)!).toBe(true);
+    const rolledBack = await live.again(first!, old);
+    others.push(rolledBack);
+    await eventually(async () => (await phaseOf(rolledBack)) === 'recover');
+    expect((await rolledBack.node.describe()).reason).toMatch(/not in the bucket|later state/);
+    await expectSilent(rolledBack);
+    // Another one starts again while one of the other two is away: it needs the shares of the one that has stopped.
+    await live.close(second!);
+    await live.close(peers[0]!);
+    const again = await live.again(second!);
+    others.push(again);
+    await eventually(async () => again.log.some(({ event, step }) => event === 'phase' && step === 'unseal'));
   });
 
   it('foreign image: no peer acknowledges it, and it stays where it is', async () => {
@@ -101,7 +154,7 @@ describe('whole nodes', () => {
     const [first, foreign, third, fourth] = live.all;
     await allIn('ready', [first!, third!, fourth!]);
     await pause(300);
-    expect(await phaseOf(foreign!)).toBe('attesting');
+    expect(await phaseOf(foreign!)).toBe('founding');
     expect(await peersOf(foreign!)).toEqual([]);
     for (const each of [first!, third!, fourth!]) expect(await peersOf(each)).not.toContain(2);
     await expectSilent(foreign!);
@@ -112,7 +165,7 @@ describe('whole nodes', () => {
     const [first, second, third, off] = live.all;
     await allIn('ready', [first!, second!, third!]);
     await pause(500);
-    expect(await phaseOf(off!)).toBe('attesting');
+    expect(await phaseOf(off!)).toBe('catch-up');
     await expectSilent(off!);
   });
 

@@ -27,6 +27,7 @@ export interface LiveOptions {
   readonly anchor?: Anchor;
   /** Of this node's security module and so of its clock, against the others'. */
   readonly clockOffsetMs?: () => number;
+  readonly address?: string;
 }
 
 /** One process of a node: an enclave and a parent, in this process. */
@@ -40,6 +41,7 @@ export interface LiveNode {
   /** What this process drew when it was born: the seeds of identity and boot key. */
   readonly born: readonly Uint8Array[];
   superseded: boolean;
+  closed: boolean;
 }
 
 export const QUICK: StandingTiming = { tickMs: 50, clockMs: 200 };
@@ -86,7 +88,7 @@ export class LiveNodes {
   /** Another process of that party, with its own parent, address and security module. */
   async open(party: number, cloud: MemoryCloud, options: LiveOptions = {}): Promise<LiveNode> {
     const directory = await mkdtemp(join(this.#directory, `${party}-`));
-    const address = `127.0.0.1:${await freePort()}`;
+    const address = options.address ?? `127.0.0.1:${await freePort()}`;
     const log: Logged[] = [];
     const born: Uint8Array[] = [];
     const clock = (): number => Date.now() + (options.clockOffsetMs?.() ?? 0);
@@ -125,7 +127,14 @@ export class LiveNodes {
       allowed: async () => new Set(this.all.map((one) => one.address)),
       log: recorder(log),
     });
-    live = { party, cloud, address, log, node, relay, born, superseded: false };
+    live = { party, cloud, address, log, node, relay, born, superseded: false, closed: false };
+    return live;
+  }
+
+  /** A later life of that node on a bucket: where the earlier one was, unless that one lives. */
+  async again(of: LiveNode, cloud: MemoryCloud = of.cloud): Promise<LiveNode> {
+    const live = await this.open(of.party, cloud, of.closed ? { address: of.address } : {});
+    await this.join(live);
     return live;
   }
 
@@ -138,6 +147,8 @@ export class LiveNodes {
   }
 
   async close(of: LiveNode): Promise<void> {
+    if (of.closed) return;
+    of.closed = true;
     await of.node.close();
     await of.relay.close();
   }
