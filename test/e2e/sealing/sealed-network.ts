@@ -12,6 +12,7 @@ import { type NetworkState, readState } from '../../../infra/local/state.ts';
 export const PATIENCE_MS = 120_000;
 const POLL_MS = 100;
 const ROUND_MS = 3_000;
+const OPENING_MS = 10_000;
 
 const value = (number: number) => ({ kind: 'scalar', value: BigInt(number) }) as const;
 
@@ -31,7 +32,14 @@ export class SealedNetwork implements AsyncDisposable {
   static async up(options: UpOptions = {}): Promise<SealedNetwork> {
     const home = await mkdtemp(join(tmpdir(), 'kms-sealing-'));
     const stateDirectory = join(home, 'state');
-    const local = await LocalNetwork.up({ stateDirectory, n: 4, t: 1, roundMs: ROUND_MS, ...options });
+    const local = await LocalNetwork.up({
+      stateDirectory,
+      n: 4,
+      t: 1,
+      roundMs: ROUND_MS,
+      openingMs: OPENING_MS,
+      ...options,
+    });
     return new SealedNetwork(home, local, await clientOf(local));
   }
 
