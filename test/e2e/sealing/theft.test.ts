@@ -14,6 +14,8 @@ import { concat } from '../../../shared/wire/bytes.ts';
 import { type BucketCopy, PATIENCE_MS, SealedNetwork } from './sealed-network.ts';
 
 const TELLING_ENTRY = fileURLToPath(new URL('../../faults/telling-enclave.ts', import.meta.url));
+const FOREIGN_ENTRY = fileURLToPath(new URL('../../faults/foreign-enclave.ts', import.meta.url));
+const AMONG_PEERS_ENTRY = fileURLToPath(new URL('../../faults/foreign-among-peers.ts', import.meta.url));
 const SECRET_BYTES = 32;
 
 let network: SealedNetwork;
@@ -199,7 +201,7 @@ describe('what others hold of a sealed node', { timeout: 2 * PATIENCE_MS }, () =
   it('swapped: what belongs to another node opens nothing', async () => {
     const manifest = await newestKey(1, 'tier-2/manifests/');
     const cases = [
-      { to: 'tier-1/header', phase: 'unjoined', says: /"not-introduced","code":"KMS_REFUSED"/ },
+      { to: 'tier-1/header', phase: 'unjoined', says: /"code":"STORE_FAILED"/ },
       { to: await newestKey(4, 'tier-1/manifests/'), phase: 'unjoined', says: /"code":"STORE_FAILED"/ },
       { to: await newestKey(4, 'tier-2/manifests/'), phase: 'recover', says: /"unsealing-failed"/ },
     ];
@@ -223,5 +225,34 @@ describe('what others hold of a sealed node', { timeout: 2 * PATIENCE_MS }, () =
     await network.start(4);
     await network.local.connected();
     await network.decrypts(key);
+  });
+
+  it('foreign image: KMS does not open to it, though it looks at no policy; nor do the other nodes', async () => {
+    const stranger = 4;
+    await network.local.stopNode(stranger, { role: 'enclave' });
+    let before = (await network.log(stranger)).length;
+    const since = async (): Promise<string> => (await network.log(stranger)).slice(before);
+    await network.local.startNode(stranger, { role: 'enclave', entry: FOREIGN_ENTRY });
+    await expect
+      .poll(since, { timeout: PATIENCE_MS, interval: 200 })
+      .toMatch(/"not-introduced","code":"KMS_REFUSED"/);
+    expect((await network.shows(stranger, 'unjoined')).connectedPeers).toEqual([]);
+
+    await network.local.stopNode(stranger, { role: 'enclave' });
+    before = (await network.log(stranger)).length;
+    await network.local.startNode(stranger, { role: 'enclave', entry: AMONG_PEERS_ENTRY });
+    await network.shows(stranger, 'boot');
+    for (const party of [1, 2, 3]) {
+      await expect
+        .poll(since, { timeout: PATIENCE_MS, interval: 200 })
+        .toContain(`"event":"recall-failed","party":${party}`);
+    }
+    await network.shows(stranger, 'boot');
+    expect(await since()).not.toContain('"step":"unseal"');
+
+    await network.local.stopNode(stranger, { role: 'enclave' });
+    await network.local.startNode(stranger, { role: 'enclave', entry: TELLING_ENTRY });
+    await network.local.connected();
+    await network.decryptsBy(key, stranger);
   });
 });
