@@ -90,8 +90,10 @@ async function status(given: Arguments, terminal: Terminal): Promise<Outcome> {
   const network = await opened(given, terminal);
   const nodes = (await network.status()).map(({ party, address, enclave, parent, card }) => {
     const phase = card?.phase ?? (enclave && parent ? 'does not answer' : 'down');
-    return { party, address, enclave, parent, phase, connectedPeers: card?.connectedPeers ?? [] };
+    const { reason = '', connectedPeers = [] } = card ?? {};
+    return { party, address, enclave, parent, phase, reason, connectedPeers };
   });
+  const stuck = nodes.filter(({ reason }) => reason !== '');
   const rows = nodes.map((node) => [
     `${node.party}`,
     node.address,
@@ -102,7 +104,10 @@ async function status(given: Arguments, terminal: Terminal): Promise<Outcome> {
   ]);
   return {
     json: { state: network.directory, networkId: network.networkId, n: network.n, t: network.t, nodes },
-    lines: table([['PARTY', 'ADDRESS', 'ENCLAVE', 'PARENT', 'PHASE', 'PEERS'], ...rows]),
+    lines: [
+      ...table([['PARTY', 'ADDRESS', 'ENCLAVE', 'PARENT', 'PHASE', 'PEERS'], ...rows]),
+      ...stuck.map(({ party, reason }) => `node ${party} does not go on by itself: ${reason}`),
+    ],
   };
 }
 

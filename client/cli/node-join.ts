@@ -1,4 +1,5 @@
 import { KmsError } from '../../shared/errors.ts';
+import { MAX_PARTIES } from '../../shared/ids.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { joinNode } from '../node-admin.ts';
 import { type Command, networkFileOptions } from './command.ts';
@@ -8,12 +9,17 @@ import { anchorsOf } from './pins.ts';
 export const nodeJoin: Command = {
   name: 'node join',
   summary: "give a node its network, or its network's later configurations",
-  forms: ['HOST:PORT [--genesis FILE] [--config FILE]'],
+  forms: ['HOST:PORT [--party P] [--genesis FILE] [--config FILE]'],
   details: [
     'The first genesis that a node is given stays for good: join it before others can reach it. What it has already it ' +
       'takes again; it refuses configurations that do not name it or do not follow the ones it has.',
+    'A node whose process has started again knows neither its network nor its number before its storage is open: its parent ' +
+      'tells it, and if the parent does not, --party says which member it is. Another number opens nothing.',
   ],
-  options: networkFileOptions,
+  options: {
+    party: { value: 'P', help: 'which member the node is, for one that starts again' },
+    ...networkFileOptions,
+  },
   maxPositionals: 1,
 
   async run(given, terminal) {
@@ -28,6 +34,7 @@ export const nodeJoin: Command = {
     const { identity, party, configuration } = await joinNode(
       { identity: undefined, addresses: [address] },
       chain,
+      given.integer('party', 1, MAX_PARTIES),
     );
     const { networkId } = chain;
     return {

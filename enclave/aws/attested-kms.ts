@@ -144,17 +144,19 @@ class AwsKms implements AttestedKms {
 
   async inspectPolicy(expected: PolicyExpectation): Promise<void> {
     const { key } = this.#options;
-    const { KeyMetadata } = await this.#send('DescribeKey', (kms, abortSignal) =>
-      kms.send(new DescribeKeyCommand(this.#keyId), { abortSignal }),
-    );
+    const [{ KeyMetadata }, { Policy }, { Grants, Truncated, NextMarker }] = await Promise.all([
+      this.#send('DescribeKey', (kms, abortSignal) =>
+        kms.send(new DescribeKeyCommand(this.#keyId), { abortSignal }),
+      ),
+      this.#send('GetKeyPolicy', (kms, abortSignal) =>
+        kms.send(new GetKeyPolicyCommand({ ...this.#keyId, PolicyName: 'default' }), { abortSignal }),
+      ),
+      this.#send('ListGrants', (kms, abortSignal) =>
+        kms.send(new ListGrantsCommand(this.#keyId), { abortSignal }),
+      ),
+    ]);
     checkKeyState(KeyMetadata, key);
-    const { Policy } = await this.#send('GetKeyPolicy', (kms, abortSignal) =>
-      kms.send(new GetKeyPolicyCommand({ ...this.#keyId, PolicyName: 'default' }), { abortSignal }),
-    );
     checkKeyPolicy(Policy ?? '', key.account, expected);
-    const { Grants, Truncated, NextMarker } = await this.#send('ListGrants', (kms, abortSignal) =>
-      kms.send(new ListGrantsCommand(this.#keyId), { abortSignal }),
-    );
     if (Grants?.length !== 0 || Truncated === true || NextMarker !== undefined) {
       throw new KmsError('KMS_POLICY', `the key ${key.arn} has grants; revoke them, or make a new key`);
     }

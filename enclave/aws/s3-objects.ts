@@ -1,5 +1,5 @@
 import {
-  DeleteObjectCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -32,6 +32,8 @@ export interface S3ObjectsOptions {
 
 const PATIENCE: Patience = { totalMs: 15_000, attemptMs: 10_000 };
 const MAX_LISTED = 100_000;
+/** S3 takes no more in one request. */
+const MAX_DELETED = 1_000;
 const MAX_ANSWER_BYTES = 600 << 20;
 
 /** S3's names for what a condition on a key found. */
@@ -90,10 +92,16 @@ export class S3Objects implements ObjectStore {
     });
   }
 
-  async delete(key: string): Promise<void> {
-    await this.#send('DeleteObject', (s3, abortSignal) =>
-      s3.send(new DeleteObjectCommand(this.#of(key)), { abortSignal }),
-    );
+  async delete(...keys: readonly string[]): Promise<void> {
+    for (let done = 0; done < keys.length; done += MAX_DELETED) {
+      const Objects = keys.slice(done, done + MAX_DELETED).map((key) => ({ Key: this.#of(key).Key }));
+      const { Errors = [] } = await this.#send('DeleteObjects', (s3, abortSignal) =>
+        s3.send(new DeleteObjectsCommand({ ...this.#bucket, Delete: { Objects, Quiet: true } }), {
+          abortSignal,
+        }),
+      );
+      if (Errors.length > 0) throw new KmsError('STORE_FAILED', `S3 keeps ${Errors.length} objects`);
+    }
   }
 
   async list(prefix: string): Promise<readonly string[]> {

@@ -15,7 +15,7 @@ const TIMEOUT_MS = 5_000;
 /**
  * Asks one member what it keeps for this node; the connection is over afterwards.
  * @param document one of this process, role boot, with that nonce
- * @throws {KmsError} BAD_ENCODING for an answer that is none; whatever the connection fails with otherwise
+ * @throws {KmsError} BAD_ENCODING for an answer that is none; UNAVAILABLE without one; whatever the connection fails with otherwise
  */
 export async function recallFrom(
   { socket }: VerifiedSocket,
@@ -34,6 +34,9 @@ export async function recallFrom(
         return { scope: scopeNamed(scope), share };
       }),
     };
+  } catch (error) {
+    if (error instanceof KmsError) throw error;
+    throw new KmsError('UNAVAILABLE', 'the member did not answer the recall', { cause: error });
   } finally {
     socket.destroy();
   }

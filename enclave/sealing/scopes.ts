@@ -133,9 +133,12 @@ export class Scopes {
     const { rng, holders, threshold, hashes, dataKeys, deal } = this.#options;
     const half = rng(HALF_BYTES);
     const shares = splitHalf(half, holders, threshold, rng);
-    const { plaintext, blobs } = await dataKeys.generate(purposeOf(scope));
     const digests = shares.map(({ party, value }) => ({ party, digest: digestOf(hashes, value) }));
-    await deal(scope, shares);
+    // Neither half waits for the other: a peer half without a KMS half opens nothing, and the next attempt replaces it.
+    const [{ plaintext, blobs }] = await Promise.all([
+      dataKeys.generate(purposeOf(scope)),
+      deal(scope, shares),
+    ]);
     const header: ScopeHeader = { scope, blobs, shares: digests };
     this.#install(header, plaintext, half, shares);
     return header;

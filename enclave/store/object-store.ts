@@ -7,8 +7,8 @@ export interface ObjectStore {
   get(key: string, maxBytes: number): Promise<Uint8Array | undefined>;
   /** A new object, durable when the promise resolves; never replaces one. @throws {KmsError} STORE_FAILED, UNAVAILABLE */
   create(key: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
-  /** No error if there is none. @throws {KmsError} STORE_FAILED, UNAVAILABLE */
-  delete(key: string): Promise<void>;
+  /** All of these; no error for those that are not there. @throws {KmsError} STORE_FAILED, UNAVAILABLE */
+  delete(...keys: readonly string[]): Promise<void>;
   /** Keys that start with prefix, sorted. @throws {KmsError} STORE_FAILED, UNAVAILABLE */
   list(prefix: string): Promise<readonly string[]>;
 }

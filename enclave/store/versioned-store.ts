@@ -203,10 +203,10 @@ export class VersionedStore implements SealedStore {
    */
   async #collectGarbage(): Promise<void> {
     if (this.#hasWritten && !this.#hasSearched) await this.#findGarbage();
-    for (const key of [...this.#garbage]) {
-      await this.#options.objects.delete(key);
-      this.#garbage.delete(key);
-    }
+    const keys = [...this.#garbage];
+    if (keys.length === 0) return;
+    await this.#options.objects.delete(...keys);
+    for (const key of keys) this.#garbage.delete(key);
   }
 
   /** Beside the changes that go on. */
@@ -251,10 +251,12 @@ export class VersionedStore implements SealedStore {
     const changes = new Map([...real, ...(complete?.(real, [...this.#entries.keys()]) ?? [])]);
     const version = this.#state.version + 1;
     const entries = new Map(this.#entries);
-    for (const [name, bytes] of changes) {
-      if (bytes === undefined) entries.delete(name);
-      else entries.set(name, await this.#write(name, bytes, version));
-    }
+    await Promise.all(
+      [...changes].map(async ([name, bytes]) => {
+        if (bytes === undefined) entries.delete(name);
+        else entries.set(name, await this.#write(name, bytes, version));
+      }),
+    );
     const sorted = [...entries.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     const manifest: Manifest = { version, previous: this.#state.digest, entries: sorted };
     const sealed = this.#sealManifest(manifest);

@@ -82,12 +82,17 @@ export class LocalCloud {
     return join(this.#directory, 's3');
   }
 
+  /** Holds the keys of KMS in the clear; for whoever plays the owner of the cloud. */
+  get keysDirectory(): string {
+    return join(this.#directory, 'kms');
+  }
+
   /** Starts what does not run. @throws {KmsError} TIMEOUT */
   async start(state: CloudState, logDirectory: string): Promise<CloudState> {
     await mkdir(join(this.#directory, 'credentials'), { recursive: true, mode: 0o700 });
     const keys = await Promise.all(this.#parties.map((party) => this.#keysOf(party)));
     const kms = await this.#run('kms', KMS_ENTRY, state.kms, logDirectory, {
-      ...{ dataDirectory: join(this.#directory, 'kms'), port: state.kms.port, region: REGION },
+      ...{ dataDirectory: this.keysDirectory, port: state.kms.port, region: REGION },
       ...{ class: 'mock', tls: true },
       principals: keys.flatMap(({ role, operator }, i) => [
         { ...role, arn: roleOf(i + 1) },

@@ -12,7 +12,7 @@ import { DEFAULT_PRESET, presetByName } from '../../shared/fhe/presets.ts';
 import type { Value } from '../../shared/fhe/value.ts';
 import { generateUserKey } from '../../shared/protocol/user-decryption/hpke.ts';
 import { attestAll, refuseForeignEnclave } from './demo-attestation.ts';
-import { refuseRollback, restartSealed, startAllCold } from './demo-sealing.ts';
+import { refuseCloudOwner, refuseRollback, restartSealed, startAllCold } from './demo-sealing.ts';
 import type { DemoStep } from './demo-steps.ts';
 import type { LocalNetwork } from './network.ts';
 
@@ -23,6 +23,8 @@ const HOSTILE_PARENT_ENTRY = fileURLToPath(new URL('../../test/faults/hostile-pa
 const PARTY_DOWN = 4;
 const PARTY_RESTARTED = 2;
 const PARTY_TURNED_BACK = 3;
+const CLOUD_OWNED = 1;
+const COLLUDERS = [2];
 const FOREIGNER = 3;
 const HOSTAGE = 3;
 /** Under a hostile parent; each goes through other misconduct. */
@@ -76,6 +78,8 @@ export class Demo {
         return startAllCold(this.#network, () => this.#decryptOnce());
       case 'rollback-refused':
         return refuseRollback(this.#network, this.#client, PARTY_TURNED_BACK);
+      case 'cloud-owner-refused':
+        return refuseCloudOwner(this.#network, CLOUD_OWNED, COLLUDERS);
       case 'foreign-enclave-refused':
         return this.#decryptBesideForeigner(FOREIGNER);
       case 'hostile-parent':

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KmsClient } from '../../client/sdk/kms-client.ts';
 import { KmsError } from '../../shared/errors.ts';
+import { cloudOwnerAttack } from './cloud-owner.ts';
 import type { LocalNetwork, NodeStatus } from './network.ts';
 
 /** What the demo shows of sealed storage; each step leaves all nodes ready. */
@@ -63,6 +64,20 @@ export async function refuseRollback(
   await network.startNode(party);
   await network.connected();
   return `node ${party} with an older bucket recovers only: ${card?.reason ?? ''}`;
+}
+
+/** KMS without attestation and every version of the buckets, for a node's account and those of t other operators. */
+export async function refuseCloudOwner(
+  network: LocalNetwork,
+  victim: number,
+  colluders: readonly number[],
+): Promise<string> {
+  const { tierOne, tierTwo } = await cloudOwnerAttack(network, victim, colluders);
+  if (!tierOne) throw new KmsError('INTERNAL', 'not even tier 1 opened: the attack was none');
+  if (tierTwo) throw new KmsError('INTERNAL', `the state of node ${victim} opened`);
+  const accounts = colluders.length + 1;
+  const shares = `${colluders.length} of ${network.t + 1} release shares`;
+  return `tier 1 of ${accounts} accounts opened; the state of node ${victim} stays shut: ${shares}`;
 }
 
 /** The bucket's contents go to `away`, those of `here` take their place. */

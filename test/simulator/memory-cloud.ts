@@ -36,9 +36,11 @@ export class MemoryObjects implements ObjectStore {
     return 'created';
   }
 
-  async delete(key: string): Promise<void> {
-    await this.before('delete', key);
-    this.objects.delete(key);
+  async delete(...keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      await this.before('delete', key);
+      this.objects.delete(key);
+    }
   }
 
   async list(prefix: string): Promise<readonly string[]> {

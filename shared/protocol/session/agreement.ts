@@ -23,8 +23,14 @@ export interface AgreementTerms {
 
 /** A starter waits this many rounds for replies that are still missing: there and back. */
 const REPLY_ROUNDS = 2;
-/** A proposal starts one round after it is made; it counts if that is at most so far off, in rounds. */
-const MAX_START = { earlyRounds: 0.5, lateRounds: 2 };
+/**
+ * A proposal starts so many rounds after it is made. Before anything is said in the session its starter, and then whoever joins,
+ * makes it durable that the attempt is taken, which takes a round each while a member is away or silent (decision 0005); what
+ * all say next must arrive within the first round.
+ */
+const START_ROUNDS = 2;
+/** A proposal counts if its start is at most so far off, in rounds. */
+const MAX_START = { earlyRounds: 0.5, lateRounds: 3 };
 /** Attempts that end without a session take this many rounds. */
 const ATTEMPT_ROUNDS = 5;
 
@@ -168,7 +174,7 @@ export class SessionAgreement {
     if (!this.#isStarter || this.#hasProposed || !this.#hasQuorum) return [];
     this.#hasProposed = true;
     const nonces = [...this.#replies.values()].sort((a, b) => a.party - b.party);
-    const startMs = Math.ceil(nowMs + this.#terms.roundMs);
+    const startMs = Math.ceil(nowMs + START_ROUNDS * this.#terms.roundMs);
     const fields = this.#sessionFields(this.#attempt, startMs, nonces);
     const proposal: Proposal = {
       kind: 'proposal',

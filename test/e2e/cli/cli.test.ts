@@ -353,7 +353,16 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
       JSON.stringify({ Measurements: { PCR0: pcr('1'), PCR1: pcr('2'), PCR2: pcr('3') } }),
     );
     writeFileSync(file('debug.json'), JSON.stringify({ PCR0: pcr('0'), PCR1: pcr('0'), PCR2: pcr('0') }));
-    const members = [1, 2, 3, 4].map((i) => ({ identity: `${i}`.repeat(64), address: `n${i}.example:443` }));
+    const members = [1, 2, 3, 4].map((i) => {
+      const account = `${i}`.repeat(12);
+      const storage = {
+        kmsKey: `arn:aws:kms:eu-central-1:${account}:key/0a1b2c3d-0000-4000-8000-00000000000${i}`,
+        role: `arn:aws:iam::${account}:role/node`,
+        bucket: `node-${i}`,
+      };
+      const keys = { identity: `${i}`.repeat(64), bootKey: `${i + 4}`.repeat(64) };
+      return { ...keys, address: `n${i}.example:443`, storage };
+    });
     writeFileSync(file('members.json'), JSON.stringify(members));
     const where = ['--genesis', genesis, '--config', file('paper-configurations.bin')];
     const zero = file('zero.bin');

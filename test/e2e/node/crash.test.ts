@@ -17,8 +17,8 @@ beforeAll(async () => {
     stateDirectory: directory,
     n: 4,
     t: 1,
-    roundMs: 1_000,
-    openingMs: 5_000,
+    roundMs: 3_000,
+    openingMs: 10_000,
   });
   const { genesis, links } = await readNetwork(directory);
   client = await KmsClient.connect({ genesis, configurations: links.map(({ signed }) => signed) });

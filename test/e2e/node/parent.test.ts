@@ -24,8 +24,9 @@ beforeEach(async () => {
   nodes = await TestNodes.create(1, {
     api: {
       describe: async () => ({
-        ...{ identity: new Uint8Array(32), network: undefined, connectedPeers: [], keyIds: [] },
-        ...{ phase: 'unjoined' as const, bootKey: new Uint8Array(32) },
+        ...{ identity: new Uint8Array(32), bootKey: new Uint8Array(32), reason: undefined },
+        ...{ network: undefined, connectedPeers: [], keyIds: [] },
+        phase: 'unjoined' as const,
       }),
     },
   });

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,10 +33,9 @@ beforeEach(async () => {
     log: silent,
     onTelemetry: (stream) => sink.take(stream),
   });
-  const config = { anchorDirectory: join(directory, 'anchors'), socketDirectory: directory };
   await writeFile(
     join(directory, 'enclave.json'),
-    JSON.stringify({ ...config, roundMs: 100, openingMs: 100 }),
+    JSON.stringify({ socketDirectory: directory, roundMs: 100, openingMs: 100 }),
   );
 });
 
@@ -69,11 +69,12 @@ describe('telemetry of an enclave process', () => {
   });
 
   it('telemetry: a boot that fails says why', async () => {
-    await rm(join(directory, 'sealed'), { recursive: true, force: true });
-    await writeFile(join(directory, 'sealed'), 'no directory');
+    const other = createServer().listen(join(directory, 'ingress.sock'));
+    await once(other, 'listening');
     const [code] = await once(start(), 'exit');
     expect(code).toBe(1);
     await until(() => events().includes('failed'));
-    expect(items.at(-1)).toMatchObject({ level: 'error', fields: { code: 'STORE_FAILED' } });
+    expect(items.at(-1)).toMatchObject({ level: 'error', fields: { code: 'BUSY' } });
+    other.close();
   });
 });
