@@ -48,13 +48,13 @@ test('vectors: genesis, configuration, and what governance signs are frozen', ()
     signed: sha256(encodeSignedConfiguration(signed)),
     file: sha256(encodeConfigurations([signed])),
   }).toEqual({
-    digest: 'f7f04e950cd61fd2e1eff00c825e42c0d7f1547a4676c09eff1a69993d8bbb25',
-    file: '1072 ed053e30c80c57d1d9cf7c2ffe1a457e4298b8325e1ca5e370c1bb70f1676939',
+    digest: '60b24c503aca119b1a259fc14bf2668f7f491dbd1db8e7875fba5630ddeda274',
+    file: '1740 af958bddb536f8c15fa50780e31dd3100106d711e356e796086c3015d6a84330',
     genesis: '307 6910a3bb014113dcdb6512b2ba475738d7b04cf3aef25b122a980c00bfd02b9f',
     head: '01040000007465737400abababababababababababababababababababababababababababababababab',
     mockId: '6d6f636b30e9e7b4ae66af5d848bb16f009c81fa2d8cdefe5ed7c5878ce63190',
     networkId: '6b6d7300191dbed979d4435cf21ad8bb995cd05afb27735f592d96e3d31bcb6b',
-    signed: '1063 4026bee31300eeb8d981e3b9e3e8db4d3f74f40107af82a26edc58dc222ca5b6',
-    statement: 'ce07bafff49f0a367d91caa9a8ff7e52026909bea4a89a1c4c3641f92f9dec43',
+    signed: '1731 07ebcf1940d2f82a1ddb750843287efd41f065c656b16226d7dd6ef8b8cad241',
+    statement: '9d18e55a8c0d6ef3fce0347c3306363477e99a9f24b9aba8ee12dead64ca78f1',
   });
 });
