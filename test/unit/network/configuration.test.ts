@@ -5,6 +5,7 @@ import {
   type Configuration,
   checkConfiguration,
   configurationDigest,
+  type Member,
   memberOf,
 } from '../../../shared/network/configuration.ts';
 import { decodeConfigurations, encodeConfigurations } from '../../../shared/network/configuration-file.ts';
@@ -12,6 +13,7 @@ import {
   decodeSignedConfiguration,
   encodeSignedConfiguration,
 } from '../../../shared/network/signed-configuration.ts';
+import type { Storage } from '../../../shared/network/storage.ts';
 import { noble } from '../../../shared/noble.ts';
 import {
   founding,
@@ -66,6 +68,34 @@ describe('configuration', () => {
   });
 
   const list = zero.members;
+  /** Two members have what `of` takes from the first; the key's account goes with its role. */
+  const stored = (of: (storage: Storage) => Partial<Storage>): Partial<Configuration> => ({
+    members: list.map((member, i) => {
+      if (i !== 1) return member;
+      const change = of(list[0]!.storage);
+      const role = change.kmsKey === undefined ? member.storage.role : list[0]!.storage.role;
+      return { ...member, storage: { ...member.storage, ...change, role } };
+    }),
+  });
+  const badStorage: Record<string, (member: Member) => Partial<Storage>> = {
+    'a key by its alias': () => ({ kmsKey: 'arn:aws:kms:eu-central-1:000000000001:alias/node' }),
+    'a key by its bare id': () => ({ kmsKey: '00000000-0000-4000-8000-000000000001' }),
+    'a multi-region key': ({ storage }) => ({ kmsKey: storage.kmsKey.replace(':key/', ':key/mrk-') }),
+    'a key of another partition': ({ storage }) => ({
+      kmsKey: storage.kmsKey.replace('arn:aws:', 'arn:aws-cn:'),
+    }),
+    'a key with something behind it': ({ storage }) => ({ kmsKey: `${storage.kmsKey}/x` }),
+    'a region that leads to another host': ({ storage }) => ({
+      kmsKey: storage.kmsKey.replace('eu-central-1', 'evil.example/'),
+    }),
+    'a role of another account': () => ({ role: 'arn:aws:iam::999999999999:role/node' }),
+    'a role that is a user': ({ storage }) => ({ role: storage.role.replace(':role/', ':user/') }),
+    'a role for everybody': ({ storage }) => ({ role: storage.role.replace('/node', '/*') }),
+    'a bucket that is a path': ({ party }) => ({ bucket: `a/${party}` }),
+    'a bucket in capitals': ({ party }) => ({ bucket: `KMS-${party}` }),
+    'a bucket with dots': ({ party }) => ({ bucket: `kms.test.${party}` }),
+    'a short bucket': () => ({ bucket: 'ab' }),
+  };
   const first = measurement(10);
   const bad: Record<string, Partial<Configuration>> = {
     'too few parties for t': { t: 2 },
@@ -82,6 +112,21 @@ describe('configuration', () => {
     },
     'a short identity': { members: list.map((member) => ({ ...member, identity: new Uint8Array(31) })) },
     'a bad address': { members: list.map((member) => ({ ...member, address: 'nowhere' })) },
+    'a short boot key': { members: list.map((member) => ({ ...member, bootKey: new Uint8Array(31) })) },
+    'one boot key twice': {
+      members: list.map((member, i) => ({ ...member, bootKey: list[i >> 1]!.bootKey })),
+    },
+    'a boot key that is an identity': {
+      members: list.map((member, i) => (i === 0 ? { ...member, bootKey: list[3]!.identity } : member)),
+    },
+    ...Object.fromEntries(
+      Object.entries(badStorage).map(([what, change]) => [
+        what,
+        { members: list.map((member) => ({ ...member, storage: { ...member.storage, ...change(member) } })) },
+      ]),
+    ),
+    'one KMS key twice': stored(({ kmsKey }) => ({ kmsKey })),
+    'one bucket twice': stored(({ bucket }) => ({ bucket })),
     'no measurement at all': { measurements: [] },
     'a measurement twice': { measurements: [first, measurement(10)] },
     'a short register': { measurements: [{ ...first, pcr1: new Uint8Array(47).fill(1) }] },

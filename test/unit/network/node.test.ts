@@ -112,6 +112,36 @@ describe('node and its configurations', () => {
       .toMatchObject({ phase: 'recover', reason: expect.stringContaining('interrupted') });
   });
 
+  it('node: a configuration with its identity and another boot key is not joined', async () => {
+    const chain = await network();
+    const [own, ...others] = chain.newest.signed.configuration.members;
+    const foreign = signedBy(
+      signers,
+      founding(genesis, [{ ...own!, bootKey: new Uint8Array(32).fill(9) }, ...others]),
+    );
+    await expect(give(foreign)).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
+    expect((await node.describe()).phase).toBe('unjoined');
+    expect(cloud.objects.objects.size).toBe(0);
+    // Nor as the party that the parent says it is: nothing of that party is here.
+    const configurations = [encodeSignedConfiguration(chain.newest.signed)];
+    const asked = { genesis: encodeGenesis(genesis), configurations, party: partyId(2) };
+    await give(chain.newest.signed);
+    await node.close();
+    node = await open();
+    cloud = new MemoryCloud();
+    await expect(node.join(asked)).rejects.toMatchObject({ code: 'STORE_FAILED' });
+  });
+
+  it('node: a bucket that holds a state already is not founded in again', async () => {
+    const chain = await network();
+    await give(chain.newest.signed);
+    const before = new Map(cloud.objects.objects);
+    await node.close();
+    node = await open();
+    await expect(give((await network()).newest.signed)).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect(cloud.objects.objects).toEqual(before);
+  });
+
   it('node: two callers with two networks at once: one is joined', async () => {
     const chain = await network();
     const other = mockGenesis(signers, { name: 'another' });
