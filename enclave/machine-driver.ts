@@ -19,6 +19,8 @@ const MAX_TIMER_MS = 60_000;
 
 /** So many messages of one peer may wait for their effects before it is held back. */
 const MAX_PENDING_PER_PEER = 256;
+/** And no longer than this for each: what the effects wait for may come from that very peer. */
+const MAX_HOLD_MS = 2_000;
 
 interface Step {
   readonly run: () => readonly Effect[];
@@ -75,9 +77,12 @@ export class MachineDriver {
   async receive(from: PartyId, message: Uint8Array): Promise<void> {
     const arrivedMs = this.#ports.nowMs();
     await this.#enqueue(() => this.#machine.receive(from, message, arrivedMs), from);
-    while (!this.#isStopped && (this.#pending.get(from) ?? 0) >= MAX_PENDING_PER_PEER) {
-      await new Promise<void>((resume) => this.#held.set(from, [...(this.#held.get(from) ?? []), resume]));
-    }
+    if (this.#isStopped || (this.#pending.get(from) ?? 0) < MAX_PENDING_PER_PEER) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held.set(from, [...(this.#held.get(from) ?? []), resolve]);
+    const timer = setTimeout(resolve, MAX_HOLD_MS).unref();
+    await promise;
+    clearTimeout(timer);
   }
 
   stop(): void {

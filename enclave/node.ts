@@ -236,8 +236,8 @@ export class Node implements NodeApi {
     this.#facts.founding = true;
     this.#advance();
     const membership = { ...sealed.roll, signer: this.#newborn.identity };
-    this.#member = await this.#enter(membership, sealed);
     this.#background('founding-failed', async () => {
+      this.#member = await this.#enter(membership, sealed);
       const state = await sealed.seal.found(membership, this.#newborn.firstState());
       this.#newborn[Symbol.dispose]();
       await this.#begin(state);
@@ -291,9 +291,13 @@ export class Node implements NodeApi {
     work().catch((error: unknown) => {
       if (this.#stop.signal.aborted) return;
       this.#parts.log('error', event, { code: codeOf(error) });
-      this.#loss = error instanceof KmsError ? error.message : 'an internal error';
-      this.#advance();
+      this.#lose(error);
     });
+  }
+
+  #lose(error: unknown): void {
+    this.#loss ??= error instanceof KmsError ? error.message : 'an internal error';
+    this.#advance();
   }
 
   get #ports(): SealedNodePorts {
@@ -304,6 +308,7 @@ export class Node implements NodeApi {
         return standing?.isAcknowledged === true ? standing.incarnation.number : undefined;
       },
       onChange: () => this.#advance(),
+      onLost: (error) => this.#lose(error),
     };
   }
 

@@ -26,6 +26,8 @@ export interface SealedNodePorts {
   /** Number of this boot once n-1-t peers acknowledged it. */
   readonly incarnation: () => number | undefined;
   readonly onChange: () => void;
+  /** Another process writes this node's state. */
+  readonly onLost: (error: KmsError) => void;
 }
 
 /** A node from the moment that its tier 1 is open: which member it is, and what it seals with. */
@@ -69,7 +71,7 @@ export async function foundSealedNode(
   request: JoinRequest,
 ): Promise<SealedNode> {
   const cloud = await openCloud(ports.parts, preview, entry);
-  const tierOne = await createTierOne(tierOneOf(ports.parts, cloud, preview, entry));
+  const tierOne = await createTierOne(tierOneOf(ports, cloud, preview, entry));
   await newborn.useBootSeed((seed) => tierOne.put(BOOT_KEY, seed));
   return sealedNode(ports, entry, cloud, tierOne, request);
 }
@@ -82,7 +84,7 @@ export async function reopenSealedNode(
   request: JoinRequest,
 ): Promise<{ readonly node: SealedNode; readonly bootKey: Signer }> {
   const cloud = await openCloud(ports.parts, preview, entry);
-  const tierOne = await openTierOne(tierOneOf(ports.parts, cloud, preview, entry));
+  const tierOne = await openTierOne(tierOneOf(ports, cloud, preview, entry));
   if (tierOne === undefined) {
     throw new KmsError('STORE_FAILED', `nothing of party ${entry.party} of this network is in its bucket`);
   }
@@ -91,7 +93,7 @@ export async function reopenSealedNode(
 }
 
 async function sealedNode(
-  { parts, network, configurations, incarnation, onChange }: SealedNodePorts,
+  { parts, network, configurations, incarnation, onChange, onLost }: SealedNodePorts,
   entry: Member,
   cloud: Cloud,
   tierOne: VersionedStore,
@@ -103,7 +105,7 @@ async function sealedNode(
   const { rng, log, anchor, roundMs: dealMs } = parts;
   const roll = rollOf(parts, chain, entry.party);
   const seal = await NodeSeal.open({
-    ...{ roll, cloud, tierOne, rng, log, anchor, dealMs, tell, incarnation, onChange },
+    ...{ roll, cloud, tierOne, rng, log, anchor, dealMs, tell, incarnation, onChange, onLost },
     lines: () => {
       const { peers } = network;
       return peers?.lines().filter((line) => peers.isAdmitted(line)) ?? [];
@@ -131,13 +133,13 @@ async function openCloud(parts: NodeParts, chain: ConfigurationChain, { party }:
 }
 
 function tierOneOf(
-  { primitives: hashes, rng, log }: NodeParts,
+  { parts: { primitives: hashes, rng, log }, onLost }: SealedNodePorts,
   cloud: Cloud,
   { networkId }: ConfigurationChain,
   { party }: Member,
 ): TierOneOptions {
   const onTrouble = (error: unknown): void => log('warn', 'storage-trouble', { code: codeOf(error) });
-  return { cloud, networkId, party, hashes, rng, onTrouble };
+  return { cloud, networkId, party, hashes, rng, onTrouble, onLost };
 }
 
 function rollOf({ primitives }: NodeParts, chain: ConfigurationChain, self: PartyId): Roll {

@@ -33,6 +33,8 @@ export interface NodeSealParts {
   readonly lines: () => readonly Line[];
   /** Number of this boot once n-1-t peers acknowledged it. */
   readonly incarnation: () => number | undefined;
+  /** Another process writes this node's state. */
+  readonly onLost: (error: KmsError) => void;
   /** The state took effect, or turned out to be old. */
   readonly onChange: () => void;
 }
@@ -114,6 +116,7 @@ export class NodeSeal {
         scopes: this.scopes,
         acknowledge: async (state) => this.#own?.announce(state),
         onTrouble: (error) => this.#trouble(error),
+        onLost: this.#parts.onLost,
         onEnded: () => void this.#eraseEnded(),
       },
       known,

@@ -10,7 +10,7 @@ import type { Scopes } from './scopes.ts';
 export interface StateStoreOptions
   extends Pick<
     VersionedStoreOptions,
-    'objects' | 'networkId' | 'party' | 'rng' | 'acknowledge' | 'onTrouble'
+    'objects' | 'networkId' | 'party' | 'rng' | 'acknowledge' | 'onTrouble' | 'onLost'
   > {
   readonly epoch: EpochId;
   /** Its scope `node` is open. */

@@ -2,7 +2,7 @@ import { KmsError } from '../../shared/errors.ts';
 import type { Digest, PartyId } from '../../shared/ids.ts';
 import type { Hashes, Rng } from '../../shared/primitives.ts';
 import { tupleHash } from '../../shared/protocol/statement.ts';
-import { fromHex } from '../../shared/wire/bytes.ts';
+import { equalBytes, fromHex } from '../../shared/wire/bytes.ts';
 import { type Codec, decode, encode, struct, u8 } from '../../shared/wire/codec.ts';
 import type { ObjectStore } from '../store/object-store.ts';
 import { VersionedStore } from '../store/versioned-store.ts';
@@ -17,6 +17,7 @@ export interface TierOneOptions {
   readonly hashes: Hashes;
   readonly rng: Rng;
   readonly onTrouble?: (error: unknown) => void;
+  readonly onLost?: (error: KmsError) => void;
 }
 
 const HEADERS = 'tier-1/headers/';
@@ -39,7 +40,8 @@ const headerCodec: Codec<{ readonly format: number; readonly blobs: readonly Key
 export async function createTierOne(options: TierOneOptions): Promise<VersionedStore> {
   const { objects, dataKeys } = options.cloud;
   const { plaintext, blobs } = await dataKeys.generate(PURPOSE);
-  if ((await objects.create(headerKey(1), encode(headerCodec, { format: FORMAT, blobs }))) === 'exists') {
+  const header = encode(headerCodec, { format: FORMAT, blobs });
+  if ((await objects.create(headerKey(1), header)) === 'exists' && !(await isThere(objects, header))) {
     plaintext.fill(0);
     throw new KmsError(
       'CONFLICT',
@@ -71,6 +73,12 @@ export async function resealTierOne(objects: ObjectStore, dataKeys: JointDataKey
   }
 }
 
+/** A repeated request finds what the first one made. */
+async function isThere(objects: ObjectStore, header: Uint8Array): Promise<boolean> {
+  const found = await objects.get(headerKey(1), MAX_HEADER_BYTES);
+  return found !== undefined && equalBytes(found, header);
+}
+
 async function newestHeader(
   objects: ObjectStore,
 ): Promise<{ readonly number: number; readonly blobs: readonly KeyBlob[] } | undefined> {
@@ -91,7 +99,7 @@ function headerKey(number: number): string {
 
 /** Takes and erases the data key. */
 function openWith(options: TierOneOptions, dataKey: Uint8Array): Promise<VersionedStore> {
-  const { cloud, networkId, party, hashes, rng, onTrouble } = options;
+  const { cloud, networkId, party, hashes, rng, onTrouble, onLost } = options;
   const key = hashes.hkdf(dataKey, fromHex(networkId), tupleHash(hashes, 'tier-1-key', party), KEY_BYTES);
   dataKey.fill(0);
   return VersionedStore.open(
@@ -100,6 +108,7 @@ function openWith(options: TierOneOptions, dataKey: Uint8Array): Promise<Version
       scopeOf: () => 'tier-1',
       keyOf: () => key,
       ...(onTrouble === undefined ? {} : { onTrouble }),
+      ...(onLost === undefined ? {} : { onLost }),
     },
     undefined,
   );

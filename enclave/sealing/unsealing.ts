@@ -21,6 +21,8 @@ export interface UnsealingPorts {
 }
 
 const BACKOFF_MS = { first: 50, last: 2_000 };
+/** Who has answered is asked again as long as that is not enough: it may have been given a share meanwhile. */
+const AGAIN_MS = 5_000;
 
 /** Failures that say nothing about the state itself: the next attempt may succeed. */
 const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'KMS_UNAVAILABLE', 'BUSY']);
@@ -94,13 +96,13 @@ class Inquiry {
     while (!this.#signal.aborted) {
       try {
         this.#recollections.take(party, await recall(party));
+        backoffMs = AGAIN_MS;
         this.#answered.resolve();
-        return;
       } catch (error) {
         log('warn', 'recall-failed', { party, code: codeOf(error) });
       }
       await sleep(backoffMs, undefined, { signal: this.#signal, ref: false }).catch(() => {});
-      backoffMs = Math.min(2 * backoffMs, BACKOFF_MS.last);
+      backoffMs = Math.min(2 * backoffMs, backoffMs >= AGAIN_MS ? AGAIN_MS : BACKOFF_MS.last);
     }
   }
 

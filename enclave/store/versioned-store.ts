@@ -57,6 +57,8 @@ export interface VersionedStoreOptions {
   readonly rng: Rng;
   /** Told of what the bucket did not do; it is tried again. */
   readonly onTrouble?: (error: unknown) => void;
+  /** Another process writes this state: this one must not go on. */
+  readonly onLost?: (error: KmsError) => void;
 }
 
 interface Waiting {
@@ -156,8 +158,14 @@ export class VersionedStore implements SealedStore {
     checkName(name);
     const entry = this.#entries.get(name);
     if (entry === undefined) return undefined;
-    const sealed = await this.#bodyOf(entry);
-    return openRecord(this.#options.keyOf(entry.scope), this.#placeOf(entry), sealed);
+    try {
+      const sealed = await this.#bodyOf(entry);
+      return openRecord(this.#options.keyOf(entry.scope), this.#placeOf(entry), sealed);
+    } catch (error) {
+      // Versions may have passed meanwhile, and what the older ones named is gone.
+      if (this.#entries.get(name) === entry) throw error;
+      return this.get(name);
+    }
   }
 
   put(name: string, bytes: Uint8Array): Promise<void> {
@@ -289,6 +297,7 @@ export class VersionedStore implements SealedStore {
       await sleep(waitMs, undefined, { signal: this.#closed.signal, ref: false }).catch(() => {});
     }
     this.#failure = new KmsError('STORE_FAILED', 'another process has written the state of this node');
+    this.#options.onLost?.(this.#failure);
     throw this.#failure;
   }
 

@@ -38,7 +38,7 @@ export function signStateRecord(
   return { ...unsigned, signature: signStatement(by, DOMAIN, ...fieldsOf(by, unsigned)) };
 }
 
-/** True iff its owner signed it for this network and epoch. */
+/** True iff its owner signed it for this network. */
 export function isStateRecord(
   among: Pick<Membership, 'networkId' | 'identities' | 'primitives'>,
   record: StateRecord,

@@ -204,7 +204,7 @@ export class SealedNetwork {
     const incarnation = party === OWNER ? ++this.#boots : 1;
     const seal = await NodeSeal.open({
       ...{ roll: parties.get(party)!, cloud: this.clouds.get(party)!, tierOne, rng: systemRng },
-      ...{ dealMs: this.dealMs, anchor: this.anchor, log: silent, onChange: () => {} },
+      ...{ dealMs: this.dealMs, anchor: this.anchor, log: silent, onChange: () => {}, onLost: () => {} },
       tell: (line, message) => {
         if (life.step()) this.#send(party, line.party, message, incarnation, life);
       },

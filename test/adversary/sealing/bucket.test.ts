@@ -261,7 +261,7 @@ describe('tier 1', () => {
     // A header of the operator's own making, under the right KMS key.
     const other = new MemoryCloud(new MemoryObjects(), cloud.dataKeys);
     await createTierOne(place(other));
-    cloud.objects.objects.set('tier-1/header', other.objects.objects.get('tier-1/header')!);
+    cloud.objects.objects.set('tier-1/headers/0001', other.objects.objects.get('tier-1/headers/0001')!);
     await expect(openTierOne(place(cloud))).rejects.toMatchObject({ code: 'STORE_FAILED' });
   });
 
@@ -269,7 +269,7 @@ describe('tier 1', () => {
     const cloud = new MemoryCloud();
     await (await createTierOne(place(cloud))).put('a', bytes(1));
     await expect(createTierOne(place(cloud))).rejects.toMatchObject({ code: 'CONFLICT' });
-    cloud.objects.objects.delete('tier-1/header');
+    cloud.objects.objects.delete('tier-1/headers/0001');
     await expect(createTierOne(place(cloud))).rejects.toMatchObject({ code: 'STORE_FAILED' });
   });
 });

@@ -201,14 +201,14 @@ describe('what others hold of a sealed node', { timeout: 2 * PATIENCE_MS }, () =
   it('swapped: what belongs to another node opens nothing', async () => {
     const manifest = await newestKey(1, 'tier-2/manifests/');
     const cases = [
-      { to: 'tier-1/header', phase: 'unjoined', says: /"code":"STORE_FAILED"/ },
+      { to: 'tier-1/headers/0001', phase: 'unjoined', says: /"code":"STORE_FAILED"/ },
       { to: await newestKey(4, 'tier-1/manifests/'), phase: 'unjoined', says: /"code":"STORE_FAILED"/ },
       { to: await newestKey(4, 'tier-2/manifests/'), phase: 'recover', says: /"unsealing-failed"/ },
     ];
     for (const { to, phase, says } of cases) {
       await network.kill(4);
       const from =
-        to === 'tier-1/header' ? to : to.startsWith('tier-1') ? await newestKey(1, 'tier-1/m') : manifest;
+        to === 'tier-1/headers/0001' ? to : to.startsWith('tier-1') ? await newestKey(1, 'tier-1/m') : manifest;
       let swapped = '';
       await network.changeBuckets(async () => {
         swapped = await swapIn({ party: 1, key: from }, { party: 4, key: to });
