@@ -65,7 +65,7 @@ const OWN_ENTRIES = [
   CONFIGURATIONS_FILE,
   STATE_FILE,
 ];
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
 const POLL_MS = 50;
 
 /**
@@ -303,7 +303,7 @@ export class LocalNetwork {
 
   /** Until its first state is in effect a node's identity is in its process alone: a founding that was interrupted begins anew. */
   async #forgetUnfinished(): Promise<void> {
-    if (this.networkId === undefined || this.#state.isComplete === true) return;
+    if (this.#state.isComplete === true) return;
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
     await this.cloud.erase();
