@@ -10,7 +10,7 @@ import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { Storage } from '../../shared/network/storage.ts';
-import { LocalCloud } from './cloud.ts';
+import { type CloudState, LocalCloud } from './cloud.ts';
 import { foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
@@ -297,8 +297,8 @@ export class LocalNetwork {
 
   /** Starts those stand-ins of cloud services that do not run. */
   async startCloud(): Promise<void> {
-    const cloud = await this.cloud.start(this.#state.cloud, join(this.directory, 'logs'));
-    await this.#save({ ...this.#state, cloud });
+    const save = (cloud: CloudState): Promise<void> => this.#save({ ...this.#state, cloud });
+    await save(await this.cloud.start(this.#state.cloud, join(this.directory, 'logs'), save));
   }
 
   /** Until its first state is in effect a node's identity is in its process alone: a founding that was interrupted begins anew. */

@@ -78,7 +78,7 @@ describe('founding of a sealed network', { timeout: 4 * PATIENCE_MS }, () => {
   it('kill -9: in the middle of a founding, twice; it begins anew, and nothing is left of the others', async () => {
     await foundUntil(hasFounded);
     const later = await foundUntil(
-      () => hasFounded() && [1, 2, 3, 4].some((party) => log(party).includes('"step":"catch-up"')),
+      () => hasFounded() && [1, 2, 3, 4].some((party) => log(party).includes('"step":"ready"')),
     );
     expect(later).toMatch(/^[0-9a-f]{64}$/);
     const network = await LocalNetwork.up({ stateDirectory: directory });
