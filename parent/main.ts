@@ -69,13 +69,14 @@ async function serve(config: ParentConfig): Promise<void> {
             health: () => probe(listen),
           }),
         );
-  stdoutLog('info', 'started', { pid: process.pid, address: `${listen.host}:${listen.port}` });
   const stop = (): void => {
     stdoutLog('info', 'stopping');
     server?.close();
     void relay.drain(DRAIN_MS).then(() => process.exit(0));
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
+  // Whoever waits for this line may send a signal at once.
+  stdoutLog('info', 'started', { pid: process.pid, address: `${listen.host}:${listen.port}` });
 }
 
 /** The parent before this one holds what is to be opened until it has been told to stop. */

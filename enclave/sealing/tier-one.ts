@@ -25,6 +25,8 @@ const MAX_HEADERS = 9999;
 const MAX_HEADER_BYTES = 64 * 1024;
 const PURPOSE = 'tier-1';
 const KEY_BYTES = 32;
+/** Protocols move in rounds: what other nodes have this one keep comes from all of them at about the same time. */
+const GATHER_MS = 4;
 const FORMAT = 1;
 
 const headerCodec: Codec<{ readonly format: number; readonly blobs: readonly KeyBlob[] }> = struct({
@@ -105,6 +107,7 @@ function openWith(options: TierOneOptions, dataKey: Uint8Array): Promise<Version
   return VersionedStore.open(
     {
       ...{ objects: cloud.objects, id: 'tier-1', networkId, party, rng, manifestScope: 'tier-1' },
+      gatherMs: GATHER_MS,
       scopeOf: () => 'tier-1',
       keyOf: () => key,
       ...(onTrouble === undefined ? {} : { onTrouble }),

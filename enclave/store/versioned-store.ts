@@ -55,6 +55,8 @@ export interface VersionedStoreOptions {
   /** Resolves when the version has taken effect (decision 0005, "State"); default: at once. */
   readonly acknowledge?: (state: StateVersion) => Promise<void>;
   readonly rng: Rng;
+  /** How long a change waits for others that may go with it, in one version; default: for those of the same turn. */
+  readonly gatherMs?: number;
   /** Told of what the bucket did not do; it is tried again. */
   readonly onTrouble?: (error: unknown) => void;
   /** Another process writes this state: this one must not go on. */
@@ -229,9 +231,11 @@ export class VersionedStore implements SealedStore {
   }
 
   async #commitAll(): Promise<void> {
+    const { gatherMs } = this.#options;
     // Changes made in one turn of the event loop go together.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
+      if (gatherMs !== undefined) await sleep(gatherMs);
       const batch = this.#waiting;
       this.#waiting = [];
       try {

@@ -33,7 +33,7 @@ interface AccountKeys {
 export const REGION = 'eu-central-1';
 const KMS_ENTRY = fileURLToPath(new URL('kms/main.ts', import.meta.url));
 const S3_ENTRY = fileURLToPath(new URL('s3/main.ts', import.meta.url));
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 
 export async function freshCloud(): Promise<CloudState> {
@@ -87,11 +87,24 @@ export class LocalCloud {
     return join(this.#directory, 'kms');
   }
 
-  /** Starts what does not run. @throws {KmsError} TIMEOUT */
-  async start(state: CloudState, logDirectory: string): Promise<CloudState> {
+  /**
+   * Starts what does not run.
+   * @param onStarted told of each process at once: whoever dies here must find it again
+   * @throws {KmsError} TIMEOUT
+   */
+  async start(
+    state: CloudState,
+    logDirectory: string,
+    onStarted: (state: CloudState) => Promise<void> = async () => {},
+  ): Promise<CloudState> {
     await mkdir(join(this.#directory, 'credentials'), { recursive: true, mode: 0o700 });
     const keys = await Promise.all(this.#parties.map((party) => this.#keysOf(party)));
-    const kms = await this.#run('kms', KMS_ENTRY, state.kms, logDirectory, {
+    let running = state;
+    const started = (name: 'kms' | 's3') => (process: ProcessId) => {
+      running = { ...running, [name]: { ...running[name], process } };
+      return onStarted(running);
+    };
+    const kms = await this.#run('kms', KMS_ENTRY, state.kms, logDirectory, started('kms'), {
       ...{ dataDirectory: this.keysDirectory, port: state.kms.port, region: REGION },
       ...{ class: 'mock', tls: true },
       principals: keys.flatMap(({ role, operator }, i) => [
@@ -103,7 +116,7 @@ export class LocalCloud {
     const [certificateFile, keyFile] = ['s3.crt', 's3.key'].map((name) => join(this.#directory, name));
     await writeFile(certificateFile!, cert, { mode: 0o600 });
     await writeFile(keyFile!, key, { mode: 0o600 });
-    const s3 = await this.#run('s3', S3_ENTRY, state.s3, logDirectory, {
+    const s3 = await this.#run('s3', S3_ENTRY, state.s3, logDirectory, started('s3'), {
       ...{ listen: `127.0.0.1:${state.s3.port}`, directory: this.bucketsDirectory, region: REGION },
       ...{ tls: { certificateFile, keyFile } },
       credentials: keys.flatMap(({ role, operator }, i) =>
@@ -165,12 +178,14 @@ export class LocalCloud {
     entry: string,
     { port, process: known }: CloudState['kms'],
     logDirectory: string,
+    onStarted: (process: ProcessId) => Promise<void>,
     config: object,
   ): Promise<CloudState['kms']> {
     if (known !== undefined && (await isAlive(known))) return { port, process: known };
     const file = join(this.#directory, `${name}.json`);
     await writeFile(file, JSON.stringify(config), { mode: 0o600 });
     const id = await startProcess(entry, ['--config', file], join(logDirectory, `${name}.log`));
+    await onStarted(id);
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while (!(await accepts(port))) {
       if (!(await isAlive(id)) || performance.now() > deadlineMs) {

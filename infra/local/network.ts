@@ -10,7 +10,7 @@ import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { Storage } from '../../shared/network/storage.ts';
-import { LocalCloud } from './cloud.ts';
+import { type CloudState, LocalCloud } from './cloud.ts';
 import { foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
@@ -65,7 +65,7 @@ const OWN_ENTRIES = [
   CONFIGURATIONS_FILE,
   STATE_FILE,
 ];
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
 const POLL_MS = 50;
 
 /**
@@ -297,13 +297,13 @@ export class LocalNetwork {
 
   /** Starts those stand-ins of cloud services that do not run. */
   async startCloud(): Promise<void> {
-    const cloud = await this.cloud.start(this.#state.cloud, join(this.directory, 'logs'));
-    await this.#save({ ...this.#state, cloud });
+    const save = (cloud: CloudState): Promise<void> => this.#save({ ...this.#state, cloud });
+    await save(await this.cloud.start(this.#state.cloud, join(this.directory, 'logs'), save));
   }
 
   /** Until its first state is in effect a node's identity is in its process alone: a founding that was interrupted begins anew. */
   async #forgetUnfinished(): Promise<void> {
-    if (this.networkId === undefined || this.#state.isComplete === true) return;
+    if (this.#state.isComplete === true) return;
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
     await this.cloud.erase();

@@ -19,7 +19,8 @@
  *   flood is included. `open-envelope`, `switch-down`, `sign-share`, `verify-share` and `user-share-seal` are what
  *   lies around it; `public-decryption-*` is everything one party computes for one request, without the network.
  * - `keygen-*` is the work of all parties together, in one process under virtual time.
- * - `relay-*` and `cold-start-*` are wall clock, over several processes: they suffer from everything else that runs.
+ * - `relay-*`, `cold-start-*`, `unseal-ready` and `state-change` are wall clock, over several processes: they suffer from
+ *   everything else that runs.
  * - The key of the decryption jobs is handed out by a dealer. The liars of `decode-*-liars` are as many as the
  *   committee tolerates, each wrong in one residue.
  */
@@ -38,6 +39,7 @@ import { decryptionRing, mathJobs } from './math.ts';
 import { ratlsJobs } from './ratls.ts';
 import { relayJobs } from './relay.ts';
 import { reportLines, reportOf } from './report.ts';
+import { sealingJobs } from './sealing.ts';
 import { measureAll } from './session.ts';
 import { userDecryptionJobs } from './user-decryption.ts';
 import { Workbench } from './workbench.ts';
@@ -56,6 +58,7 @@ async function main(): Promise<number> {
     ...ratlsJobs(),
     ...relayJobs(),
     ...enclaveProcessJobs(),
+    ...sealingJobs(),
     ...keygenJobs(bench),
   ];
   const names = all.flatMap((job) => job.figures.map((figure) => figure.name));

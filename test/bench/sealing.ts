@@ -1,0 +1,93 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { KmsClient } from '../../client/sdk/kms-client.ts';
+import { LocalNetwork } from '../../infra/local/network.ts';
+import { StolenBucket } from '../../infra/local/stolen-bucket.ts';
+import { type Job, median } from './job.ts';
+
+const TIMED_ENTRY = fileURLToPath(new URL('timed-enclave.ts', import.meta.url));
+const PARTY = 2;
+const SECOND_MS = 1_000;
+
+/** Sealed storage of real nodes at the stand-ins for KMS and S3, wall clock. */
+export function sealingJobs(): readonly Job[] {
+  return [
+    {
+      figures: [
+        {
+          ...{ name: 'unseal-ready', unit: 's', target: 1.5 },
+          about: 'a node that starts again with one key: from tier 1 open to ready, by its log',
+        },
+        {
+          ...{ name: 'state-change', unit: 'ms', target: 50 },
+          about: 'a change of state during a key generation: from the write to S3 until n-1-t others hold it',
+        },
+        {
+          ...{ name: 'stored-bytes-per-key', unit: 'bytes', target: 2e6 },
+          about: 'what one bfv-8192 key adds to a bucket: 7 public ring elements, its manifest entries',
+        },
+      ],
+      ...{ warmUps: 0, runs: 3, seconds: 45 },
+      prepare: () => measure,
+    },
+  ];
+}
+
+async function measure(): Promise<readonly number[]> {
+  const home = await mkdtemp(join(tmpdir(), 'kms-bench-'));
+  const network = await LocalNetwork.up({
+    stateDirectory: join(home, 'state'),
+    n: 4,
+    t: 1,
+    entry: TIMED_ENTRY,
+  });
+  try {
+    using client = await KmsClient.connect({
+      genesis: new Uint8Array(await readFile(network.genesisFile)),
+      configurations: new Uint8Array(await readFile(network.configurationsFile)),
+    });
+    const before = await storedBytes(network);
+    const timed = join(home, `timed-${PARTY}`);
+    const earlier = (await changesIn(timed)).length;
+    await client.generateKey({ preset: 'bfv-8192' });
+    const changes = (await changesIn(timed)).slice(earlier);
+    const stored = (await storedBytes(network)) - before;
+    await network.stopNode(PARTY, { signal: 'SIGKILL' });
+    await network.startNode(PARTY);
+    await network.connected();
+    return [await unsealSeconds(network), median(changes), stored];
+  } finally {
+    await network.down({ erase: true });
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function changesIn(file: string): Promise<readonly number[]> {
+  return (await readFile(file, 'utf8')).trimEnd().split('\n').map(Number);
+}
+
+/** Of the last start. */
+async function unsealSeconds(network: LocalNetwork): Promise<number> {
+  const log = await readFile(join(network.directory, 'logs', `${PARTY}-enclave.log`), 'utf8');
+  const at = (phase: string): number => {
+    const line = log.split('\n').findLast((one) => one.includes(`"event":"phase","step":"${phase}"`));
+    const { time }: { readonly time: string } = JSON.parse(line ?? '{}');
+    return Date.parse(time);
+  };
+  return (at('ready') - at('boot')) / SECOND_MS;
+}
+
+/** Of the newest versions: manifests of both tiers, and every object that is not garbage. */
+async function storedBytes(network: LocalNetwork): Promise<number> {
+  const directory = await network.bucketDirectory(PARTY);
+  const bucket = await StolenBucket.read(directory, `${network.networkId}/${PARTY}/`);
+  const sizeOf = async (key: string | undefined): Promise<number> =>
+    key === undefined ? 0 : ((await bucket.get(key))?.length ?? 0);
+  const manifests = ['tier-1', 'tier-2'].map(async (tier) =>
+    sizeOf((await bucket.list(`${tier}/manifests/`)).at(-1)),
+  );
+  const objects = (await bucket.list('tier-2/objects/')).map(sizeOf);
+  return (await Promise.all([...manifests, ...objects])).reduce((sum, size) => sum + size, 0);
+}
