@@ -94,6 +94,11 @@ export class StateStore implements SealedStore {
     return this.#store.delete(ERASING + scopeName(scope));
   }
 
+  /** Removes what no kept version needs now, not later. @throws {KmsError} STORE_FAILED, UNAVAILABLE */
+  collectGarbage(): Promise<void> {
+    return this.#store.collectGarbage();
+  }
+
   get(name: string): Promise<Uint8Array | undefined> {
     return this.#store.get(name);
   }

@@ -74,6 +74,8 @@ const KEPT_VERSIONS = 2;
 const RETRY_MS = { first: 50, last: 5_000 };
 /** So many objects may wait for their removal. */
 const MAX_GARBAGE = 64;
+/** After so long without a change what is there is removed. */
+const IDLE_MS = 1_000;
 
 /**
  * A sealed store as a series of manifests in an object store (decision 0005, "State"). Nothing is ever overwritten: larger
@@ -88,6 +90,7 @@ export class VersionedStore implements SealedStore {
   #waiting: Waiting[] = [];
   #committing: Promise<void> | undefined;
   #collecting: Promise<void> | undefined;
+  #idle: NodeJS.Timeout | undefined;
   /** Another process writes this state: this one writes nothing any more. */
   #failure: KmsError | undefined;
   /** Objects and manifests that no kept version names any more. */
@@ -204,6 +207,7 @@ export class VersionedStore implements SealedStore {
   /** Nothing is written from now on; what waits fails. */
   close(): void {
     this.#closed.abort();
+    clearTimeout(this.#idle);
     this.#endWaiting?.(storeClosed());
   }
 
@@ -211,7 +215,7 @@ export class VersionedStore implements SealedStore {
    * Tries to remove what no kept version needs. Nothing before this process has written a version: until then another one
    * may be writing the next, and its objects are no garbage.
    */
-  async #collectGarbage(): Promise<void> {
+  async collectGarbage(): Promise<void> {
     if (this.#hasWritten && !this.#hasSearched) await this.#findGarbage();
     const keys = [...this.#garbage];
     if (keys.length === 0) return;
@@ -222,7 +226,7 @@ export class VersionedStore implements SealedStore {
   /** Beside the changes that go on. */
   async #collect(): Promise<void> {
     try {
-      await this.#collectGarbage();
+      await this.collectGarbage();
     } catch (error) {
       this.#options.onTrouble?.(error);
     } finally {
@@ -251,6 +255,10 @@ export class VersionedStore implements SealedStore {
       if (this.#garbage.size > MAX_GARBAGE) this.#collecting ??= this.#collect();
     }
     this.#committing = undefined;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      this.#collecting ??= this.#collect();
+    }, IDLE_MS).unref();
   }
 
   async #commit(asked: Changes): Promise<void> {

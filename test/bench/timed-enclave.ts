@@ -34,9 +34,9 @@ const anchor: Anchor = {
 await boot({
   ...{ nsm, anchor },
   async openCloud(place) {
-    const { objects, dataKeys } = await openAwsCloud({ link, nsm, roots: ENDPOINT_ROOTS }, place);
+    const { kmsKey, objects, dataKeys } = await openAwsCloud({ link, nsm, roots: ENDPOINT_ROOTS }, place);
     return {
-      dataKeys,
+      ...{ kmsKey, dataKeys },
       objects: {
         get: (key, maxBytes) => objects.get(key, maxBytes),
         list: (prefix) => objects.list(prefix),

@@ -208,7 +208,11 @@ describe('what others hold of a sealed node', { timeout: 2 * PATIENCE_MS }, () =
     for (const { to, phase, says } of cases) {
       await network.kill(4);
       const from =
-        to === 'tier-1/headers/0001' ? to : to.startsWith('tier-1') ? await newestKey(1, 'tier-1/m') : manifest;
+        to === 'tier-1/headers/0001'
+          ? to
+          : to.startsWith('tier-1')
+            ? await newestKey(1, 'tier-1/m')
+            : manifest;
       let swapped = '';
       await network.changeBuckets(async () => {
         swapped = await swapIn({ party: 1, key: from }, { party: 4, key: to });
