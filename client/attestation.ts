@@ -4,10 +4,10 @@ import { matches, measurementOf } from '../shared/attestation/pcr.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { type Enrolment, enrolmentCodec, verifyEnrolment } from '../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
-import { registersOf } from '../shared/network/measurement.ts';
 import type { Electorate } from '../shared/protocol/certificate.ts';
-import { equalBytes, toHex } from '../shared/wire/bytes.ts';
+import { equalBytes } from '../shared/wire/bytes.ts';
 import { decode } from '../shared/wire/codec.ts';
+import { nitroForm } from './nitro-measurements.ts';
 import { describeNode, type NodeCard } from './node-admin.ts';
 import type { NodePlace } from './node-channel.ts';
 import { trustIn } from './node-trust.ts';
@@ -44,11 +44,7 @@ export async function attestNode(
 
 /** As `nitro-cli describe-eif` prints a measurement. */
 export function nitroMeasurements({ document }: VerifiedNode): Readonly<Record<string, string>> {
-  const registers = registersOf(measurementOf(document.pcrs));
-  return {
-    HashAlgorithm: 'Sha384 { ... }',
-    ...Object.fromEntries(registers.map(([name, value]) => [name.toUpperCase(), toHex(value)])),
-  };
+  return nitroForm(measurementOf(document.pcrs));
 }
 
 /** True for what a node that is not in any network yet is called by. */

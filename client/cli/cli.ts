@@ -5,6 +5,10 @@ import { attest } from './attest.ts';
 import { bench } from './bench.ts';
 import type { Command } from './command.ts';
 import { decrypt } from './decrypt.ts';
+import { eifBuild } from './eif-build.ts';
+import { eifInspect } from './eif-inspect.ts';
+import { eifMeasure } from './eif-measure.ts';
+import { eifSign } from './eif-sign.ts';
 import { encrypt } from './encrypt.ts';
 import { evaluate } from './eval.ts';
 import { adviceFor, exitCodeOf, exitCodes } from './exit-code.ts';
@@ -42,6 +46,10 @@ export const commands: readonly Command[] = [
   decrypt,
   userKeygen,
   userDecrypt,
+  eifBuild,
+  eifMeasure,
+  eifInspect,
+  eifSign,
   bench,
 ];
 

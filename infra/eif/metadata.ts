@@ -36,6 +36,34 @@ export function buildTime(sourceDateSeconds: number): string {
   return new Date(sourceDateSeconds * 1000).toISOString().replace(/\.000Z$/, '+00:00');
 }
 
+/** Of this writer's bytes: a new number wherever the same parts would give another file. */
+const TOOL_VERSION = '1';
+
+/**
+ * The metadata section of an image that this project builds.
+ * @throws {KmsError} BAD_INPUT, BAD_ENCODING for an empty or overlong text
+ */
+export function ownMetadata(of: {
+  readonly imageName: string;
+  readonly imageVersion: string;
+  readonly kernelVersion: string;
+  readonly sourceDateSeconds: number;
+}): Uint8Array {
+  return encodeMetadata({
+    imageName: of.imageName,
+    imageVersion: of.imageVersion,
+    build: {
+      time: buildTime(of.sourceDateSeconds),
+      tool: 'kms eif',
+      toolVersion: TOOL_VERSION,
+      operatingSystem: 'Linux',
+      kernelVersion: of.kernelVersion,
+    },
+    dockerInfo: {},
+    customMetadata: null,
+  });
+}
+
 /** @throws {KmsError} BAD_ENCODING for an empty or overlong text */
 export function encodeMetadata({
   imageName,

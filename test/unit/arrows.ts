@@ -13,7 +13,13 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Single files with an arrow of their own. */
-const EXCEPTIONS: Readonly<Record<string, string>> = { 'client/cli/net.ts': 'infra/local/' };
+const EXCEPTIONS: Readonly<Record<string, string>> = {
+  'client/cli/net.ts': 'infra/local/',
+  'client/cli/eif-build.ts': 'infra/eif/',
+  'client/cli/eif-inspect.ts': 'infra/eif/',
+  'client/cli/eif-measure.ts': 'infra/eif/',
+  'client/cli/eif-sign.ts': 'infra/eif/',
+};
 
 /** Pure packages, which run in an enclave and in a browser alike. */
 const SHARED_PACKAGES: readonly string[] = [
