@@ -1,10 +1,9 @@
-import { ROOTS } from '#roots';
+import { openChainHead, ROOTS } from '#roots';
 import { NO_NETWORK } from '../shared/attestation/certificate.ts';
 import { ChainCache } from '../shared/attestation/chain-cache.ts';
 import type { NodeTrust } from '../shared/attestation/node-evidence.ts';
 import type { Digest } from '../shared/ids.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
-import { chainHeadOf } from '../shared/network/chain-head.ts';
 
 /** All nodes of a host show the same certificates above their own. */
 const chains = new ChainCache();
@@ -14,7 +13,7 @@ const chains = new ChainCache();
  * the roots of the build, which must be of the network's class.
  */
 export function trustIn(chain: ConfigurationChain): NodeTrust {
-  const head = chainHeadOf(chain.genesis.class, Date.now);
+  const head = openChainHead(Date.now);
   return {
     ...unconditionally(chain.networkId),
     measurements: () => chain.allowedMeasurements(head?.block() ?? 0),

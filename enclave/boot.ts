@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { openPlatform } from '#platform';
-import { ROOTS } from '#roots';
+import { openChainHead, ROOTS } from '#roots';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { Kernel } from '../shared/math/kernel/kernel.ts';
 import { readEnclaveConfig } from './config.ts';
@@ -45,6 +45,7 @@ async function standardParts(): Promise<NodeParts> {
   return {
     build: thisBuild(),
     roots: ROOTS,
+    head: openChainHead(() => clock.nowMs()),
     nsm: platform.nsm,
     store: await DirectoryStore.open(dataDirectory, await platform.sealingKey(dataDirectory), systemRng),
     link: openLink(link),

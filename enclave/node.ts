@@ -8,7 +8,7 @@ import type { Log } from '../shared/log.ts';
 import type { Kernel } from '../shared/math/kernel/kernel.ts';
 import { enrolmentCodec } from '../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
-import { chainHeadOf } from '../shared/network/chain-head.ts';
+import type { ChainHead } from '../shared/network/chain-head.ts';
 import { committeeOf } from '../shared/network/configuration.ts';
 import type { Primitives, Rng, Signer } from '../shared/primitives.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
@@ -42,6 +42,8 @@ export interface NodeParts {
   readonly build: Build;
   /** Of the build (`#roots`): they vouch for the peers. */
   readonly roots: readonly AttestationRoot[];
+  /** Of the build (`#roots`). Undefined: no chain to ask. */
+  readonly head: ChainHead | undefined;
   readonly nsm: Nsm;
   readonly store: SealedStore;
   readonly link: Link<Duplex>;
@@ -99,14 +101,14 @@ export class Node implements NodeApi {
 
   /** Opens the node; a node that has joined before continues in its network. */
   static async open(parts: NodeParts): Promise<Node> {
-    const { store, link, primitives, rng, build, nsm, roots, nowMs, log } = parts;
+    const { store, link, primitives, rng, build, nsm, roots, head, nowMs, log } = parts;
     const identity = await loadIdentity(store, rng);
     const configurations = await Configurations.open({
       store,
       crypto: primitives,
       identity: identity.publicKey,
       build,
-      head: chainHeadOf(build.class, nowMs),
+      head,
     });
     const node = new Node(parts, identity, configurations);
     // Whoever asks to join already now waits until the node is where its store says it is.

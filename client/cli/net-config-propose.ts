@@ -1,6 +1,6 @@
+import { openChainHead } from '#roots';
 import { type EpochId, epochId, partyId } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
-import { mockChainHead } from '../../shared/network/chain-head.ts';
 import { type Configuration, configurationDigest } from '../../shared/network/configuration.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { encodeSignedConfiguration } from '../../shared/network/signed-configuration.ts';
@@ -165,9 +165,8 @@ async function governanceFrom(given: Arguments, before: Configuration): Promise<
 function activationFrom(given: Arguments, chain: ConfigurationChain): number {
   const asked = given.integer('activate', 0, MAX_BLOCK);
   if (asked !== undefined) return asked;
-  if (chain.genesis.class !== 'mock')
-    given.refuse('--activate is missing: the first block of the configuration');
-  const now = mockChainHead(() => Date.now()).block();
+  const head = chain.genesis.class === 'mock' ? openChainHead(Date.now) : undefined;
+  const now = head?.block() ?? given.refuse('--activate is missing: the first block of the configuration');
   return Math.max(now + MOCK_LEAD_BLOCKS, chain.newest.signed.configuration.overlapUntilBlock + 1);
 }
 

@@ -1,3 +1,4 @@
+import type { OpenChainHead } from '../../network/chain-head.ts';
 import { type AttestationRoot, pinnedRoot } from '../root.ts';
 
 /**
@@ -21,3 +22,6 @@ const awsRoot: AttestationRoot = pinnedRoot({
 
 /** The roots of this build; `#roots` names this file under the condition `kms-production`. */
 export const ROOTS: readonly AttestationRoot[] = [awsRoot];
+
+/** There is no chain to ask yet. */
+export const openChainHead: OpenChainHead = () => undefined;

@@ -1,3 +1,4 @@
+import type { ChainHead, OpenChainHead } from '../../network/chain-head.ts';
 import type { Measurement } from '../../network/measurement.ts';
 import { fromHex } from '../../wire/bytes.ts';
 import { type AttestationRoot, pinnedRoot } from '../root.ts';
@@ -36,3 +37,20 @@ export const MOCK_MEASUREMENT: Measurement = {
     'd9e7b011b20181ad93041ae25ee2c3dbe7545d7895777d94' + '2e9668708709a72cf908a36c082e69b264aa3cdf8893839f',
   ),
 };
+
+/** Block 0 of every mock network. */
+const MOCK_BLOCK_0_MS: number = Date.UTC(2026, 0, 1);
+const MOCK_BLOCK_MS = 1000;
+
+/** A stand-in for the chain in mock networks: one block a second of the asker's time since MOCK_BLOCK_0_MS. */
+export function mockChainHead(nowMs: () => number): ChainHead {
+  let highest = 0;
+  return {
+    block() {
+      highest = Math.max(highest, Math.floor((nowMs() - MOCK_BLOCK_0_MS) / MOCK_BLOCK_MS));
+      return highest;
+    },
+  };
+}
+
+export const openChainHead: OpenChainHead = mockChainHead;

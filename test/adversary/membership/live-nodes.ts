@@ -8,7 +8,7 @@ import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { UnixLink as ParentLink } from '../../../parent/link/unix.ts';
 import { Relay } from '../../../parent/relay.ts';
 import { parseAddress } from '../../../shared/address.ts';
-import { ROOTS } from '../../../shared/attestation/roots/mock.ts';
+import { mockChainHead, ROOTS } from '../../../shared/attestation/roots/mock.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
 import { ConfigurationChain } from '../../../shared/network/chain.ts';
 import { encodeGenesis } from '../../../shared/network/genesis.ts';
@@ -80,6 +80,7 @@ export class LiveNodes {
     const node = await Node.open({
       build: { class: 'mock', attestationRoot: genesis.attestationRoot },
       roots: ROOTS,
+      head: mockChainHead(clock),
       nsm: mockNsm({
         nowMs: clock,
         ...(options.measurement === undefined ? {} : { measurement: options.measurement }),

@@ -8,7 +8,7 @@ import { runCli } from '../../../client/cli/cli.ts';
 import { Interrupts } from '../../../client/cli/terminal.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import { isAlive, type ProcessId } from '../../../infra/local/process.ts';
-import { mockChainHead } from '../../../shared/network/chain-head.ts';
+import { mockChainHead } from '../../../shared/attestation/roots/mock.ts';
 import { freePort } from '../../unit/net/nodes.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'kms-cli-'));

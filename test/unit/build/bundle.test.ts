@@ -65,6 +65,7 @@ describe('bundles', () => {
     const shared = [
       'openPlatform',
       'ROOTS',
+      'openChainHead',
       'SECOND_MS',
       'HOUR_MS',
       'DAY_MS',
@@ -91,6 +92,8 @@ describe('bundles', () => {
       .filter((mark) => !common.has(mark));
     expect(marks).toContain('MOCK_ROOT_KEY');
     expect(marks).toContain('MockSecurityModule');
+    expect(marks).toContain('mockChainHead');
+    expect(marks).toContain('MOCK_BLOCK_0_MS');
     expect(marks).toContain('labRoot');
     expect(marks.filter((mark) => code.includes(mark))).toEqual([]);
     expect(code).not.toMatch(/DEVELOPMENT/);
@@ -104,6 +107,25 @@ describe('bundles', () => {
       expect(code).not.toContain(sha256);
       expect(code).not.toContain(`name: "${name}"`);
     }
+  });
+
+  it('bundles: production speaks of mock and lab only to refuse them', () => {
+    const spoken = bundle('production')
+      .code.split('\n')
+      .filter((line) => /mock|stub|insecure|DEVELOPMENT|\blab\b/i.test(line))
+      .map((line) => line.trim());
+    expect(spoken).toEqual([
+      // Ids of other classes are recognised, and their networks are not joined.
+      'var networkClasses = ["production", "lab", "mock"];',
+      'lab: utf8("lab\\0"),',
+      'mock: utf8("mock")',
+      '"root-class": "enclaves of this class (production, lab or mock) have no place in that network",',
+    ]);
+    for (const of of ['production', 'lab'] as const) {
+      expect(bundle(of).code).toContain('openChainHead = () => void 0');
+      expect(bundle(of).code).not.toMatch(/=== "mock"|case "mock"/);
+    }
+    expect(bundle('mock').code).toContain('openChainHead = mockChainHead');
   });
 
   it('bundles: the marks that production is searched for are in the other builds', () => {

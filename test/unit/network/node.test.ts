@@ -6,12 +6,11 @@ import { UnixLink } from '../../../enclave/link/unix.ts';
 import { Node } from '../../../enclave/node.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { DirectoryStore } from '../../../enclave/store/directory-store.ts';
-import { ROOTS } from '../../../shared/attestation/roots/mock.ts';
+import { mockChainHead, ROOTS } from '../../../shared/attestation/roots/mock.ts';
 import { digest, keyId } from '../../../shared/ids.ts';
 import { silent } from '../../../shared/log.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
 import { ConfigurationChain } from '../../../shared/network/chain.ts';
-import { mockChainHead } from '../../../shared/network/chain-head.ts';
 import { encodeGenesis } from '../../../shared/network/genesis.ts';
 import {
   encodeSignedConfiguration,
@@ -30,6 +29,7 @@ async function open(): Promise<Node> {
   return Node.open({
     build: { class: 'mock', attestationRoot: genesis.attestationRoot },
     roots: ROOTS,
+    head: mockChainHead(Date.now),
     nsm: mockNsm(),
     store: await DirectoryStore.open(join(directory, 'sealed'), new Uint8Array(32).fill(1), systemRng),
     link: new UnixLink(directory),
