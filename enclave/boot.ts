@@ -1,63 +1,88 @@
+import type { Duplex } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { openPlatform } from '#platform';
 import { openChainHead, ROOTS } from '#roots';
 import { codeOf, KmsError } from '../shared/errors.ts';
+import type { Link } from '../shared/link.ts';
+import type { Log } from '../shared/log.ts';
 import { Kernel } from '../shared/math/kernel/kernel.ts';
-import { readEnclaveConfig } from './config.ts';
+import { type EnclaveConfig, readEnclaveConfig } from './config.ts';
 import type { Build } from './configurations.ts';
 import { openLink } from './link/open.ts';
-import { stdoutLog } from './log.ts';
+import { logTo, stdoutLog } from './log.ts';
 import { EnclaveClock } from './membership/clock.ts';
 import { Node, type NodeParts } from './node.ts';
 import { nodePrimitives, systemRng } from './primitives.ts';
 import { DirectoryStore } from './store/directory-store.ts';
+import { Telemetry } from './telemetry.ts';
 
 /** The exit code of a process that a later boot has displaced. */
 const SUPERSEDED = 3;
+/** For the last log lines to reach the parent. */
+const FAREWELL_MS = 500;
 
 /**
  * Runs an enclave, `--config <file>`, until SIGTERM or SIGINT.
  * @param parts replaces parts of the node: for tests that need one that lies
  */
 export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
+  let telemetry: Telemetry | undefined;
+  const log = logTo(stdoutLog, (...line) => telemetry?.log(...line));
+  const end = async (code: number): Promise<never> => {
+    await telemetry?.flush(FAREWELL_MS);
+    process.exit(code);
+  };
   try {
-    const node = await Node.open({ ...(await standardParts()), ...parts });
+    const config = await readConfig();
+    const link = openLink(config.link);
+    // An enclave's own output goes nowhere: what it has to say goes to its parent, from the first line on.
+    telemetry = Telemetry.open({ link });
+    const standard = await standardParts(config, link, log, () => void end(SUPERSEDED));
+    const node = await Node.open({ ...standard, ...parts });
     const stop = (): void => {
-      stdoutLog('info', 'stopping');
+      log('info', 'stopping');
       // Whatever still runs has nothing durable left to do: effects are complete before they are spoken of.
-      void node.close().finally(() => process.exit(0));
+      void node.close().finally(() => end(0));
     };
     process.once('SIGTERM', stop).once('SIGINT', stop);
   } catch (error) {
-    stdoutLog('error', 'failed', { code: codeOf(error) });
+    log('error', 'failed', { code: codeOf(error) });
     process.stderr.write(`${error instanceof KmsError ? error.message : 'the enclave failed'}\n`);
-    process.exit(1);
+    await end(1);
   }
 }
 
-async function standardParts(): Promise<NodeParts> {
+async function readConfig(): Promise<EnclaveConfig> {
   const { values } = parseArgs({ options: { config: { type: 'string' } } });
   if (values.config === undefined) throw new KmsError('BAD_INPUT', 'usage: enclave/main.ts --config <file>');
-  const { dataDirectory, link, roundMs, openingMs } = await readEnclaveConfig(values.config);
-  stdoutLog('info', 'started', { pid: process.pid });
+  return readEnclaveConfig(values.config);
+}
+
+async function standardParts(
+  { dataDirectory, roundMs, openingMs }: EnclaveConfig,
+  link: Link<Duplex>,
+  log: Log,
+  end: () => void,
+): Promise<NodeParts> {
+  log('info', 'started', { pid: process.pid });
   const platform = await openPlatform();
-  const clock = await EnclaveClock.start({ nsm: platform.nsm, log: stdoutLog });
+  const clock = await EnclaveClock.start({ nsm: platform.nsm, log });
   return {
     build: thisBuild(),
     roots: ROOTS,
     head: openChainHead(() => clock.nowMs()),
     nsm: platform.nsm,
     store: await DirectoryStore.open(dataDirectory, await platform.sealingKey(dataDirectory), systemRng),
-    link: openLink(link),
+    link,
     primitives: nodePrimitives,
     rng: systemRng,
     kernel: await Kernel.load(),
     nowMs: () => clock.nowMs(),
     onSuperseded: () => {
       process.stderr.write('a later boot of this node is alive\n');
-      process.exit(SUPERSEDED);
+      end();
     },
-    log: stdoutLog,
+    log,
     roundMs,
     openingMs,
   };

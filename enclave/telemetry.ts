@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Link } from '../shared/link.ts';
 import type { Log } from '../shared/log.ts';
 import type { EnclaveMetric, EnclaveMetrics } from '../shared/metrics.ts';
@@ -14,6 +15,7 @@ export interface TelemetryOptions {
 const MAX_QUEUED = 512;
 const METRICS_EVERY_MS = 5_000;
 const BACKOFF_MS = { first: 50, last: 2_000 };
+const FLUSH_POLL_MS = 10;
 const NEWLINE = Uint8Array.of(10);
 
 /** Which events count as what. */
@@ -72,6 +74,13 @@ export class Telemetry {
       uptime_seconds: Math.floor((performance.now() - this.#startedAtMs) / 1000),
       memory_bytes: process.memoryUsage.rss(),
     };
+  }
+
+  /** Resolves when the parent's side of the link has everything, or when the time is over: a process that ends waits for it. */
+  async flush(withinMs: number): Promise<void> {
+    const deadlineMs = performance.now() + withinMs;
+    const isDone = (): boolean => this.#queue.length === 0 && this.#stream?.writableLength === 0;
+    while (!isDone() && performance.now() < deadlineMs) await sleep(FLUSH_POLL_MS);
   }
 
   close(): void {

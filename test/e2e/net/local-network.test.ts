@@ -53,6 +53,16 @@ describe('local network', () => {
     }
   });
 
+  it('local network: parents serve what their enclaves measure', async () => {
+    const metrics = async (party: number): Promise<string> =>
+      (await fetch(`http://${network.statusAddress(party)}/metrics`)).text();
+    for (const party of [1, 2, 3, 4]) {
+      await expect
+        .poll(() => metrics(party), { timeout: 20_000 })
+        .toMatch(/^kms_enclave_peers_gained_total [1-9]/m);
+    }
+  });
+
   it('local network: a node that has joined does not show itself as one that has not', async () => {
     const [address] = network.addresses;
     const place = { identity: undefined, addresses: [address!] };

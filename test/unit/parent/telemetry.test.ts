@@ -142,6 +142,19 @@ describe('telemetry', () => {
     expect(items.length).toBeLessThan(600);
   });
 
+  it('telemetry: a process that ends waits for its last lines, but not for a parent that is not there', async () => {
+    telemetry = Telemetry.open({ link: new EnclaveLink(directory) });
+    telemetry.log('error', 'failed', { code: 'STORE_FAILED' });
+    const startedMs = performance.now();
+    await telemetry.flush(150);
+    expect(performance.now() - startedMs).toBeGreaterThan(100);
+    await parent();
+    await telemetry.flush(10_000);
+    expect(performance.now() - startedMs).toBeLessThan(9_000);
+    telemetry.close();
+    await until(() => items.length === 1);
+  });
+
   it('telemetry: a value that its field does not take leaves no trace but a count', async () => {
     await parent();
     telemetry = Telemetry.open({ link: new EnclaveLink(directory), metricsEveryMs: 20 });
