@@ -1,13 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { type Address, parseAddress } from '../shared/address.ts';
 import { KmsError } from '../shared/errors.ts';
+import { VSOCK_PORTS } from '../shared/native/link.ts';
+import { HEARTBEAT_PORT } from './link/heartbeat.ts';
+import type { LinkConfig } from './link/open.ts';
+import type { LinkPorts } from './link/vsock.ts';
 
 /** A parent's configuration: one JSON file, given by the operator. Nothing in it is secret. */
 export interface ParentConfig {
   /** Where the node is reached from outside. */
   readonly listen: Address;
-  /** Holds the sockets shared with the enclave. */
-  readonly socketDirectory: string;
+  /**
+   * One of `socketDirectory`, which holds the sockets shared with a mock enclave; `enclaveCid`, the AF_VSOCK context of an
+   * enclave; `vhostSocket`, the socket of vhost-device-vsock for an emulated one. The last two may have `ports`.
+   */
+  readonly link: LinkConfig;
   /** The network's configurations (shared/network/configuration-file.ts): whom the enclave may reach. May appear later. */
   readonly configurationsFile: string;
   /** Where health and metrics are served; on this machine only. Undefined: nowhere. */
@@ -22,9 +29,13 @@ export async function readParentConfig(path: string): Promise<ParentConfig> {
   const value = await readJson(path);
   if (typeof value !== 'object' || value === null) throw bad(path, 'must hold an object');
   const entries = new Map<string, unknown>(Object.entries(value));
-  const optional = (name: string): string | undefined => {
-    const text = entries.get(name);
+  const take = (name: string): unknown => {
+    const entry = entries.get(name);
     entries.delete(name);
+    return entry;
+  };
+  const optional = (name: string): string | undefined => {
+    const text = take(name);
     if (text === undefined) return undefined;
     if (typeof text !== 'string' || text === '') throw bad(path, `has no string as "${name}"`);
     return text;
@@ -37,7 +48,7 @@ export async function readParentConfig(path: string): Promise<ParentConfig> {
   const status = optional('status');
   const config = {
     listen: parseAddress(field('listen')),
-    socketDirectory: field('socketDirectory'),
+    link: linkOf(path, take),
     configurationsFile: field('configurationsFile'),
     status: status === undefined ? undefined : parseAddress(status),
   };
@@ -47,6 +58,51 @@ export async function readParentConfig(path: string): Promise<ParentConfig> {
   const unknown = [...entries.keys()];
   if (unknown.length > 0) throw bad(path, `has unknown fields: ${unknown.join(', ')}`);
   return config;
+}
+
+function linkOf(path: string, take: (name: string) => unknown): LinkConfig {
+  const [socketDirectory, enclaveCid, vhostSocket] = ['socketDirectory', 'enclaveCid', 'vhostSocket'].map(
+    take,
+  );
+  const ports = take('ports');
+  const named = [socketDirectory, enclaveCid, vhostSocket].filter((one) => one !== undefined);
+  if (named.length === 1) {
+    if (isText(socketDirectory) && ports === undefined) return { kind: 'unix', socketDirectory };
+    if (isCid(enclaveCid)) return { kind: 'vsock', enclaveCid, ports: portsOf(path, ports) };
+    if (isText(vhostSocket)) return { kind: 'vhost', vhostSocket, ports: portsOf(path, ports) };
+  }
+  throw bad(
+    path,
+    'needs one of "socketDirectory", "enclaveCid" (4 or more) or "vhostSocket"; "ports" only with the latter two',
+  );
+}
+
+function portsOf(path: string, value: unknown): LinkPorts {
+  if (value === undefined) return VSOCK_PORTS;
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  const named = new Map<string, unknown>(entries);
+  const [ingress, egress] = [named.get('ingress'), named.get('egress')];
+  if (entries.length !== 2 || !isPort(ingress) || !isPort(egress) || ingress === egress) {
+    throw bad(path, 'has "ports" that are not {"ingress": <port>, "egress": <another>}');
+  }
+  return { ingress, egress };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+/** Contexts below 4 are the hypervisor, the machine itself, and parents. */
+function isCid(value: unknown): value is number {
+  return isWithin(value, 4, 0xffff_fffe);
+}
+
+function isPort(value: unknown): value is number {
+  return isWithin(value, 1, 0xffff_fffe) && value !== HEARTBEAT_PORT;
+}
+
+function isWithin(value: unknown, from: number, to: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to;
 }
 
 async function readJson(path: string): Promise<unknown> {

@@ -4,7 +4,7 @@ import { codeOf, KmsError } from '../shared/errors.ts';
 import { AllowList } from './allow-list.ts';
 import { type ParentConfig, readParentConfig } from './config.ts';
 import { probe } from './health.ts';
-import { UnixLink } from './link/unix.ts';
+import { openLink } from './link/open.ts';
 import { stdoutLog, writeEnclaveLog } from './log.ts';
 import { prometheusText } from './prometheus.ts';
 import { Relay } from './relay.ts';
@@ -40,10 +40,10 @@ async function reportHealth({ listen }: ParentConfig): Promise<void> {
   (health.ok ? process.stdout : process.stderr).write(`${words}\n`);
 }
 
-async function serve({ listen, socketDirectory, configurationsFile, status }: ParentConfig): Promise<void> {
+async function serve({ listen, link: linkConfig, configurationsFile, status }: ParentConfig): Promise<void> {
   const allowList = new AllowList(configurationsFile);
   const telemetry = new TelemetrySink(writeEnclaveLog);
-  const link = new UnixLink(socketDirectory);
+  const link = openLink(linkConfig);
   const relay = await takeOver(() =>
     Relay.open({
       ...{ link, listen, log: stdoutLog, allowed: () => allowList.current() },

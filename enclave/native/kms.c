@@ -1,6 +1,6 @@
 /*
  * What node does not have: AF_VSOCK streams and the ioctl of /dev/nsm. Calls are thin; policy, buffering and errors are in
- * JavaScript (addon.ts, stream.ts). Results are numbers: a length or descriptor, or minus errno.
+ * JavaScript (shared/native/, stream.ts). Results are numbers: a length or descriptor, or minus errno.
  *
  * An address is {cid, port} for AF_VSOCK or a path for AF_UNIX. Both go through the same functions, so that machines
  * without AF_VSOCK exercise them.
@@ -131,6 +131,17 @@ static napi_value kms_listen(napi_env env, napi_callback_info info) {
 static napi_value kms_accept(napi_env env, napi_callback_info info) {
   Arguments all = arguments_of(env, info);
   return outcome(env, accept4((int)integer_of(env, all.value[0]), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+/* peerCid(descriptor): the context id at the other end of AF_VSOCK */
+static napi_value kms_peer_cid(napi_env env, napi_callback_info info) {
+  Arguments all = arguments_of(env, info);
+  Address address;
+  socklen_t size = sizeof address;
+  memset(&address, 0, sizeof address);
+  if (getpeername((int)integer_of(env, all.value[0]), &address.any, &size) < 0) return outcome(env, -1);
+  if (address.any.sa_family != AF_VSOCK) return number(env, -EAFNOSUPPORT);
+  return number(env, address.vm.svm_cid);
 }
 
 /* connect(address): descriptor, connected once it is writable and connectError() gives 0 */
@@ -377,6 +388,7 @@ NAPI_MODULE_INIT() {
       {"read", kms_read},         {"write", kms_write},       {"close", kms_close},
       {"watch", kms_watch},       {"interest", kms_interest}, {"unwatch", kms_unwatch},
       {"localCid", kms_local_cid}, {"nsm", kms_nsm},          {"connectError", kms_connect_error},
+      {"peerCid", kms_peer_cid},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     napi_value function;

@@ -24,6 +24,8 @@ export interface NativeAddon {
   /** A descriptor, connected when it is writable and connectError() gives 0. */
   connect(address: NativeAddress): number;
   connectError(descriptor: number): number;
+  /** The context id at the other end; an error for AF_UNIX. */
+  peerCid(descriptor: number): number;
   /** Bytes read, 0 at the end. */
   read(descriptor: number, into: Uint8Array): number;
   /** Bytes written. */
@@ -41,7 +43,7 @@ export interface NativeAddon {
 
 const NAMES: readonly (keyof NativeAddon)[] = [
   ...(['listen', 'accept', 'connect', 'connectError', 'read', 'write', 'close'] as const),
-  ...(['watch', 'interest', 'unwatch', 'localCid', 'nsm'] as const),
+  ...(['peerCid', 'watch', 'interest', 'unwatch', 'localCid', 'nsm'] as const),
 ];
 
 /** Whether what was loaded has the functions of this version of kms.c. */

@@ -3,7 +3,7 @@ import type { Link, LinkService, Listener } from '../link.ts';
 import type { NativeAddress } from './addon.ts';
 import type { NativeSockets } from './sockets.ts';
 
-/** AF_VSOCK ports; both sides listen and connect to the same. */
+/** AF_VSOCK ports. The enclave listens on the first, its parent on the second. */
 export const VSOCK_PORTS: Readonly<Record<LinkService, number>> = { ingress: 5001, egress: 5002 };
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -12,6 +12,8 @@ const CONNECT_TIMEOUT_MS = 2_000;
 export interface LinkAddresses {
   readonly own: (service: LinkService) => NativeAddress;
   readonly other: (service: LinkService) => NativeAddress;
+  /** Nobody else's streams are taken: on a host any virtual machine reaches any port. */
+  readonly onlyCid?: number;
 }
 
 /** The link between an enclave image and its parent, over the native layer. Nothing on it is trusted. */
@@ -26,7 +28,8 @@ export class NativeLink<Stream> implements Link<Stream> {
 
   async listen(service: LinkService, onStream: (stream: Stream) => void): Promise<Listener> {
     try {
-      const close = this.#sockets.listen(this.#addresses.own(service), onStream);
+      const { own, onlyCid } = this.#addresses;
+      const close = this.#sockets.listen(own(service), onStream, onlyCid);
       return { close: async () => close() };
     } catch (cause) {
       throw linkError(service, cause);

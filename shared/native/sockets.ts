@@ -35,10 +35,11 @@ export class NativeSockets<Stream> {
 
   /**
    * Accepts streams until closed.
+   * @param onlyCid whoever else connects is closed at once
    * @returns closes the listener; open streams stay
    * @throws {Error} with the system's code, EADDRINUSE if somebody listens there
    */
-  listen(address: NativeAddress, onStream: (stream: Stream) => void): () => void {
+  listen(address: NativeAddress, onStream: (stream: Stream) => void, onlyCid?: number): () => void {
     const { addon, systemError, after } = this.#platform;
     const descriptor = addon.listen(address, BACKLOG);
     if (descriptor < 0) throw systemError('listen', descriptor);
@@ -50,8 +51,10 @@ export class NativeSockets<Stream> {
       }
       for (let turn = 0; turn < ACCEPTS_PER_TURN && !isClosed; turn++) {
         const accepted = addon.accept(descriptor);
-        if (accepted >= 0) this.#begin(accepted, onStream);
-        else if (accepted !== ABORTED) {
+        if (accepted >= 0) {
+          if (onlyCid === undefined || addon.peerCid(accepted) === onlyCid) this.#begin(accepted, onStream);
+          else addon.close(accepted);
+        } else if (accepted !== ABORTED) {
           // Nobody is left, or there is no room for more: look again a little later instead of at once and for ever.
           if (accepted !== AGAIN) rest();
           return;

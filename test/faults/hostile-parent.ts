@@ -159,7 +159,9 @@ const CONDUCT_MS = 700;
 /** `--config <file of a parent>`: one misconduct after the other, until it is killed. */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { config: { type: 'string' } } });
-  const { socketDirectory, listen } = await readParentConfig(values.config ?? '');
+  const { link, listen } = await readParentConfig(values.config ?? '');
+  if (link.kind !== 'unix') throw new Error('a hostile parent is one of a mock enclave');
+  const { socketDirectory } = link;
   const parent = await HostileParent.open({ socketDirectory, listen, conduct: corrupting(5) });
   const conducts = [
     ...[corrupting(5), dropping(4), reordering, repeating, truncating(20_000)],

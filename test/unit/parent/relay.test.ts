@@ -255,7 +255,9 @@ describe('parent configuration', () => {
     const path = join(directory, 'parent.json');
     await writeFile(path, JSON.stringify(good));
     const listen = { host: '127.0.0.1', port: 7000 };
-    expect(await readParentConfig(path)).toEqual({ ...good, listen, status: undefined });
+    const { configurationsFile } = good;
+    const link = { kind: 'unix', socketDirectory: '/tmp/a' };
+    expect(await readParentConfig(path)).toEqual({ configurationsFile, link, listen, status: undefined });
     await writeFile(path, JSON.stringify({ ...good, status: '[::1]:9000' }));
     expect((await readParentConfig(path)).status).toEqual({ host: '::1', port: 9000 });
     const bad = [
