@@ -18,7 +18,8 @@ import { ECHO, TRANSFER, TRANSFER_BYTES } from './relay-end.ts';
  */
 
 const ROUND_TRIPS = 200;
-const PAIRS = 3;
+/** Odd. */
+const PAIRS = 9;
 const CHUNK = Buffer.alloc(1 << 20, 0x5a);
 const MICROSECONDS = 1e6;
 
@@ -42,14 +43,15 @@ export function relayJobs(): readonly Job[] {
         },
         { name: 'relay-transfer-ms', unit: 'ms', about: 'the same transfer through the parent, wall clock' },
       ],
-      ...{ warmUps: 1, runs: 5, seconds: 6 },
+      ...{ warmUps: 1, runs: 5, seconds: 15 },
       prepare: () => async () => {
         const { direct, relayed } = await started();
         const times = await inTurns(
           () => transfer(direct),
           () => transfer(relayed),
         );
-        return [(times.relayed / times.direct - 1) * 100, times.relayed * 1000];
+        const ratios = times.map(({ direct, relayed }) => relayed / direct);
+        return [(median(ratios) - 1) * 100, median(times.map(({ relayed }) => relayed)) * 1000];
       },
     },
     {
@@ -64,30 +66,39 @@ export function relayJobs(): readonly Job[] {
           about: 'the same round trip through the parent, wall clock',
         },
       ],
-      ...{ warmUps: 1, runs: 5, seconds: 3 },
+      ...{ warmUps: 1, runs: 5, seconds: 4 },
       prepare: () => async () => {
         const { direct, relayed } = await started();
         const times = await inTurns(
           () => roundTrip(direct),
           () => roundTrip(relayed),
         );
-        return [(times.relayed - times.direct) * MICROSECONDS, times.relayed * MICROSECONDS];
+        const added = times.map(({ direct, relayed }) => relayed - direct);
+        return [median(added) * MICROSECONDS, median(times.map(({ relayed }) => relayed)) * MICROSECONDS];
       },
     },
   ];
 }
 
-/** Medians, in seconds. */
+interface Pair {
+  readonly direct: number;
+  readonly relayed: number;
+}
+
+/** Each pair in seconds, one right after the other; neither is always the first. */
 async function inTurns(
   direct: () => Promise<number>,
   relayed: () => Promise<number>,
-): Promise<{ readonly direct: number; readonly relayed: number }> {
-  const times: { readonly direct: number[]; readonly relayed: number[] } = { direct: [], relayed: [] };
+): Promise<readonly Pair[]> {
+  const pairs: Pair[] = [];
   for (let i = 0; i < PAIRS; i++) {
-    times.direct.push(await direct());
-    times.relayed.push(await relayed());
+    if (i % 2 === 0) pairs.push({ direct: await direct(), relayed: await relayed() });
+    else {
+      const first = await relayed();
+      pairs.push({ direct: await direct(), relayed: first });
+    }
   }
-  return { direct: median(times.direct), relayed: median(times.relayed) };
+  return pairs;
 }
 
 async function transfer(to: NetConnectOpts): Promise<number> {
