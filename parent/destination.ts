@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Address } from '../shared/address.ts';
 import { readEgressLine } from '../shared/egress.ts';
 import { KmsError } from '../shared/errors.ts';
@@ -16,7 +16,7 @@ const TELEMETRY_LINE = Buffer.from(utf8(`${TELEMETRY}\n`));
  * Reads the first line; what came behind it goes back into the stream, which is paused.
  * @throws {KmsError} BAD_INPUT, TOO_LARGE
  */
-export function readDestination(stream: Socket, timeoutMs: number): Promise<Destination> {
+export function readDestination(stream: Duplex, timeoutMs: number): Promise<Destination> {
   return new Promise((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0);
     const done = (settle: () => void): void => {

@@ -1,4 +1,5 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../shared/address.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
@@ -6,6 +7,7 @@ import type { Link, Listener } from '../shared/link.ts';
 import type { Log, LogReason } from '../shared/log.ts';
 import { Admission } from './admission.ts';
 import { readDestination } from './destination.ts';
+import { ReadBuffers } from './read-buffers.ts';
 import { SPLICE_BUFFER_BYTES, type Splice, splice } from './splice.ts';
 
 export interface RelayLimits {
@@ -16,7 +18,10 @@ export interface RelayLimits {
   /** New inbound connections of one remote address; four times that of all together. */
   readonly acceptsPerSecond: number;
   readonly acceptBurst: number;
-  /** In both directions of all connections together. Every connection reserves what it can hold at most. */
+  /**
+   * In both directions of all connections together: LARGE_BUFFERS_BYTES for those that carry much at the moment, and what
+   * every connection can hold at most.
+   */
   readonly maxBufferedBytes: number;
   /** No byte in either direction. */
   readonly idleMs: number;
@@ -30,19 +35,19 @@ export const RELAY_LIMITS: RelayLimits = {
   maxPerAddress: 64,
   acceptsPerSecond: 50,
   acceptBurst: 200,
-  maxBufferedBytes: 96 << 20,
+  maxBufferedBytes: 112 << 20,
   idleMs: 300_000,
   connectMs: 5_000,
 };
 
 export interface RelayOptions {
-  readonly link: Link<Socket>;
+  readonly link: Link<Duplex>;
   readonly listen: Address;
   /** The addresses that the enclave may reach now. */
   readonly allowed: () => Promise<ReadonlySet<string>>;
   readonly log: Log;
   /** Takes the enclave's telemetry; without it such streams are closed. */
-  readonly onTelemetry?: (stream: Socket) => void;
+  readonly onTelemetry?: (stream: Duplex) => void;
   readonly limits?: Partial<RelayLimits>;
 }
 
@@ -58,6 +63,9 @@ export interface RelayCounters {
   readonly bytesOut: number;
 }
 
+/** Shared by the connections that carry much at the moment. */
+const LARGE_BUFFERS_BYTES = 16 << 20;
+
 /** A connection counts as quiet when nothing passed for so long. */
 const QUIET_MS = 250;
 const DRAIN_POLL_MS = 25;
@@ -70,7 +78,8 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #limits: RelayLimits;
   readonly #admission: Admission;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Set<Duplex>();
+  readonly #buffers = new ReadBuffers(LARGE_BUFFERS_BYTES);
   readonly #splices = new Set<Splice>();
   readonly #server: Server;
   readonly #refused = new Map<LogReason, number>();
@@ -184,7 +193,7 @@ export class Relay {
     }
   }
 
-  async #carryOut(stream: Socket): Promise<void> {
+  async #carryOut(stream: Duplex): Promise<void> {
     this.#track(stream);
     if (this.#outbound >= this.#limits.maxOutbound || !this.#hasRoom()) {
       this.#refuse(stream, 'outbound', this.#hasRoom() ? 'connection-limit' : 'buffer-limit');
@@ -218,10 +227,10 @@ export class Relay {
   /** Room for one more connection's buffers. */
   #hasRoom(): boolean {
     const connections = this.#admission.count + this.#outbound + 1;
-    return connections * SPLICE_BUFFER_BYTES <= this.#limits.maxBufferedBytes;
+    return LARGE_BUFFERS_BYTES + connections * SPLICE_BUFFER_BYTES <= this.#limits.maxBufferedBytes;
   }
 
-  #carry(outside: Socket, enclave: Socket, service: string): void {
+  #carry(outside: Duplex, enclave: Duplex, service: string): void {
     this.#track(outside);
     this.#track(enclave);
     if (outside.destroyed || enclave.destroyed) {
@@ -229,7 +238,7 @@ export class Relay {
       enclave.destroy();
       return;
     }
-    const carried = splice(outside, enclave, this.#limits.idleMs, (idle) => {
+    const carried = splice(outside, enclave, this.#buffers, this.#limits.idleMs, (idle) => {
       this.#splices.delete(carried);
       this.#bytes.in += carried.bytes.fromA;
       this.#bytes.out += carried.bytes.fromB;
@@ -238,13 +247,13 @@ export class Relay {
     this.#splices.add(carried);
   }
 
-  #refuse(socket: Socket, service: string, reason: LogReason): void {
+  #refuse(socket: Duplex, service: string, reason: LogReason): void {
     this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
     this.#options.log('warn', 'connection-refused', { service, reason });
     socket.destroy();
   }
 
-  #track(socket: Socket): void {
+  #track(socket: Duplex): void {
     if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
     socket.on('error', () => socket.destroy());

@@ -1,9 +1,12 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { PUMP_BYTES, Pump } from './pump.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 
-/** What one splice can hold in its stream buffers: each way a full write buffer and the chunk that filled it. */
-export const SPLICE_BUFFER_BYTES = 4 * 64 * 1024;
+/** What one splice can hold in buffers of its own. */
+export const SPLICE_BUFFER_BYTES: number = 2 * PUMP_BYTES;
 
-/** Two sockets piped into each other. */
+/** Two streams piped into each other. */
 export interface Splice {
   /** Bytes that were read from the two sides so far. */
   readonly bytes: { readonly fromA: number; readonly fromB: number };
@@ -13,46 +16,62 @@ export interface Splice {
 }
 
 /**
- * Pipes two sockets into each other until either ends; what was read by then is still written, then both are destroyed.
- * Chunks are handed on as they were read, without a copy, and a slow reader stops the reading on the other side.
- * @param idleMs no byte in either direction for so long ends both
+ * Pipes two streams into each other until either ends; what was read by then is still written, then both are destroyed.
+ * A slow reader stops the reading on the other side.
+ * @param idleMs ends both if in so long nothing was read, and no reader took what was waiting for it
  * @param ended called once
  */
-export function splice(a: Socket, b: Socket, idleMs: number, ended: (idle: boolean) => void): Splice {
+export function splice(
+  a: Duplex,
+  b: Duplex,
+  buffers: ReadBuffers,
+  idleMs: number,
+  ended: (idle: boolean) => void,
+): Splice {
+  let movedAtMs = performance.now();
+  const moved = (): void => {
+    movedAtMs = performance.now();
+  };
+  const [there, back] = [new Pump(buffers, moved), new Pump(buffers, moved)];
+  for (const stream of [a, b]) if (stream instanceof Socket) stream.setNoDelay(true);
+  const [sideA, sideB] = [there.readFrom(a), back.readFrom(b)];
+
   let over = false;
   const finish = (idle: boolean): void => {
     if (over) return;
     over = true;
-    a.destroy();
-    b.destroy();
+    clearTimeout(timer);
+    for (const stream of [sideA, sideB, a, b]) stream.destroy();
+    there.end();
+    back.end();
     ended(idle);
   };
+  const watch = (): void => {
+    const leftMs = movedAtMs + idleMs - performance.now();
+    if (leftMs <= 0) finish(true);
+    else timer = setTimeout(watch, leftMs);
+  };
+  let timer = setTimeout(watch, idleMs);
+
   for (const [from, to] of [
-    [a, b],
-    [b, a],
+    [sideA, sideB],
+    [sideB, sideA],
   ] as const) {
-    from.setNoDelay(true);
-    // A socket's timer is reset by its reads and writes, so silence on one side of the pipe is silence on both.
-    from.setTimeout(idleMs, () => finish(true));
-    from.on('data', (chunk) => {
-      if (!to.write(chunk)) from.pause();
-    });
-    to.on('drain', () => from.resume());
     from.once('end', () => to.end(() => finish(false)));
-    from.once('error', () => finish(false));
+    from.on('error', () => finish(false));
     // After an end the other side is still being written to.
     from.once('close', () => {
       if (!from.readableEnded || to.destroyed) finish(false);
     });
-    // Whoever accepted the socket may have paused it until there was somewhere to go.
-    from.resume();
   }
+  there.writeTo(sideB, a);
+  back.writeTo(sideA, b);
   return {
     get bytes() {
-      return { fromA: a.bytesRead, fromB: b.bytesRead };
+      return { fromA: there.bytes, fromB: back.bytes };
     },
     get flushed() {
-      return a.writableLength === 0 && b.writableLength === 0;
+      return there.flushed && back.flushed;
     },
     end: () => finish(false),
   };

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { EnclaveMetrics } from '../shared/metrics.ts';
 import { decodeTelemetry, type LogItem, MAX_TELEMETRY_LINE_BYTES } from '../shared/telemetry.ts';
 
@@ -10,7 +10,7 @@ const NEWLINE = 10;
  */
 export class TelemetrySink {
   readonly #write: (item: LogItem) => void;
-  #stream: Socket | undefined;
+  #stream: Duplex | undefined;
   #metrics: EnclaveMetrics = {};
   #lines = 0;
   #dropped = 0;
@@ -32,7 +32,7 @@ export class TelemetrySink {
     return this.#dropped;
   }
 
-  take(stream: Socket): void {
+  take(stream: Duplex): void {
     this.#stream?.destroy();
     this.#stream = stream;
     // A new process life of the enclave begins its counters anew, and what it does not report is not known.
