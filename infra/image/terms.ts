@@ -18,13 +18,16 @@ export const cmdlines: Readonly<Record<ImageClass, string>> = {
   lab: `${CMDLINE} enclave.parent_cid=${LAB_PARENT_CID}`,
 };
 
+/** Rounds as long as an emulated processor needs; all nodes of a lab network have the same. */
+export const labTiming = { roundMs: 20_000, openingMs: 600_000 } as const;
+
 /**
  * The enclave's configuration (enclave/config.ts) is part of the image: nothing in it is one node's own. Records live in
- * memory. A lab's rounds are as long as an emulated processor needs.
+ * memory.
  */
 export const configurations: Readonly<Record<ImageClass, object>> = {
   production: { dataDirectory: '/run/kms', parentCid: PARENT_CID, roundMs: 5_000, openingMs: 120_000 },
-  lab: { dataDirectory: '/run/kms', parentCid: LAB_PARENT_CID, roundMs: 20_000, openingMs: 600_000 },
+  lab: { dataDirectory: '/run/kms', parentCid: LAB_PARENT_CID, ...labTiming },
 };
 
 const NODE = '/usr/bin/node';

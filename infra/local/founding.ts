@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { makeGovernanceKey, readGovernanceKey } from '../../client/cli/governance-key-file.ts';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
 import { nodePrimitives } from '../../enclave/primitives.ts';
+import type { AttestationRoot } from '../../shared/attestation/root.ts';
 import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
-import { type Digest, epochId, partyId } from '../../shared/ids.ts';
+import { epochId, partyId } from '../../shared/ids.ts';
 import { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { Configuration } from '../../shared/network/configuration.ts';
 import { decodeConfigurations, encodeConfigurations } from '../../shared/network/configuration-file.ts';
@@ -17,6 +18,7 @@ import {
   networkIdOf,
 } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
+import type { Measurement } from '../../shared/network/measurement.ts';
 import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
 import { NO_DIGEST } from '../../shared/protocol/statement.ts';
 
@@ -29,13 +31,22 @@ export interface Founders {
   readonly t: number;
   /** By party 1..n. */
   readonly members: readonly { readonly identity: Uint8Array; readonly address: string }[];
+  /** Default: mock enclaves. */
+  readonly build?: FoundedBuild;
+}
+
+/** What a network's enclaves are: of which build, and which images. */
+export interface FoundedBuild {
+  readonly root: AttestationRoot;
+  readonly measurements: readonly Measurement[];
 }
 
 /**
- * Makes a mock network in a state directory: one operator's governance key per node (governance/<party>.key), genesis
+ * Makes a network in a state directory: one operator's governance key per node (governance/<party>.key), genesis
  * and configuration 0, signed by as many as must. The files are whole before the first node is given them.
  */
 export async function foundNetwork(directory: string, founders: Founders): Promise<ConfigurationChain> {
+  const { root, measurements } = founders.build ?? mockBuild();
   const keyFiles = founders.members.map((_, i) => join(directory, GOVERNANCE_DIRECTORY, `${i + 1}.key`));
   for (const file of keyFiles) await ensureKey(file);
   const signers = await Promise.all(keyFiles.map(readGovernanceKey));
@@ -45,8 +56,8 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
   };
   const genesis: Genesis = {
     name: founders.name,
-    class: 'mock',
-    attestationRoot: mockRoot(),
+    class: root.class,
+    attestationRoot: root.sha256,
     gateway: NO_GATEWAY,
     governance,
     measurementDelayBlocks: MEASUREMENT_DELAY_BLOCKS,
@@ -59,7 +70,7 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
     epoch: epochId(0),
     t: founders.t,
     members: founders.members.map((member, i) => ({ party: partyId(i + 1), ...member })),
-    measurements: [MOCK_MEASUREMENT],
+    measurements,
     activationBlock: 0,
     overlapUntilBlock: 0,
     governance,
@@ -101,8 +112,8 @@ async function ensureKey(file: string): Promise<void> {
   if (!exists) await makeGovernanceKey(file);
 }
 
-function mockRoot(): Digest {
+function mockBuild(): FoundedBuild {
   const [root] = ROOTS;
   if (root === undefined) throw new KmsError('INTERNAL', 'there is no mock root');
-  return root.sha256;
+  return { root, measurements: [MOCK_MEASUREMENT] };
 }

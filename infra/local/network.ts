@@ -9,7 +9,7 @@ import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
-import { foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
+import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
 import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
@@ -25,6 +25,12 @@ export interface UpOptions {
   /** Enclave entry point; `entries` overrides it for single parties. */
   readonly entry?: string;
   readonly entries?: ReadonlyMap<number, string>;
+  /** Enclave images, by party: their enclaves are emulated machines. The lab has been set up. */
+  readonly images?: ReadonlyMap<number, string>;
+  /** What a new network is founded with; default: mock enclaves. */
+  readonly build?: FoundedBuild;
+  /** For all nodes to come up and connect. */
+  readonly startTimeoutMs?: number;
   /** Aborted: everything that was started is stopped again. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: UpProgress) => void;
@@ -48,6 +54,7 @@ export interface NodeStatus {
 export const DEFAULT_STATE_DIRECTORY = '.kms';
 
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
+const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
 const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
 /** What a network makes in its state directory; `client` is the command line's cache of public keys. */
 const OWN_ENTRIES = [
@@ -101,7 +108,7 @@ export class LocalNetwork {
       );
     }
     const network = new LocalNetwork(directory, state);
-    const limit = AbortSignal.timeout(START_TIMEOUT_MS);
+    const limit = AbortSignal.timeout(options.startTimeoutMs ?? START_TIMEOUT_MS);
     const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
     try {
       await network.#start(options, signal);
@@ -254,10 +261,12 @@ export class LocalNetwork {
     for (const { party } of this.#state.nodes) {
       signal.throwIfAborted();
       report('starting', party - 1);
-      const entry = options.entries?.get(party) ?? options.entry;
+      const image = options.images?.get(party);
+      if (image !== undefined) await this.#change(party, { image: resolve(image), entry: MACHINE_ENTRY });
+      const entry = image === undefined ? (options.entries?.get(party) ?? options.entry) : undefined;
       await this.startNode(party, entry === undefined ? {} : { entry: resolve(entry) });
     }
-    const chain = known ?? (await this.#found(signal));
+    const chain = known ?? (await this.#found(options.build, signal));
     for (const { party } of this.#state.nodes) {
       report('joining', party - 1);
       await this.#join(party, chain, signal);
@@ -266,7 +275,7 @@ export class LocalNetwork {
   }
 
   /** Founded on what the nodes say they are, once; it is written down before any node is given it. */
-  async #found(signal: AbortSignal): Promise<ConfigurationChain> {
+  async #found(build: FoundedBuild | undefined, signal: AbortSignal): Promise<ConfigurationChain> {
     const { name, t, nodes } = this.#state;
     const members = await Promise.all(
       nodes.map(async ({ party, address }) => {
@@ -274,7 +283,10 @@ export class LocalNetwork {
         return { identity, address };
       }),
     );
-    const chain = await foundNetwork(this.directory, { name, t, members });
+    const chain = await foundNetwork(this.directory, {
+      ...{ name, t, members },
+      ...(build === undefined ? {} : { build }),
+    });
     await this.#save({ ...this.#state, networkId: chain.networkId });
     return chain;
   }
@@ -291,9 +303,17 @@ export class LocalNetwork {
 
   /** Gives the node what it does not have: a start that was interrupted may have come this far. */
   async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
-    const { network } = await this.#card(party, () => true, signal);
-    if (network?.configuration.digest === chain.newest.digest) return;
-    await joinNode(placeOf(this.#node(party)), chain);
+    for (;;) {
+      const { network } = await this.#card(party, () => true, signal);
+      if (network?.configuration.digest === chain.newest.digest) return;
+      try {
+        await joinNode(placeOf(this.#node(party)), chain);
+        return;
+      } catch (error) {
+        // A slow node may have joined meanwhile: it is asked again.
+        if (codeOf(error) !== 'TIMEOUT' || signal.aborted) throw error;
+      }
+    }
   }
 
   /** Asks until the node answers what is waited for. */
@@ -320,16 +340,20 @@ export class LocalNetwork {
   }
 
   async #startProcess(party: number, role: Role): Promise<void> {
-    const { address, socketDirectory, entry, parentEntry = PARENT_ENTRY } = this.#node(party);
+    const { address, socketDirectory, entry, image, parentEntry = PARENT_ENTRY } = this.#node(party);
     const { roundMs, openingMs } = this.#state;
     const status = this.#node(party).status ?? `127.0.0.1:${await freePort()}`;
     await this.#change(party, { status });
     const home = join(this.directory, 'nodes', `${party}`);
     await mkdir(home, { recursive: true, mode: 0o700 });
-    const config =
-      role === 'enclave'
+    const vhostSocket = join(socketDirectory, 'vm.vsock');
+    const link = image === undefined ? { socketDirectory } : { vhostSocket };
+    const ofEnclave =
+      image === undefined
         ? { dataDirectory: join(home, 'sealed'), socketDirectory, roundMs, openingMs }
-        : { listen: address, socketDirectory, configurationsFile: this.configurationsFile, status };
+        : { image, vhostSocket };
+    const ofParent = { listen: address, ...link, configurationsFile: this.configurationsFile, status };
+    const config = role === 'enclave' ? ofEnclave : ofParent;
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
     const id = await startProcess(

@@ -16,6 +16,8 @@ export interface NodeState {
   readonly socketDirectory: string;
   /** Enclave entry point. */
   readonly entry: string;
+  /** An enclave image's file: the entry point runs it in an emulated machine. */
+  readonly image?: string;
   /** Another one than the real parent's. */
   readonly parentEntry?: string;
   /** Loopback `host:port` of the parent's health and metrics, once it has been started. */
@@ -82,7 +84,7 @@ function check(state: NetworkState): void {
     partyId(party, state.n);
     parseAddress(address);
     if (node.status !== undefined) parseAddress(node.status);
-    const entries = [socketDirectory, entry, node.parentEntry ?? ''];
+    const entries = [socketDirectory, entry, node.parentEntry ?? '', node.image ?? ''];
     if (entries.some((path) => typeof path !== 'string')) {
       throw new KmsError('BAD_ENCODING', 'a node lacks its directories');
     }
