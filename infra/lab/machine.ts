@@ -13,6 +13,8 @@ export interface MachineOptions {
   /** Of sockets and keys; its path is short, as socket paths have to be. */
   readonly directory: string;
   readonly memoryMb?: number;
+  /** Default: what makes an emulated clock steady. */
+  readonly clock?: string;
   /** Goes behind the image's command line. On a real host nobody can do that. */
   readonly append?: string;
   /** Every line that the console shows. */
@@ -59,7 +61,7 @@ export class EnclaveMachine {
 
   /** @throws {Error} if the emulator does not start */
   static async start(options: MachineOptions): Promise<EnclaveMachine> {
-    const { lab, image, directory, memoryMb = MEMORY_MB } = options;
+    const { lab, image, directory, memoryMb = MEMORY_MB, clock = steadyClock(), append = '' } = options;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const [vhostSocket, device] = [join(directory, 'vm.vsock'), join(directory, 'vhost.sock')];
     const evidence = join(directory, 'evidence');
@@ -87,7 +89,7 @@ export class EnclaveMachine {
         ],
         ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', `${memoryMb}M`, '-nographic', '-no-reboot'],
         ...['-chardev', `socket,id=c,path=${device}`, ...FIRMWARE.flatMap((path) => ['-L', path])],
-        ...['-append', [clock(), options.append ?? ''].join(' ').trim()],
+        ...['-append', `${clock} ${append}`.trim()],
         ...['-global', `virtio-nsm-device.module-id=${moduleId}`],
         ...['-global', `virtio-nsm-device.evidence=${evidence}`],
       ],
@@ -144,7 +146,7 @@ export class EnclaveMachine {
  * An emulated processor counts the host's ticks, and nothing in the machine could measure them. A wrong rate is corrected by
  * the security module's time.
  */
-function clock(): string {
+function steadyClock(): string {
   const text = readFileSync('/proc/cpuinfo', 'utf8');
   const nominal = /model name.*@ ([0-9.]+)GHz/.exec(text)?.[1];
   const current = /cpu MHz\s*: ([0-9.]+)/.exec(text)?.[1];
