@@ -49,12 +49,16 @@ export async function writeImage(
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { class: { type: 'string', multiple: true }, output: { type: 'string', default: IMAGES } },
+    options: {
+      class: { type: 'string', multiple: true },
+      output: { type: 'string', default: IMAGES },
+      'kernel-cache': { type: 'string' },
+    },
   });
   const wanted = imageClasses.filter((of) => values.class?.includes(of) ?? true);
   for (const of of wanted) {
     const startedMs = performance.now();
-    const { eif, measurements } = await writeImage(of, values.output);
+    const { eif, measurements } = await writeImage(of, values.output, values['kernel-cache']);
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
     console.log(
       `${eif} (${readFileSync(eif).length} bytes, ${seconds} s)\n${readFileSync(measurements, 'utf8').trim()}`,

@@ -22,5 +22,5 @@ export function requireToolchain(): void {
 
 /** Nothing of the machine but its programs: no locale, no time zone, no settings of whoever builds. */
 export function buildEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: '/usr/bin:/bin', HOME: '/nonexistent', LC_ALL: 'C', TZ: 'UTC', SOURCE_DATE_EPOCH: '0' };
+  return { PATH: '/usr/bin:/bin', HOME: '/', LC_ALL: 'C', TZ: 'UTC', SOURCE_DATE_EPOCH: '0' };
 }
