@@ -303,15 +303,18 @@ export class LocalNetwork {
 
   /** Gives the node what it does not have: a start that was interrupted may have come this far. */
   async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
+    let wasAsked = false;
     for (;;) {
-      const { network } = await this.#card(party, () => true, signal);
-      if (network?.configuration.digest === chain.newest.digest) return;
       try {
+        const { network } = await this.#card(party, () => true, signal);
+        if (network?.configuration.digest === chain.newest.digest) return;
         await joinNode(placeOf(this.#node(party)), chain);
         return;
       } catch (error) {
-        // A slow node may have joined meanwhile: it is asked again.
-        if (codeOf(error) !== 'TIMEOUT' || signal.aborted) throw error;
+        // A slow node joins after the question has been given up, and shows another certificate from one look to the next.
+        const code = codeOf(error);
+        if (signal.aborted || !(code === 'TIMEOUT' || (wasAsked && code === 'BAD_PEER'))) throw error;
+        wasAsked = true;
       }
     }
   }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +19,7 @@ import { KmsError } from '../../shared/errors.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { builtImage } from './variants.ts';
 
+let directory = '';
 let network: LocalNetwork;
 let client: KmsClient;
 let key: NetworkKey;
@@ -44,7 +45,8 @@ async function machineCard(isGood: (card: NodeCard) => boolean, isJoined = true)
 }
 
 beforeAll(async () => {
-  network = await upLabNetwork({ stateDirectory: await mkdtemp(join(tmpdir(), 'kms-lab-')), n: 4, t: 1 });
+  directory = await mkdtemp(join(tmpdir(), 'kms-lab-'));
+  network = await upLabNetwork({ stateDirectory: directory, n: 4, t: 1 });
   client = await KmsClient.connect({
     genesis: new Uint8Array(await readFile(network.genesisFile)),
     configurations: new Uint8Array(await readFile(network.configurationsFile)),
@@ -55,6 +57,7 @@ beforeAll(async () => {
 afterAll(async () => {
   client?.[Symbol.dispose]();
   await network?.down({ erase: true });
+  await rm(directory, { recursive: true, force: true });
 });
 
 describe('a committee with the real image', () => {

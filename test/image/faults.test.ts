@@ -140,7 +140,9 @@ describe('image: what the node is in', () => {
   });
 
   it('init: a node that is killed for its memory ends the enclave', async () => {
-    const script = 'const a=[];for(;;)a.push(Buffer.alloc(8<<20,1))';
+    // Touches one byte of each page: the kernel has to give it.
+    const script =
+      'const a=[];for(;;){const b=Buffer.alloc(32<<20);for(let i=0;i<b.length;i+=4096)b[i]=1;a.push(b)}';
     const machine = await machines.start(written(directory, 'oom', withScript(image, script)), {
       memoryMb: 512,
     });
