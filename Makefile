@@ -57,7 +57,7 @@ lab-setup: build
 
 # A network of the lab image in an emulated machine and three processes, until Ctrl-C.
 lab: lab-setup eif
-	@$(NODE) --conditions=kms-lab infra/lab/lab.ts
+	@$(NODE) infra/lab/lab.ts
 
 test-eif: lab-setup eif
 	@node_modules/.bin/vitest run --config test/image/vitest.config.ts

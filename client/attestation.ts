@@ -1,9 +1,9 @@
-import { NO_NETWORK } from '../shared/attestation/certificate.ts';
 import type { VerifiedNode } from '../shared/attestation/node-evidence.ts';
 import { matches, measurementOf } from '../shared/attestation/pcr.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { type Enrolment, enrolmentCodec, verifyEnrolment } from '../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
+import { memberOf } from '../shared/network/configuration.ts';
 import type { Electorate } from '../shared/protocol/certificate.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
 import { decode } from '../shared/wire/codec.ts';
@@ -16,17 +16,18 @@ import { trustIn } from './node-trust.ts';
 export interface NodeAttestation {
   readonly card: NodeCard;
   readonly node: VerifiedNode;
-  /** The image is one that the network's configurations allow now; undefined for a node that has not joined one. */
+  /** A member of the network whose image its configurations allow now; undefined for a node that has not joined it. */
   readonly isAllowed: boolean | undefined;
   /** Of its result signer: signed by as many members as must. Undefined: there is none yet. */
   readonly enrolment: Enrolment | undefined;
 }
 
 /**
- * Looks at a node: its document is genuine, fresh, bound to its TLS key, its identity and the network. Whether its image is
- * allowed is told, not enforced.
+ * Looks at a node: its document is genuine, fresh, bound to its TLS key, its identity and the network, or to none. Whether its
+ * image is allowed is told, not enforced.
  * @param network undefined: a node that has not joined one
- * @throws {KmsError} BAD_PEER, BAD_ATTESTATION, BAD_SIGNATURE for a false enrolment; UNAVAILABLE, TIMEOUT
+ * @throws {KmsError} BAD_PEER, also for an enclave bound to the network that is none of its members; BAD_ATTESTATION,
+ *   BAD_SIGNATURE for a false enrolment; UNAVAILABLE, TIMEOUT
  */
 export async function attestNode(
   place: NodePlace,
@@ -36,6 +37,9 @@ export async function attestNode(
   const { node } = card;
   if (network === undefined || card.network === undefined) {
     return { card, node, isAllowed: undefined, enrolment: undefined };
+  }
+  if (memberOf(network.chain.newest.signed.configuration, card.identity) === undefined) {
+    throw new KmsError('BAD_PEER', 'the enclave is bound to this network, but it is none of its members');
   }
   const allowed = trustIn(network.chain).measurements();
   const isAllowed = allowed !== 'unchecked' && allowed.some((one) => matches(node.document.pcrs, one));
@@ -47,9 +51,8 @@ export function nitroMeasurements({ document }: VerifiedNode): Readonly<Record<s
   return nitroForm(measurementOf(document.pcrs));
 }
 
-/** True for what a node that is not in any network yet is called by. */
 export function isUnjoined({ card }: NodeAttestation): boolean {
-  return (card.network?.networkId ?? NO_NETWORK) === NO_NETWORK;
+  return card.network === undefined;
 }
 
 function verifiedEnrolment(card: NodeCard, electorate: Electorate): Enrolment | undefined {

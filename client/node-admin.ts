@@ -1,3 +1,4 @@
+import { NO_NETWORK } from '../shared/attestation/certificate.ts';
 import type { NodeTrust, VerifiedNode } from '../shared/attestation/node-evidence.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { type Digest, digest } from '../shared/ids.ts';
@@ -13,9 +14,13 @@ import { trustIn, unconditionally } from './node-trust.ts';
 export interface NodeCard {
   /** Ed25519 public key, 32 bytes. */
   readonly identity: Uint8Array;
-  /** Undefined before it has joined. */
+  /** Ed25519 public key that speaks for the node while its identity is sealed, 32 bytes. */
+  readonly bootKey: Uint8Array;
+  /** The one that its certificate and attestation are bound to; undefined before it has joined. */
   readonly network: NodeMembership | undefined;
   readonly phase: string;
+  /** Why it does not go on by itself; empty otherwise. */
+  readonly reason: string;
   readonly connectedPeers: readonly number[];
   /** Unverified; empty until there is one (shared/membership/enrolment.ts). */
   readonly enrolment: Uint8Array;
@@ -39,22 +44,34 @@ const CALL_TIMEOUT_MS = 10_000;
  */
 export function describeNode(place: NodePlace, networkId?: Digest): Promise<NodeCard> {
   const trust = networkId === undefined ? undefined : unconditionally(networkId);
-  return calling(place, trust, async (client, node, options) => {
+  return calling(place, trust, async (client, { node, networkId: proven }, options) => {
     const { identity } = node;
     const answer = await client.describe({}, options);
     if (!equalBytes(answer.identity, identity)) {
       throw new KmsError('BAD_PEER', 'the node contradicts its certificate');
     }
-    const { phase, connectedPeers, party, configuration: number, configurationDigest } = answer;
+    const {
+      bootKey,
+      phase,
+      reason,
+      connectedPeers,
+      party,
+      configuration: number,
+      configurationDigest,
+    } = answer;
+    if (proven !== NO_NETWORK && toHex(answer.networkId) !== proven) {
+      throw new KmsError('BAD_PEER', 'the node contradicts its certificate about its network');
+    }
+    // What it says of a network that nothing binds it to counts nothing; it may be joining just now.
     const network =
-      answer.networkId.length === 0
+      proven === NO_NETWORK
         ? undefined
         : {
-            networkId: digest(toHex(answer.networkId)),
+            networkId: proven,
             party,
             configuration: { number, digest: digest(toHex(configurationDigest)) },
           };
-    return { identity, network, phase, connectedPeers, enrolment: answer.enrolment, node };
+    return { identity, bootKey, network, phase, reason, connectedPeers, enrolment: answer.enrolment, node };
   });
 }
 
@@ -70,7 +87,7 @@ export function joinNode(
 ): Promise<{ readonly identity: Uint8Array; readonly party: number; readonly configuration: number }> {
   const genesis = encodeGenesis(chain.genesis);
   const configurations = chain.links.map(({ signed }) => encodeSignedConfiguration(signed));
-  return calling(place, trustIn(chain), async (client, { identity }, options) => {
+  return calling(place, trustIn(chain), async (client, { node: { identity } }, options) => {
     const answer = await client.join({ genesis, configurations }, options);
     if (toHex(answer.networkId) !== chain.networkId) {
       throw new KmsError('BAD_PEER', 'the node says that it joined another network');
@@ -79,10 +96,16 @@ export function joinNode(
   });
 }
 
+/** Who answers, and the network it proved to be bound to; NO_NETWORK before it has joined. */
+interface Reached {
+  readonly node: VerifiedNode;
+  readonly networkId: Digest;
+}
+
 async function calling<T>(
   place: NodePlace,
   trust: NodeTrust | undefined,
-  call: (client: NodeClient, node: VerifiedNode, options: { readonly signal: AbortSignal }) => Promise<T>,
+  call: (client: NodeClient, reached: Reached, options: { readonly signal: AbortSignal }) => Promise<T>,
 ): Promise<T> {
   // A node shows a certificate of its network, or of none before it has joined: one of the two is right.
   const trusts = [...(trust === undefined ? [] : [trust]), unconditionally()];
@@ -93,7 +116,8 @@ async function calling<T>(
       const client = await channel.client();
       const { node } = channel;
       if (node === undefined) throw new KmsError('INTERNAL', 'the channel is open without a node');
-      return await call(client, node, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
+      const reached = { node, networkId: one.networkId };
+      return await call(client, reached, { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
     } catch (error) {
       if (codeOf(error) !== 'BAD_PEER') throw refusal(place, error);
       failure ??= error;

@@ -147,7 +147,9 @@ export class NodeChannel {
     }
     const { identity } = this.#place;
     const isKnown = (found: Uint8Array): boolean => identity === undefined || equalBytes(found, identity);
-    const claim = verifyNodeCertificate(noble, certificate.raw, this.#trust.networkId, isKnown);
+    const { networkId, looksOnly = false } = this.#trust;
+    const bootKeyOf = (): 'any' | undefined => (looksOnly ? 'any' : undefined);
+    const claim = verifyNodeCertificate(noble, certificate.raw, networkId, isKnown, bootKeyOf);
     // OpenSSL and our parser read the same certificate: they must mean the same key.
     if (!equalBytes(claim.spki, certificate.publicKey.export({ format: 'der', type: 'spki' }))) {
       throw new KmsError('BAD_PEER', 'the certificate is ambiguous about its key');

@@ -1,29 +1,57 @@
-import { openChainHead, ROOTS } from '#roots';
 import { NO_NETWORK } from '../shared/attestation/certificate.ts';
 import { ChainCache } from '../shared/attestation/chain-cache.ts';
 import type { NodeTrust } from '../shared/attestation/node-evidence.ts';
+import type { AttestationRoot } from '../shared/attestation/root.ts';
+import {
+  openChainHead as productionHead,
+  ROOTS as productionRoots,
+} from '../shared/attestation/roots/aws.ts';
+import { openChainHead as labHead, ROOTS as labRoots } from '../shared/attestation/roots/lab.ts';
+import { openChainHead as mockHead, ROOTS as mockRoots } from '../shared/attestation/roots/mock.ts';
 import type { Digest } from '../shared/ids.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
+import type { OpenChainHead } from '../shared/network/chain-head.ts';
+import { classOf, type NetworkClass, networkClasses } from '../shared/network/network-class.ts';
+
+/** An enclave is of one class; a client meets networks of each, and the id says which roots count in one. */
+const anchors: Readonly<
+  Record<NetworkClass, { readonly roots: readonly AttestationRoot[]; readonly openHead: OpenChainHead }>
+> = {
+  production: { roots: productionRoots, openHead: productionHead },
+  lab: { roots: labRoots, openHead: labHead },
+  mock: { roots: mockRoots, openHead: mockHead },
+};
 
 /** All nodes of a host show the same certificates above their own. */
 const chains = new ChainCache();
 
 /**
- * What this build of the client takes for a node of a network: images that the network's configurations allow, vouched for by
- * the roots of the build, which must be of the network's class.
+ * What a client takes for a node of a network: images that the network's configurations allow, vouched for by the roots of
+ * the network's class.
  */
 export function trustIn(chain: ConfigurationChain): NodeTrust {
-  const head = openChainHead(Date.now);
+  const head = anchors[chain.genesis.class].openHead(Date.now);
   return {
     ...unconditionally(chain.networkId),
+    looksOnly: false,
     measurements: () => chain.allowedMeasurements(head?.block() ?? 0),
   };
 }
 
 /**
  * For whoever looks at a node instead of relying on it: any image, as long as it is genuine and bound to the network.
- * @param networkId default: a node that has not joined a network yet
+ * @param networkId default: a node that has not joined a network yet, of any class: say which root vouches for it
  */
 export function unconditionally(networkId: Digest = NO_NETWORK): NodeTrust {
-  return { roots: ROOTS, networkId, measurements: () => 'unchecked', nowMs: Date.now, chains };
+  return {
+    ...{ roots: rootsFor(networkId), networkId, nowMs: Date.now, chains },
+    ...{ measurements: () => 'unchecked', looksOnly: true },
+  };
+}
+
+/** None for 32 bytes that are no network's id. */
+export function rootsFor(networkId: Digest): readonly AttestationRoot[] {
+  if (networkId === NO_NETWORK) return networkClasses.flatMap((of) => anchors[of].roots);
+  const of = classOf(networkId);
+  return of === undefined ? [] : anchors[of].roots;
 }

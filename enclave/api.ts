@@ -4,11 +4,15 @@ import type { Digest, EpochId, KeyId, PartyId } from '../shared/ids.ts';
 export interface NodeDescription {
   /** Ed25519 public key, 32 bytes. */
   readonly identity: Uint8Array;
+  /** Ed25519 public key that speaks for the node while its identity is sealed, 32 bytes. */
+  readonly bootKey: Uint8Array;
   /** Undefined before the node has joined. */
   readonly network: JoinedNetwork | undefined;
   readonly connectedPeers: readonly PartyId[];
   readonly keyIds: readonly KeyId[];
   readonly phase: string;
+  /** Why the node does not go on by itself, in words for its operator. */
+  readonly reason?: string | undefined;
   /** Canonical enrolment of its result signer (shared/membership/enrolment.ts), once there is one. */
   readonly enrolment?: Uint8Array | undefined;
 }
@@ -19,6 +23,15 @@ export interface JoinedNetwork {
   readonly epoch: EpochId;
   /** The newest configuration that the node has accepted. */
   readonly configuration: { readonly number: number; readonly digest: Digest };
+}
+
+export interface JoinRequest {
+  /** Canonical. */
+  readonly genesis: Uint8Array;
+  /** Canonical, 0, 1, 2, ...; to a member also later ones only. */
+  readonly configurations: readonly Uint8Array[];
+  /** Which member this process is a later life of; undefined for a new one, whose identity tells. */
+  readonly party?: PartyId | undefined;
 }
 
 export type GaloisChoice = 'none' | 'sum' | 'all';
@@ -56,9 +69,10 @@ export interface NodeApi {
   describe(): Promise<NodeDescription>;
   /**
    * Canonical genesis and configurations 0, 1, 2, ...; afterwards the same genesis with any later ones. What is known is
-   * answered as before. @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT
+   * answered as before. @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT; KMS_REFUSED, KMS_POLICY,
+   *   KMS_UNAVAILABLE, STORE_FAILED: its storage cannot be opened
    */
-  join(genesis: Uint8Array, configurations: readonly Uint8Array[]): Promise<JoinedNetwork>;
+  join(request: JoinRequest): Promise<JoinedNetwork>;
   generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress>;
   listKeys(): Promise<readonly KeyId[]>;
   /** Canonical bytes of the certified public record. @throws {KmsError} UNKNOWN_KEY */

@@ -1,19 +1,21 @@
 import type { Duplex } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { openPlatform } from '#platform';
-import { openChainHead, ROOTS } from '#roots';
+import { ENDPOINT_ROOTS, openChainHead, ROOTS } from '#roots';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import type { Link } from '../shared/link.ts';
 import type { Log } from '../shared/log.ts';
 import { Kernel } from '../shared/math/kernel/kernel.ts';
+import { openAwsCloud } from './aws/aws-cloud.ts';
 import { type EnclaveConfig, readEnclaveConfig } from './config.ts';
 import type { Build } from './configurations.ts';
+import { keepIntroduced } from './introduction.ts';
 import { openLink } from './link/open.ts';
 import { logTo, stdoutLog } from './log.ts';
 import { EnclaveClock } from './membership/clock.ts';
 import { Node, type NodeParts } from './node.ts';
+import type { OpenPlatform } from './platform/platform.ts';
 import { nodePrimitives, systemRng } from './primitives.ts';
-import { DirectoryStore } from './store/directory-store.ts';
 import { Telemetry } from './telemetry.ts';
 
 /** The exit code of a process that a later boot has displaced. */
@@ -24,8 +26,9 @@ const FAREWELL_MS = 500;
 /**
  * Runs an enclave, `--config <file>`, until SIGTERM or SIGINT.
  * @param parts replaces parts of the node: for tests that need one that lies
+ * @param open the machine below, of the build: for a lab's nodes that are processes
  */
-export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
+export async function boot(parts: Partial<NodeParts> = {}, open: OpenPlatform = openPlatform): Promise<void> {
   let telemetry: Telemetry | undefined;
   const log = logTo(stdoutLog, (...line) => telemetry?.log(...line));
   const end = async (code: number): Promise<never> => {
@@ -37,8 +40,10 @@ export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
     const link = openLink(config.link);
     // An enclave's own output goes nowhere: what it has to say goes to its parent, from the first line on.
     telemetry = Telemetry.open({ link });
-    const standard = await standardParts(config, link, log, () => void end(SUPERSEDED));
+    log('info', 'started', { pid: process.pid });
+    const standard = await standardParts(config, link, log, open, () => void end(SUPERSEDED));
     const node = await Node.open({ ...standard, ...parts });
+    void keepIntroduced(node, link, log);
     const stop = (): void => {
       log('info', 'stopping');
       // Whatever still runs has nothing durable left to do: effects are complete before they are spoken of.
@@ -59,20 +64,21 @@ async function readConfig(): Promise<EnclaveConfig> {
 }
 
 async function standardParts(
-  { dataDirectory, roundMs, openingMs }: EnclaveConfig,
+  { anchorDirectory, roundMs, openingMs }: EnclaveConfig,
   link: Link<Duplex>,
   log: Log,
+  open: OpenPlatform,
   end: () => void,
 ): Promise<NodeParts> {
-  log('info', 'started', { pid: process.pid });
-  const platform = await openPlatform();
+  const platform = await open();
   const clock = await EnclaveClock.start({ nsm: platform.nsm, log });
   return {
     build: thisBuild(),
     roots: ROOTS,
     head: openChainHead(() => clock.nowMs()),
     nsm: platform.nsm,
-    store: await DirectoryStore.open(dataDirectory, await platform.sealingKey(dataDirectory), systemRng),
+    openCloud: (place) => openAwsCloud({ link, nsm: platform.nsm, roots: ENDPOINT_ROOTS }, place),
+    anchor: platform.openAnchor(anchorDirectory),
     link,
     primitives: nodePrimitives,
     rng: systemRng,

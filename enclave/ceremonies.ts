@@ -1,6 +1,7 @@
 import { KmsError } from '../shared/errors.ts';
-import { presetByName } from '../shared/fhe/presets.ts';
+import { presetFor } from '../shared/fhe/presets.ts';
 import { type Digest, type KeyId, keyId, type PartyId } from '../shared/ids.ts';
+import { Forgeries } from '../shared/protocol/forgeries.ts';
 import { type KeyFiles, readKeyFiles } from '../shared/protocol/keygen/files.ts';
 import { introducedBy } from '../shared/protocol/keygen/introduction.ts';
 import { type FinishedKey, KeyGeneration, type KeygenSettings } from '../shared/protocol/keygen/keygen.ts';
@@ -9,6 +10,7 @@ import { type Membership, peersOf } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { encode } from '../shared/wire/codec.ts';
 import type { KeyProgress } from './api.ts';
+import { EarlyCeremonyMessages } from './early-ceremony-messages.ts';
 import { MachineDriver } from './machine-driver.ts';
 import type { SealedStore } from './store/sealed-store.ts';
 
@@ -25,18 +27,10 @@ interface Ceremony {
   readonly driver: MachineDriver;
   readonly watchers: Set<() => void>;
   failure: KmsError | undefined;
+  /** What the machine had come to when the last step was taken whose effects are all done. */
+  seen: Pick<KeyGeneration, 'finished' | 'progress' | 'certified'>;
   /** Keys announced, and whether with this node's share. */
   readonly announced: Map<KeyId, boolean>;
-}
-
-/** Messages about requests this node has not been given yet, per peer; what is over makes the peer start anew. */
-const MAX_EARLY_BYTES_PER_PEER = 16 << 20;
-/** What a message costs beyond its body. */
-const EARLY_ENTRY_BYTES = 256;
-
-interface EarlyQueue {
-  readonly messages: { readonly purpose: Digest; readonly body: Uint8Array }[];
-  sizeBytes: number;
 }
 
 /** A caller waits this long without progress before it is told that the request failed. */
@@ -48,7 +42,8 @@ export class Ceremonies {
   readonly #settings: KeygenSettings;
   readonly #ports: CeremonyPorts;
   readonly #running = new Map<Digest, Ceremony>();
-  readonly #early = new Map<PartyId, EarlyQueue>();
+  readonly #early = new EarlyCeremonyMessages();
+  readonly #forgeries = new Forgeries();
   /** Settled by load(): before that nobody knows which requests this node has begun in an earlier life. */
   readonly #loaded = Promise.withResolvers<void>();
 
@@ -91,7 +86,7 @@ export class Ceremonies {
    * @throws {KmsError} UNKNOWN_PRESET; SETUP_ABORTED when nothing moves any more
    */
   async *generate(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress> {
-    presetByName(request.preset);
+    presetFor(this.#membership.networkId, request.preset);
     await this.#loaded.promise;
     const purpose = requestPurpose(this.#membership, request);
     const ceremony =
@@ -101,7 +96,7 @@ export class Ceremonies {
     let movedMs = this.#ports.nowMs();
     while (!signal.aborted) {
       if (ceremony.failure !== undefined) throw ceremony.failure;
-      const { finished, progress } = ceremony.machine;
+      const { finished, progress } = ceremony.seen;
       if (finished !== undefined) {
         yield { kind: 'finished', keyId: finished.record.key };
         return;
@@ -124,21 +119,19 @@ export class Ceremonies {
   async receive(from: PartyId, purpose: Digest, body: Uint8Array): Promise<void> {
     const ceremony = this.#running.get(purpose);
     if (ceremony !== undefined) return ceremony.driver.receive(from, body);
-    const request = introducedBy(this.#membership, purpose, body);
+    const watched = this.#forgeries.watch(this.#membership);
+    const introduction = this.#forgeries.hear(from, this.#ports.nowMs(), () => ({
+      request: introducedBy(watched, purpose, body),
+    }));
+    if (introduction === undefined) return;
+    const { request } = introduction;
     if (request !== undefined) {
       await this.#loaded.promise;
       const known = this.#running.get(purpose);
       const followed = known ?? this.#run(KeyGeneration.follow(this.#membership, request, this.#settings));
       return followed.driver.receive(from, body);
     }
-    const queue = this.#early.get(from) ?? { messages: [], sizeBytes: 0 };
-    this.#early.set(from, queue);
-    const sizeBytes = body.length + EARLY_ENTRY_BYTES;
-    if (queue.sizeBytes + sizeBytes > MAX_EARLY_BYTES_PER_PEER)
-      this.#early.set(from, { messages: [], sizeBytes: 0 });
-    const kept = this.#early.get(from);
-    kept?.messages.push({ purpose, body });
-    if (kept !== undefined) kept.sizeBytes += sizeBytes;
+    this.#early.keep(from, purpose, body);
   }
 
   /** Tells a member that has just come up of every key, in case it was away when they were made. */
@@ -163,9 +156,13 @@ export class Ceremonies {
       store,
       nowMs,
       send: (to, body) => this.#send(to, machine.purpose, body),
-      onProgress: () => {
-        this.#announce(ceremony);
-        notify();
+      onStep: () => {
+        const seen = seenOf(machine);
+        return () => {
+          ceremony.seen = seen;
+          this.#announce(ceremony);
+          notify();
+        };
       },
       onFailure: (error) => {
         ceremony.failure =
@@ -176,7 +173,8 @@ export class Ceremonies {
         notify();
       },
     });
-    const ceremony: Ceremony = { machine, driver, watchers, failure: undefined, announced: new Map() };
+    const seen = seenOf(machine);
+    const ceremony: Ceremony = { machine, driver, watchers, seen, failure: undefined, announced: new Map() };
     this.#running.set(machine.purpose, ceremony);
     this.#announce(ceremony);
     driver.start();
@@ -185,8 +183,8 @@ export class Ceremonies {
   }
 
   /** Tells of every key that exists by now, again when this node gets its share of one later. */
-  #announce({ machine, announced }: Ceremony): void {
-    for (const finished of machine.certified) {
+  #announce({ machine, seen, announced }: Ceremony): void {
+    for (const finished of seen.certified) {
       const { key } = finished.record;
       const holdsShare = finished.seeds !== undefined;
       if (announced.get(key) === holdsShare) continue;
@@ -203,13 +201,7 @@ export class Ceremonies {
   }
 
   #replay(purpose: Digest, driver: MachineDriver): void {
-    for (const [from, { messages }] of this.#early) {
-      const ours = messages.filter((one) => one.purpose === purpose);
-      const others = messages.filter((one) => one.purpose !== purpose);
-      const sizeBytes = others.reduce((sum, { body }) => sum + body.length + EARLY_ENTRY_BYTES, 0);
-      this.#early.set(from, { messages: others, sizeBytes });
-      for (const { body } of ours) void driver.receive(from, body);
-    }
+    for (const [from, body] of this.#early.take(purpose)) void driver.receive(from, body);
   }
 
   /** Resolves at the next step of the machine, after the given time, or when the caller has gone. */
@@ -226,4 +218,8 @@ export class Ceremonies {
       signal.addEventListener('abort', wake);
     });
   }
+}
+
+function seenOf({ finished, progress, certified }: KeyGeneration): Ceremony['seen'] {
+  return { finished, progress, certified: [...certified] };
 }

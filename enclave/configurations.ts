@@ -2,7 +2,7 @@ import { KmsError } from '../shared/errors.ts';
 import type { Digest } from '../shared/ids.ts';
 import { ConfigurationChain } from '../shared/network/chain.ts';
 import type { ChainHead } from '../shared/network/chain-head.ts';
-import { badConfiguration, type Configuration, memberOf } from '../shared/network/configuration.ts';
+import { badConfiguration, type Configuration } from '../shared/network/configuration.ts';
 import { decodeGenesis, encodeGenesis, MAX_GENESIS_BYTES } from '../shared/network/genesis.ts';
 import type { Measurement } from '../shared/network/measurement.ts';
 import type { NetworkClass } from '../shared/network/network-class.ts';
@@ -25,10 +25,7 @@ export interface Build {
 }
 
 export interface ConfigurationsParts {
-  readonly store: SealedStore;
   readonly crypto: Hashes & Verifier;
-  /** This node's Ed25519 public key. */
-  readonly identity: Uint8Array;
   readonly build: Build;
   /** Undefined: no chain to ask (shared/network/chain-head.ts). */
   readonly head: ChainHead | undefined;
@@ -57,25 +54,42 @@ const recordCodec: Codec<NetworkRecord> = struct({
 });
 
 /**
- * The one genesis this node belongs to and the configurations it has accepted: sealed before they are used, never
+ * The one genesis this node belongs to and the configurations it has accepted: sealed in tier 1 before they are used, never
  * exchanged for another genesis, only ever extended. A sealed conflict stays.
  */
 export class Configurations {
   readonly #parts: ConfigurationsParts;
+  #store: SealedStore | undefined;
   #chain: ConfigurationChain | undefined;
   /** Of the chain; nothing before there is one. */
   #genesisBytes: Uint8Array = new Uint8Array(0);
 
-  private constructor(parts: ConfigurationsParts) {
+  constructor(parts: ConfigurationsParts) {
     this.#parts = parts;
   }
 
-  /** @throws {KmsError} STORE_FAILED, or as join() for a record of another build */
-  static async open(parts: ConfigurationsParts): Promise<Configurations> {
-    const configurations = new Configurations(parts);
-    const sealed = await parts.store.get(RECORD);
-    if (sealed !== undefined) configurations.#chain = configurations.#read(sealed);
-    return configurations;
+  /**
+   * What these bytes say, without being kept: where a node learns which storage is its own.
+   * @throws {KmsError} as join()
+   */
+  preview(genesisBytes: Uint8Array, configurations: readonly Uint8Array[]): ConfigurationChain {
+    const chain = configurations.reduce(
+      (so, one) => so.extend(decodeSignedConfiguration(one)),
+      this.#begin(genesisBytes),
+    );
+    if (chain.links.length === 0) throw badConfiguration('configuration 0 is missing');
+    return chain;
+  }
+
+  /**
+   * From now on what is accepted is kept here, and what was kept here before is known.
+   * @param store tier 1
+   * @throws {KmsError} STORE_FAILED, or as join() for a record of another build
+   */
+  async attach(store: SealedStore): Promise<void> {
+    this.#store = store;
+    const sealed = await store.get(RECORD);
+    if (sealed !== undefined) this.#chain = this.#read(sealed);
   }
 
   /** Undefined before the node has joined. Look at its `conflict` before you use it. */
@@ -109,14 +123,13 @@ export class Configurations {
       chain = this.#extend(chain, decodeSignedConfiguration(one));
       if (chain.conflict !== undefined) break;
     }
-    if (memberOf(chain.newest.signed.configuration, this.#parts.identity) === undefined) {
-      throw badConfiguration('the configuration does not name this node');
-    }
     if (known === undefined && chain.conflict !== undefined) {
       throw new KmsError('CONFLICT', 'the configurations contradict each other; the node has not joined');
     }
     if (chain !== known) {
-      await this.#parts.store.put(RECORD, write(chain));
+      if (this.#store === undefined)
+        throw new KmsError('INTERNAL', 'there is nowhere to keep configurations');
+      await this.#store.put(RECORD, write(chain));
       this.#chain = chain;
       this.#genesisBytes = genesisBytes;
     }

@@ -7,6 +7,7 @@ import type { Rng } from '../shared/primitives.ts';
 import { decryptionScope, PublicDecryption } from '../shared/protocol/decryption/public-decryption.ts';
 import { encodeValueBytes, signResult } from '../shared/protocol/decryption/result.ts';
 import { type DecryptionTask, readTask, requireKey } from '../shared/protocol/decryption/task.ts';
+import { Forgeries } from '../shared/protocol/forgeries.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { type PeerMessage, peerMessage } from '../shared/protocol/peer-message.ts';
 import { sealShare, userKeyDigest } from '../shared/protocol/user-decryption/sealed-share.ts';
@@ -54,6 +55,7 @@ interface Pending {
 export class DecryptionDesk {
   readonly #ports: DeskPorts;
   readonly #limits: DeskLimits;
+  readonly #forgeries = new Forgeries();
   readonly #rings = new Map<string, Ring>();
   readonly #pending = new Map<Digest, Pending>();
   readonly #early = new EarlyShares();
@@ -66,7 +68,7 @@ export class DecryptionDesk {
   readonly #laggards = new Set<PartyId>();
 
   constructor(ports: DeskPorts, limits: DeskLimits = DESK_LIMITS) {
-    this.#ports = ports;
+    this.#ports = { ...ports, membership: this.#forgeries.watch(ports.membership) };
     this.#limits = limits;
   }
 
@@ -118,6 +120,10 @@ export class DecryptionDesk {
 
   /** A peer's share. Kept for a while if the request has not reached this node yet. */
   receive(from: PartyId, message: Share): void {
+    this.#forgeries.hear(from, performance.now(), () => this.#take(from, message));
+  }
+
+  #take(from: PartyId, message: Share): void {
     this.#laggards.delete(from);
     const { scope } = decryptionScope(this.#ports.membership, { ...message, kind: message.value });
     const pending = this.#pending.get(idOf(scope, message.value));
@@ -177,7 +183,8 @@ export class DecryptionDesk {
   }
 
   #count(pending: Pending, from: PartyId, { share, signature }: Share): void {
-    pending.decryption.receive(from, share, signature);
+    const { decryption } = pending;
+    this.#forgeries.hear(from, performance.now(), () => decryption.receive(from, share, signature));
     for (const watcher of [...pending.watchers]) watcher();
   }
 

@@ -10,28 +10,46 @@ export interface DriverPorts {
   readonly nowMs: () => number;
   /** A step or an effect failed: the machine is stopped, nothing behind the effect was done. */
   readonly onFailure: (error: unknown) => void;
-  /** Called after each step whose effects are all done. */
-  readonly onProgress: () => void;
+  /** Called right after each step; what it returns is called when all effects of that step and of those before are done. */
+  readonly onStep: () => () => void;
 }
 
 /** Timers further away are split: setTimeout takes 31 bits. */
 const MAX_TIMER_MS = 60_000;
 
+/** So many messages of one peer may wait for their effects before it is held back. */
+const MAX_PENDING_PER_PEER = 256;
+
 interface Step {
   readonly run: () => readonly Effect[];
   readonly done: () => void;
+  /** Whose message it is. */
+  readonly from?: PartyId;
+}
+
+interface Performance {
+  readonly effects: readonly Effect[];
+  readonly after: () => void;
+  readonly step: Step;
 }
 
 /**
  * Runs one sans-IO machine: one step at a time, effects strictly in order, each complete before the next, so that
- * nothing is spoken before what it stands for is durable. Deadlines come before messages: a peer that keeps the queue
- * full stops no round.
+ * nothing is spoken before what it stands for is durable. Steps do not wait for effects: a change of state takes effect when
+ * other nodes say so, and what they say comes in on the same streams as the messages of the protocol. Deadlines come before messages:
+ * a peer that keeps the queue full stops no round.
  */
 export class MachineDriver {
   readonly #machine: Machine;
   readonly #ports: DriverPorts;
   readonly #steps: Step[] = [];
+  readonly #performances: Performance[] = [];
+  /** Messages whose effects are not done yet, by sender. */
+  readonly #pending = new Map<PartyId, number>();
+  /** Senders that are held back. */
+  readonly #held = new Map<PartyId, (() => void)[]>();
   #isRunning = false;
+  #isPerforming = false;
   #isStopped = false;
   /** The first step is start(). */
   #isStarted = false;
@@ -53,22 +71,26 @@ export class MachineDriver {
     void this.#enqueue(() => step(this.#ports.nowMs()));
   }
 
-  /** Resolves when the message has been dealt with, so that its sender can be held back meanwhile. */
-  receive(from: PartyId, message: Uint8Array): Promise<void> {
+  /** Resolves when the machine has taken the message and its sender may be read on. */
+  async receive(from: PartyId, message: Uint8Array): Promise<void> {
     const arrivedMs = this.#ports.nowMs();
-    return this.#enqueue(() => this.#machine.receive(from, message, arrivedMs));
+    await this.#enqueue(() => this.#machine.receive(from, message, arrivedMs), from);
+    while (!this.#isStopped && (this.#pending.get(from) ?? 0) >= MAX_PENDING_PER_PEER) {
+      await new Promise<void>((resume) => this.#held.set(from, [...(this.#held.get(from) ?? []), resume]));
+    }
   }
 
   stop(): void {
     this.#isStopped = true;
     for (const { done } of this.#steps.splice(0)) done();
+    for (const from of [...this.#held.keys()]) this.#release(from);
     clearTimeout(this.#timer);
   }
 
-  #enqueue(run: () => readonly Effect[]): Promise<void> {
+  #enqueue(run: () => readonly Effect[], from?: PartyId): Promise<void> {
     if (this.#isStopped) return Promise.resolve();
     return new Promise((done) => {
-      this.#steps.push({ run, done });
+      this.#steps.push(from === undefined ? { run, done } : { run, done, from });
       if (!this.#isRunning) void this.#run();
     });
   }
@@ -78,24 +100,65 @@ export class MachineDriver {
     try {
       for (let step = this.#next(); step !== undefined; step = this.#next()) {
         try {
-          for (const effect of step.run()) {
-            if (this.#isStopped) return;
-            await this.#perform(effect);
-          }
+          this.#take(step, step.run());
         } finally {
           step.done();
         }
-        this.#ports.onProgress();
         // Long ceremonies leave room for requests and heartbeats between two steps.
         await new Promise((resolve) => setImmediate(resolve));
       }
       this.#sleep();
     } catch (error) {
-      this.stop();
-      this.#ports.onFailure(error);
+      this.#fail(error);
     } finally {
       this.#isRunning = false;
     }
+  }
+
+  #take(step: Step, effects: readonly Effect[]): void {
+    const { from } = step;
+    if (from !== undefined && effects.length > 0) this.#pending.set(from, (this.#pending.get(from) ?? 0) + 1);
+    this.#performances.push({ effects, after: this.#ports.onStep(), step });
+    if (!this.#isPerforming) void this.#performAll();
+  }
+
+  async #performAll(): Promise<void> {
+    this.#isPerforming = true;
+    try {
+      for (let next = this.#performances.shift(); next !== undefined; next = this.#performances.shift()) {
+        const { effects, after, step } = next;
+        for (const group of grouped(effects)) {
+          if (this.#isStopped) return;
+          await this.#perform(group);
+        }
+        if (this.#isStopped) return;
+        after();
+        if (step.from !== undefined && effects.length > 0) this.#settle(step.from);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isPerforming = false;
+    }
+  }
+
+  #settle(from: PartyId): void {
+    const left = (this.#pending.get(from) ?? 1) - 1;
+    if (left > 0) this.#pending.set(from, left);
+    else this.#pending.delete(from);
+    if (left < MAX_PENDING_PER_PEER) this.#release(from);
+  }
+
+  #release(from: PartyId): void {
+    const waiting = this.#held.get(from) ?? [];
+    this.#held.delete(from);
+    for (const resume of waiting) resume();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isStopped) return;
+    this.stop();
+    this.#ports.onFailure(error);
   }
 
   /** A deadline that has come, else the oldest message. */
@@ -113,10 +176,9 @@ export class MachineDriver {
     return step;
   }
 
-  async #perform(effect: Effect): Promise<void> {
-    if (effect.kind === 'send') this.#ports.send(effect.to, effect.message);
-    else if (effect.kind === 'persist') await this.#ports.store.put(effect.name, effect.record);
-    else await this.#ports.store.delete(effect.name);
+  async #perform(group: Group): Promise<void> {
+    if (group.kind === 'change') await this.#ports.store.change(group.changes);
+    else this.#ports.send(group.to, group.message);
   }
 
   #sleep(): void {
@@ -129,4 +191,24 @@ export class MachineDriver {
       delayMs,
     );
   }
+}
+
+type Group =
+  | Extract<Effect, { kind: 'send' }>
+  | { readonly kind: 'change'; readonly changes: Map<string, Uint8Array | undefined> };
+
+/** What is to become durable before the next message leaves becomes so at once. */
+function grouped(effects: readonly Effect[]): readonly Group[] {
+  const groups: Group[] = [];
+  for (const effect of effects) {
+    if (effect.kind === 'send') {
+      groups.push(effect);
+      continue;
+    }
+    const last = groups.at(-1);
+    const change = last?.kind === 'change' ? last : { kind: 'change' as const, changes: new Map() };
+    if (change !== last) groups.push(change);
+    change.changes.set(effect.name, effect.kind === 'persist' ? effect.record : undefined);
+  }
+  return groups;
 }

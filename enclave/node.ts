@@ -1,158 +1,117 @@
-import type { Duplex } from 'node:stream';
-import type { NodeTrust } from '../shared/attestation/node-evidence.ts';
-import type { AttestationRoot } from '../shared/attestation/root.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
-import { type Digest, digest, type KeyId, type PartyId } from '../shared/ids.ts';
-import type { Link } from '../shared/link.ts';
-import type { Log } from '../shared/log.ts';
-import type { Kernel } from '../shared/math/kernel/kernel.ts';
+import { digest, type KeyId, type PartyId } from '../shared/ids.ts';
 import { enrolmentCodec } from '../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
-import type { ChainHead } from '../shared/network/chain-head.ts';
-import { committeeOf } from '../shared/network/configuration.ts';
-import type { Primitives, Rng, Signer } from '../shared/primitives.ts';
+import type { Member as MemberEntry } from '../shared/network/configuration.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
-import { type PeerMessage, peerMessage } from '../shared/protocol/peer-message.ts';
+import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { toHex } from '../shared/wire/bytes.ts';
 import { decode, encode } from '../shared/wire/codec.ts';
 import type {
   DecryptionRequest,
   JoinedNetwork,
+  JoinRequest,
   KeyProgress,
   KeyRequest,
   NodeApi,
   NodeDescription,
   UserDecryptionRequest,
 } from './api.ts';
-import { Ceremonies } from './ceremonies.ts';
-import { type Build, Configurations } from './configurations.ts';
-import { DecryptionDesk } from './decryption-desk.ts';
-import { type DecryptorFactory, honestDecryptor, KeyRing } from './key-ring.ts';
+import { Configurations } from './configurations.ts';
+import { IDENTITY, sealedSigner } from './identity.ts';
+import { Member, type ProtocolMessage, type Work } from './member.ts';
 import { HeldMessages } from './membership/held-messages.ts';
 import { type Phase, phaseAfter, requireService, type Service, serves } from './membership/phases.ts';
-import { Standing, type StandingTiming } from './membership/standing.ts';
 import type { Line } from './net/line.ts';
 import { NodeNetwork } from './net/node-network.ts';
-import { Roster } from './net/roster.ts';
-import type { Nsm } from './nsm/nsm.ts';
-import { ed25519Signer } from './primitives.ts';
-import type { SealedStore } from './store/sealed-store.ts';
+import { Newborn } from './newborn.ts';
+import type { NodeParts } from './node-parts.ts';
+import { bindToNetwork } from './nsm/network-binding.ts';
+import {
+  foundSealedNode,
+  placeIn,
+  reopenSealedNode,
+  type SealedNode,
+  type SealedNodePorts,
+} from './sealed-node.ts';
+import type { StateStore } from './sealing/state-store.ts';
+import { unseal } from './sealing/unsealing.ts';
 
-export interface NodeParts {
-  readonly build: Build;
-  /** Of the build (`#roots`): they vouch for the peers. */
-  readonly roots: readonly AttestationRoot[];
-  /** Of the build (`#roots`). Undefined: no chain to ask. */
-  readonly head: ChainHead | undefined;
-  readonly nsm: Nsm;
-  readonly store: SealedStore;
-  readonly link: Link<Duplex>;
-  readonly primitives: Primitives;
-  readonly rng: Rng;
-  readonly kernel: Kernel;
-  /** Enclave time, Unix (membership/clock.ts). */
-  readonly nowMs: () => number;
-  readonly log: Log;
-  /** Round length of synchronous setups: network bound plus clock error. */
-  readonly roundMs: number;
-  readonly openingMs: number;
-  /** A later boot of this identity is alive: the process has to end. */
-  readonly onSuperseded?: () => void;
-  readonly timing?: StandingTiming;
-  /** Where a key's share comes from; a lying one exists in tests only. */
-  readonly makeDecryptor?: DecryptorFactory;
-}
-
-const IDENTITY = 'node/identity';
-
-/** What exists once the node is a member of a network. */
-interface Joined {
-  readonly membership: Membership;
-  readonly keys: KeyRing;
-  readonly ceremonies: Ceremonies;
-  readonly desk: DecryptionDesk;
-  readonly standing: Standing;
-}
-
-type ProtocolMessage = Exclude<PeerMessage, { readonly kind: 'membership' }>;
+export type { NodeParts } from './node-parts.ts';
 
 /**
  * One node: its identity is born here and stays; it joins one network, once; then it generates keys and decrypts with
- * its share of them. Everything it knows beyond this process life is in its sealed store.
+ * its share of them. Everything it knows beyond this process life is in its sealed storage, in two tiers.
  */
 export class Node implements NodeApi {
   readonly #parts: NodeParts;
-  readonly #identity: Signer;
+  readonly #newborn: Newborn;
   readonly #configurations: Configurations;
+  readonly #stop = new AbortController();
   #network: NodeNetwork | undefined;
-  #joined: Joined | undefined;
+  #sealed: SealedNode | undefined;
+  #member: Member | undefined;
   #phase: Phase = 'unjoined';
+  readonly #facts = { founding: false, booting: false, recalled: false, unsealed: false };
+  /** Why the node does not go on by itself. */
+  #loss: string | undefined;
   /** Nothing of a protocol is read or said before this node was ready once. */
   readonly #held = new HeldMessages<ProtocolMessage>();
   #working = false;
   /** Joining is one at a time: two callers with two networks must not both succeed. */
   #joining: Promise<unknown> = Promise.resolve();
 
-  private constructor(parts: NodeParts, identity: Signer, configurations: Configurations) {
+  private constructor(parts: NodeParts) {
+    const { primitives: crypto, build, head, rng } = parts;
     this.#parts = parts;
-    this.#identity = identity;
-    this.#configurations = configurations;
+    this.#newborn = new Newborn(rng);
+    this.#configurations = new Configurations({ crypto, build, head });
   }
 
-  /** Opens the node; a node that has joined before continues in its network. */
+  /** A node that waits to be told its network: as a new member, or as one that starts again. */
   static async open(parts: NodeParts): Promise<Node> {
-    const { store, link, primitives, rng, build, nsm, roots, head, nowMs, log } = parts;
-    const identity = await loadIdentity(store, rng);
-    const configurations = await Configurations.open({
-      store,
-      crypto: primitives,
-      identity: identity.publicKey,
-      build,
-      head,
-    });
-    const node = new Node(parts, identity, configurations);
-    // Whoever asks to join already now waits until the node is where its store says it is.
-    const { promise, resolve } = Promise.withResolvers<void>();
-    node.#joining = promise;
+    const { link, primitives: crypto, rng, nsm, roots, nowMs, log } = parts;
+    const node = new Node(parts);
+    const { identity } = node.#newborn;
     node.#network = await NodeNetwork.open({
       link,
       identity,
       nsm,
-      networkId: configurations.chain?.networkId,
       roots,
       nowMs,
-      crypto: primitives,
+      crypto,
       rng,
       api: node,
       log,
     });
-    if (configurations.chain !== undefined) await node.#follow(configurations.chain);
-    resolve();
     log('info', 'node-open', { step: node.#phase });
     return node;
   }
 
   async close(): Promise<void> {
-    this.#joined?.standing.stop();
-    this.#joined?.ceremonies.stop();
+    this.#stop.abort();
+    this.#member?.stop();
     await this.#network?.close();
+    this.#sealed?.seal.close();
   }
 
   async describe(): Promise<NodeDescription> {
     const { chain } = this.#configurations;
-    const enrolment = this.#joined?.standing.enrolment;
+    const enrolment = this.#member?.standing.enrolment;
+    const { identity, bootKey } = this.#sealed?.entry ?? {
+      ...{ identity: this.#newborn.identity.publicKey, bootKey: this.#newborn.bootKey.publicKey },
+    };
     return {
-      identity: this.#identity.publicKey,
-      network: chain && this.#joinedNetwork(chain),
+      ...{ identity, bootKey, phase: this.#phase, reason: this.#loss },
+      network: chain && this.#sealed && this.#joinedNetwork(chain, this.#sealed.entry.party),
       connectedPeers: this.#network?.peers?.connected() ?? [],
-      keyIds: this.#joined?.keys.ids ?? [],
-      phase: this.#phase,
+      keyIds: this.#member?.work?.keys.ids ?? [],
       enrolment: enrolment && encode(enrolmentCodec, enrolment),
     };
   }
 
-  join(genesis: Uint8Array, configurations: readonly Uint8Array[]): Promise<JoinedNetwork> {
-    const joining = this.#joining.then(() => this.#joinNow(genesis, configurations));
+  join(request: JoinRequest): Promise<JoinedNetwork> {
+    const joining = this.#joining.then(() => this.#joinNow(request));
     this.#joining = joining.catch(() => undefined);
     return joining;
   }
@@ -185,21 +144,25 @@ export class Node implements NodeApi {
   }
 
   /** @throws {KmsError} UNAVAILABLE, CONFLICT: the phase does not serve this (membership/phases.ts) */
-  #serving(service: Service): Joined {
+  #serving(service: Service): Work {
     this.#advance();
     requireService(this.#phase, service);
-    if (this.#joined === undefined) throw new KmsError('UNAVAILABLE', 'the node is still joining');
-    return this.#joined;
+    const work = this.#member?.work;
+    if (work === undefined) throw new KmsError('UNAVAILABLE', 'the node has not opened its state yet');
+    return work;
   }
 
   /** Goes to the phase that the facts lead to, and does what comes with it. */
   #advance(): void {
-    const standing = this.#joined?.standing;
+    const standing = this.#member?.standing;
+    this.#sealed?.seal.refresh();
+    if (this.#sealed?.seal.isOvertaken === true) this.#loss ??= 'other nodes hold a later state of this node';
     const before = this.#phase;
     this.#phase = phaseAfter(before, {
-      joined: this.#joined !== undefined,
-      acknowledged: standing?.isAcknowledged ?? false,
+      ...this.#facts,
+      acknowledged: (standing?.isAcknowledged ?? false) && (this.#sealed?.seal.isKnown ?? false),
       clockGood: standing?.isClockGood ?? false,
+      lost: this.#loss !== undefined,
       superseded: standing?.isSuperseded ?? false,
       stopped: this.#configurations.chain?.conflict !== undefined,
     });
@@ -207,6 +170,10 @@ export class Node implements NodeApi {
     this.#parts.log('info', 'phase', { step: this.#phase });
     if (this.#phase === 'superseded') {
       void this.#leave().finally(() => this.#parts.onSuperseded?.());
+    } else if (this.#phase === 'recover') {
+      // What it keeps for others it still gives them; it has no word in anything else.
+      this.#member?.stop();
+      void this.#network?.peers?.close();
     } else if (serves(this.#phase, 'protocols')) {
       this.#work();
     }
@@ -216,7 +183,7 @@ export class Node implements NodeApi {
   #work(): void {
     if (this.#working) return;
     this.#working = true;
-    this.#joined?.ceremonies.load().catch((error: unknown) => {
+    this.#member?.work?.ceremonies.load().catch((error: unknown) => {
       this.#parts.log('error', 'key-generations-not-continued', { code: codeOf(error) });
     });
     for (const { from, message } of this.#held.release()) void this.#handle(from, message);
@@ -224,104 +191,131 @@ export class Node implements NodeApi {
 
   /** No word to any peer any more. */
   async #leave(): Promise<void> {
-    this.#joined?.standing.stop();
-    this.#joined?.ceremonies.stop();
+    this.#member?.stop();
     await this.#network?.leave();
   }
 
-  async #joinNow(genesis: Uint8Array, configurations: readonly Uint8Array[]): Promise<JoinedNetwork> {
+  async #joinNow(request: JoinRequest): Promise<JoinedNetwork> {
+    const { genesis, configurations } = request;
+    if (this.#sealed === undefined) return this.#joinFirst(request);
     if (this.#phase === 'superseded') requireService(this.#phase, 'join');
     const chain = await this.#configurations.join(genesis, configurations);
     await this.#follow(chain);
-    requireService(this.#phase, 'join');
-    return this.#joinedNetwork(chain);
+    if (this.#phase === 'stopped') requireService(this.#phase, 'join');
+    return this.#joinedNetwork(chain, this.#sealed.entry.party);
   }
 
-  /** Does what the durable chain says: becomes a member, or stops. Later configurations act through the roster. */
-  async #follow(chain: ConfigurationChain): Promise<void> {
-    if (chain.conflict !== undefined) {
-      this.#parts.log('error', 'stopped', { code: 'CONFLICT', networkId: chain.networkId });
-      this.#advance();
-      await this.#leave();
-      await this.#network?.present(chain.networkId);
-    } else if (this.#joined === undefined) {
-      await this.#enter(chain);
-      this.#advance();
-    }
+  async #joinFirst(request: JoinRequest): Promise<JoinedNetwork> {
+    const chain = this.#configurations.preview(request.genesis, request.configurations);
+    const { entry, isNew } = placeIn(chain, this.#newborn, request.party);
+    // KMS and every peer look at this register.
+    await bindToNetwork(this.#parts.nsm, chain.networkId);
+    return isNew ? this.#startNew(chain, entry, request) : this.#startAgain(chain, entry, request);
   }
 
-  #joinedNetwork(chain: ConfigurationChain): JoinedNetwork {
-    const { digest: newest, signed } = chain.newest;
-    const { number, epoch } = signed.configuration;
-    const party = this.#roster(chain).self;
-    return { id: chain.networkId, party, epoch, configuration: { number, digest: newest } };
-  }
-
-  #roster({ networkId }: ConfigurationChain): Roster {
-    return new Roster(networkId, this.#identity.publicKey, () => this.#configurations.valid());
-  }
-
-  async #enter(chain: ConfigurationChain): Promise<void> {
-    const { store, kernel, rng, nowMs, log, roundMs, openingMs } = this.#parts;
-    const roster = this.#roster(chain);
-    const membership = this.#membership(chain, roster.self);
-    const send = (to: PartyId, payload: Uint8Array): void => {
-      // A peer that cannot take messages is the transport's to report; the protocols live without it.
-      try {
-        this.#network?.peers?.send(to, payload);
-      } catch (error) {
-        log('warn', 'send-failed', { party: to, code: codeOf(error) });
-      }
-    };
-    const keys = new KeyRing(membership, kernel, this.#parts.makeDecryptor ?? honestDecryptor);
-    const ceremonies = new Ceremonies(
-      membership,
-      { kernel, rng, roundMs, openingMs },
-      {
-        store,
-        send,
-        nowMs,
-        onKey: (finished) => {
-          keys.add(finished);
-          log('info', 'key-ready', { keyId: finished.record.key });
-        },
-        onFailure: (error) => log('error', 'key-generation-failed', { code: codeOf(error) }),
-      },
-    );
-    const connected = (): readonly PartyId[] => this.#network?.peers?.connected() ?? [];
-    const desk = new DecryptionDesk({ membership, kernel, keys, rng, send, connected });
-    const standing = await this.#enterStanding(membership);
-    this.#joined = { membership, keys, ceremonies, desk, standing };
-    await this.#network?.join(roster, this.#trustIn(chain.networkId), {
-      onMessage: (from, payload, line) => this.#receive(from, payload, line),
-      onPeer: (party, up) => {
-        if (up) ceremonies.introduce(party);
-      },
-      onLine: (line) => standing.onLine(line),
-      onDisplaced: (line) => standing.onDisplaced(line),
+  async #startNew(
+    preview: ConfigurationChain,
+    entry: MemberEntry,
+    request: JoinRequest,
+  ): Promise<JoinedNetwork> {
+    const sealed = await foundSealedNode(this.#ports, preview, entry, this.#newborn, request);
+    this.#sealed = sealed;
+    this.#facts.founding = true;
+    this.#advance();
+    const membership = { ...sealed.roll, signer: this.#newborn.identity };
+    this.#member = await this.#enter(membership, sealed);
+    this.#background('founding-failed', async () => {
+      const state = await sealed.seal.found(membership, this.#newborn.firstState());
+      this.#newborn[Symbol.dispose]();
+      await this.#begin(state);
     });
-    standing.start();
+    return this.#joinedNetwork(sealed.chain, entry.party);
   }
 
-  #trustIn(networkId: Digest): NodeTrust {
-    return this.#open.trustIn(networkId, () => this.#configurations.measurements());
+  async #startAgain(
+    preview: ConfigurationChain,
+    entry: MemberEntry,
+    request: JoinRequest,
+  ): Promise<JoinedNetwork> {
+    const { node: sealed, bootKey } = await reopenSealedNode(this.#ports, preview, entry, request);
+    this.#sealed = sealed;
+    const { chain, roll, peers, seal } = sealed;
+    await this.#open.speakAs({ identity: entry.identity, signer: bootKey }, chain.networkId);
+    if (chain.conflict !== undefined) {
+      await this.#follow(chain);
+      requireService(this.#phase, 'join');
+    }
+    this.#facts.booting = true;
+    this.#advance();
+    this.#open.answerRecalls(peers, (party) => seal.memory.recall(party));
+    this.#background('unsealing-failed', async () => {
+      const state = await unseal(roll, seal, {
+        recall: (party) => this.#open.recall(peers, party),
+        anchor: this.#parts.anchor,
+        onRecalled: () => {
+          this.#facts.recalled = true;
+          this.#advance();
+        },
+        signal: this.#stop.signal,
+        log: this.#parts.log,
+      });
+      const membership = { ...roll, signer: await sealedSigner(state, IDENTITY, entry.identity) };
+      this.#member = await this.#enter(membership, sealed);
+      seal.announce(membership, state);
+      await this.#begin(state);
+    });
+    return this.#joinedNetwork(chain, entry.party);
   }
 
-  async #enterStanding(membership: Membership): Promise<Standing> {
-    const { store, rng, log, nowMs, timing } = this.#parts;
-    const network = this.#open;
-    // Documents from here on are the network's.
-    await network.present(membership.networkId);
-    return Standing.open(membership, {
-      ...{ store, rng, log, nowMs, spki: network.spki },
-      ...(timing === undefined ? {} : { timing }),
-      trust: this.#trustIn(membership.networkId),
-      document: (nonce) => network.document(nonce),
-      lines: () => network.peers?.lines() ?? [],
-      isAdmitted: (line) => network.peers?.isAdmitted(line) ?? false,
+  async #begin(state: StateStore): Promise<void> {
+    await this.#member?.begin(state);
+    this.#facts.unsealed = true;
+    this.#advance();
+  }
+
+  /** Its failure is the end of this node's way: the reason is for its operator. */
+  #background(event: string, work: () => Promise<void>): void {
+    work().catch((error: unknown) => {
+      if (this.#stop.signal.aborted) return;
+      this.#parts.log('error', event, { code: codeOf(error) });
+      this.#loss = error instanceof KmsError ? error.message : 'an internal error';
+      this.#advance();
+    });
+  }
+
+  get #ports(): SealedNodePorts {
+    return {
+      ...{ parts: this.#parts, network: this.#open, configurations: this.#configurations },
+      incarnation: () => {
+        const standing = this.#member?.standing;
+        return standing?.isAcknowledged === true ? standing.incarnation.number : undefined;
+      },
+      onChange: () => this.#advance(),
+    };
+  }
+
+  #enter(membership: Membership, { peers, seal }: SealedNode): Promise<Member> {
+    return Member.enter(membership, {
+      ...{ parts: this.#parts, network: this.#open, peers, seal },
       mayEnrol: () => serves(this.#phase, 'protocols'),
+      onMessage: (from, payload, line) => this.#receive(from, payload, line),
       onChange: () => this.#advance(),
     });
+  }
+
+  /** Does what the durable chain says. Later configurations act through the roster; a conflict ends the node's work. */
+  async #follow(chain: ConfigurationChain): Promise<void> {
+    if (chain.conflict === undefined) return;
+    this.#parts.log('error', 'stopped', { code: 'CONFLICT', networkId: chain.networkId });
+    this.#advance();
+    await this.#leave();
+    await this.#open.present(chain.networkId);
+  }
+
+  #joinedNetwork(chain: ConfigurationChain, party: PartyId): JoinedNetwork {
+    const { digest: newest, signed } = chain.newest;
+    const { number, epoch } = signed.configuration;
+    return { id: chain.networkId, party, epoch, configuration: { number, digest: newest } };
   }
 
   get #open(): NodeNetwork {
@@ -329,24 +323,9 @@ export class Node implements NodeApi {
     return this.#network;
   }
 
-  #membership(chain: ConfigurationChain, self: PartyId): Membership {
-    const { digest: began, signed } = chain.epochStart;
-    const { epoch, members } = signed.configuration;
-    return {
-      networkId: chain.networkId,
-      configuration: began,
-      epoch,
-      committee: committeeOf(signed.configuration),
-      self,
-      identities: new Map(members.map(({ party, identity }) => [party, identity])),
-      signer: this.#identity,
-      primitives: this.#parts.primitives,
-    };
-  }
-
   /** Resolves when the message has been dealt with: meanwhile its sender, and nobody else, is held back. */
   async #receive(from: PartyId, payload: Uint8Array, line: Line): Promise<void> {
-    const standing = this.#joined?.standing;
+    const standing = this.#member?.standing;
     try {
       const message = decode(peerMessage, payload);
       if (message.kind === 'membership') {
@@ -360,14 +339,14 @@ export class Node implements NodeApi {
       }
     } catch (error) {
       this.#dropped(from, error);
+      if (codeOf(error) === 'BAD_ENCODING') await standing?.receivedMalformed(from);
     }
   }
 
   async #handle(from: PartyId, message: ProtocolMessage): Promise<void> {
     try {
-      const { ceremonies, desk } = this.#serving('protocols');
-      if (message.kind === 'keygen') await ceremonies.receive(from, message.purpose, message.body);
-      else desk.receive(from, message);
+      this.#serving('protocols');
+      await this.#member?.handle(from, message);
     } catch (error) {
       this.#dropped(from, error);
     }
@@ -376,14 +355,4 @@ export class Node implements NodeApi {
   #dropped(from: PartyId, error: unknown): void {
     this.#parts.log('warn', 'message-dropped', { party: from, code: codeOf(error) });
   }
-}
-
-/** The identity key is born here, sealed before it is used, and never leaves. */
-async function loadIdentity(store: SealedStore, rng: Rng): Promise<Signer> {
-  const sealed = await store.get(IDENTITY);
-  const seed = sealed ?? rng(32);
-  if (sealed === undefined) await store.put(IDENTITY, seed);
-  const signer = ed25519Signer(seed);
-  seed.fill(0);
-  return signer;
 }

@@ -9,6 +9,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
+import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, PublicKeys } from '../shared/ed25519.ts';
 import { KmsError } from '../shared/errors.ts';
 import type { BlockCipher, Primitives, Rng, Signer } from '../shared/primitives.ts';
 import { bytesOf, concat, fromHex } from '../shared/wire/bytes.ts';
@@ -16,6 +17,8 @@ import { bytesOf, concat, fromHex } from '../shared/wire/bytes.ts';
 /** SubjectPublicKeyInfo and PKCS#8 headers of raw Ed25519 keys (RFC 8410). */
 const SPKI_HEADER = fromHex('302a300506032b6570032100');
 const PKCS8_HEADER = fromHex('302e020100300506032b657004220420');
+
+const verificationKeys = new PublicKeys(publicKeyObject);
 
 /** shared/primitives.ts by OpenSSL. */
 export const nodePrimitives: Primitives = {
@@ -33,9 +36,11 @@ export const nodePrimitives: Primitives = {
   aes256: (key) => new Aes256(key),
 
   verify(publicKey, message, signature) {
-    if (publicKey.length !== 32 || signature.length !== 64) return false;
+    if (publicKey.length !== ED25519_KEY_BYTES || signature.length !== ED25519_SIGNATURE_BYTES) return false;
     try {
-      return verify(null, message, publicKeyObject(publicKey), signature);
+      const key = verificationKeys.get(publicKey);
+      // OpenSSL compares the bytes of S*B - k*A with R and refuses small orders: with A of prime order, R is too.
+      return key !== undefined && verify(null, message, key, signature);
     } catch {
       return false;
     }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Address, parseAddress } from '../shared/address.ts';
 import { KmsError } from '../shared/errors.ts';
+import { MAX_PARTIES, type PartyId, partyId } from '../shared/ids.ts';
 import { VSOCK_PORTS } from '../shared/native/link.ts';
 import { HEARTBEAT_PORT } from './link/heartbeat.ts';
 import type { LinkConfig } from './link/open.ts';
@@ -17,6 +18,14 @@ export interface ParentConfig {
   readonly link: LinkConfig;
   /** The network's configurations (shared/network/configuration-file.ts): whom the enclave may reach. May appear later. */
   readonly configurationsFile: string;
+  /** The network's genesis: told to the enclave at each start. Undefined: its operator does so (`kms node join`). */
+  readonly genesisFile: string | undefined;
+  /** Which member the node is. */
+  readonly party: PartyId | undefined;
+  /** AWS credentials as JSON. Undefined: those of the instance's role. */
+  readonly credentialsFile: string | undefined;
+  /** Where some allowed addresses are to be found instead of where their names lead: stand-ins on this machine. */
+  readonly hosts: ReadonlyMap<string, Address>;
   /** Where health and metrics are served; on this machine only. Undefined: nowhere. */
   readonly status: Address | undefined;
 }
@@ -50,6 +59,10 @@ export async function readParentConfig(path: string): Promise<ParentConfig> {
     listen: parseAddress(field('listen')),
     link: linkOf(path, take),
     configurationsFile: field('configurationsFile'),
+    genesisFile: optional('genesisFile'),
+    party: partyOf(path, take('party')),
+    credentialsFile: optional('credentialsFile'),
+    hosts: hostsOf(path, take('hosts')),
     status: status === undefined ? undefined : parseAddress(status),
   };
   if (config.status !== undefined && !LOOPBACK.test(config.status.host)) {
@@ -81,11 +94,32 @@ function portsOf(path: string, value: unknown): LinkPorts {
   if (value === undefined) return VSOCK_PORTS;
   const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
   const named = new Map<string, unknown>(entries);
-  const [ingress, egress] = [named.get('ingress'), named.get('egress')];
-  if (entries.length !== 2 || !isPort(ingress) || !isPort(egress) || ingress === egress) {
-    throw bad(path, 'has "ports" that are not {"ingress": <port>, "egress": <another>}');
+  const [ingress, members, egress] = ['ingress', 'members', 'egress'].map((name) => named.get(name));
+  const areDifferent = new Set(named.values()).size === 3;
+  if (entries.length !== 3 || !areDifferent || !isPort(ingress) || !isPort(members) || !isPort(egress)) {
+    throw bad(path, 'has "ports" that are not three different ones for "ingress", "members" and "egress"');
   }
-  return { ingress, egress };
+  return { ingress, members, egress };
+}
+
+function partyOf(path: string, value: unknown): PartyId | undefined {
+  if (value === undefined) return undefined;
+  if (!isWithin(value, 1, MAX_PARTIES)) throw bad(path, `has a "party" that is not in 1..${MAX_PARTIES}`);
+  return partyId(value);
+}
+
+function hostsOf(path: string, value: unknown): ReadonlyMap<string, Address> {
+  if (value === undefined) return new Map();
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  if (entries.length === 0)
+    throw bad(path, 'has "hosts" that are not {"<host>:<port>": "<host>:<port>", ...}');
+  return new Map(
+    entries.map(([name, address]: [string, unknown]) => {
+      parseAddress(name);
+      if (!isText(address)) throw bad(path, `has no address for ${name} in "hosts"`);
+      return [name, parseAddress(address)];
+    }),
+  );
 }
 
 function isText(value: unknown): value is string {

@@ -2,15 +2,20 @@ import type { Duplex } from 'node:stream';
 import type { Address } from '../shared/address.ts';
 import { readEgressLine } from '../shared/egress.ts';
 import { KmsError } from '../shared/errors.ts';
+import { type ParentService, parentServices } from '../shared/parent-service.ts';
 import { TELEMETRY } from '../shared/telemetry.ts';
 import { utf8 } from '../shared/wire/bytes.ts';
 
 /** What the first line of an egress stream asks for: a connection to an address, or the parent itself. */
 export type Destination =
   | { readonly kind: 'address'; readonly text: string; readonly address: Address }
-  | { readonly kind: 'telemetry' };
+  | { readonly kind: 'telemetry' }
+  | { readonly kind: 'service'; readonly service: ParentService };
 
-const TELEMETRY_LINE = Buffer.from(utf8(`${TELEMETRY}\n`));
+const named: readonly (readonly [Buffer, Destination])[] = [
+  [lineOf(TELEMETRY), { kind: 'telemetry' }],
+  ...parentServices.map((service) => [lineOf(service), { kind: 'service', service }] as const),
+];
 
 /**
  * Reads the first line; what came behind it goes back into the stream, which is paused.
@@ -49,11 +54,17 @@ export function readDestination(stream: Duplex, timeoutMs: number): Promise<Dest
 function destinationIn(
   received: Buffer,
 ): { readonly destination: Destination; readonly rest: Uint8Array } | undefined {
-  if (received.subarray(0, TELEMETRY_LINE.length).equals(TELEMETRY_LINE)) {
-    return { destination: { kind: 'telemetry' }, rest: received.subarray(TELEMETRY_LINE.length) };
+  for (const [line, destination] of named) {
+    if (received.subarray(0, line.length).equals(line)) {
+      return { destination, rest: received.subarray(line.length) };
+    }
   }
   const line = readEgressLine(received);
   if (line === undefined) return undefined;
   const { text, address, rest } = line;
   return { destination: { kind: 'address', text, address }, rest };
+}
+
+function lineOf(name: string): Buffer {
+  return Buffer.from(utf8(`${name}\n`));
 }

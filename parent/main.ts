@@ -6,8 +6,10 @@ import { type ParentConfig, readParentConfig } from './config.ts';
 import { probe } from './health.ts';
 import { openLink } from './link/open.ts';
 import { stdoutLog, writeEnclaveLog } from './log.ts';
+import { MemberHosts } from './member-hosts.ts';
 import { prometheusText } from './prometheus.ts';
 import { Relay } from './relay.ts';
+import { EnclaveServices } from './services.ts';
 import { StatusServer } from './status.ts';
 import { TelemetrySink } from './telemetry.ts';
 
@@ -40,14 +42,21 @@ async function reportHealth({ listen }: ParentConfig): Promise<void> {
   (health.ok ? process.stdout : process.stderr).write(`${words}\n`);
 }
 
-async function serve({ listen, link: linkConfig, configurationsFile, status }: ParentConfig): Promise<void> {
+async function serve(config: ParentConfig): Promise<void> {
+  const { listen, link: linkConfig, configurationsFile, hosts, status } = config;
   const allowList = new AllowList(configurationsFile);
+  const members = new MemberHosts(() => allowList.members());
+  await members.refresh();
   const telemetry = new TelemetrySink(writeEnclaveLog);
+  const services = new EnclaveServices(config);
   const link = openLink(linkConfig);
   const relay = await takeOver(() =>
     Relay.open({
       ...{ link, listen, log: stdoutLog, allowed: () => allowList.current() },
+      isMember: (address) => members.has(address),
       onTelemetry: (stream) => telemetry.take(stream),
+      onService: (service, stream) => services.answer(service, stream),
+      resolve: (text) => hosts.get(text),
     }),
   );
   const server =

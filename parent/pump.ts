@@ -15,8 +15,6 @@ export class Pump {
   #small: Uint8Array | undefined;
   /** What is read into. */
   #buffer: Uint8Array | undefined;
-  /** A large buffer that is still being written from, and is not read into any more. */
-  #leaving: Uint8Array | undefined;
   #from: Duplex | undefined;
   #to: Duplex | undefined;
   #lastBytes = 0;
@@ -67,60 +65,53 @@ export class Pump {
   /** Both ends are gone. */
   end(): void {
     this.#to = undefined;
-    const held = [this.#leaving, this.#buffer].filter((one) => one !== undefined && one !== this.#small);
-    for (const buffer of held) {
+    if (this.#isLarge) {
       // The system may still look at what it was to write.
-      if (buffer === undefined || this.#isWriting) this.#buffers.drop();
-      else this.#buffers.give(buffer);
+      if (this.#buffer === undefined || this.#isWriting) this.#buffers.drop();
+      else this.#buffers.give(this.#buffer);
     }
-    this.#leaving = undefined;
     this.#buffer = undefined;
   }
 
-  /** Whoever has ended takes nothing any more. @returns whether there may be more at once */
+  /** @returns whether there may be more at once */
   #forward(bytes: Uint8Array, written: () => void = () => {}): boolean {
     const [from, to] = [this.#from, this.#to];
     this.#bytes += bytes.length;
     this.#lastBytes = bytes.length;
     this.#moved();
-    if (from === undefined || to === undefined || to.destroyed || to.readableEnded) {
-      return false;
-    }
+    if (from === undefined || to === undefined || to.destroyed) return false;
     this.#isWriting = true;
     to.write(bytes, (error) => {
       written();
       if (error || to.writableLength > 0) return;
       const wasStopped = this.#isWriting;
-      this.#release();
+      this.#isWriting = false;
       this.#moved();
       if (wasStopped) from.resume();
     });
     // Zero: the system has taken everything at once.
     if (to.writableLength > 0) return false;
-    this.#release();
-    return true;
-  }
-
-  #release(): void {
     this.#isWriting = false;
-    if (this.#leaving !== undefined) this.#buffers.give(this.#leaving);
-    this.#leaving = undefined;
+    return true;
   }
 
   /** Large while what arrives fills a small one. */
   #next(): Uint8Array {
     this.#small ??= Buffer.allocUnsafeSlow(SMALL_BYTES);
     if (this.#to === undefined) return this.#small;
-    const buffer = this.#buffer ?? this.#small;
-    const isLarge = buffer !== this.#small;
-    if (isLarge && this.#lastBytes < SMALL_BYTES) {
-      if (this.#isWriting) this.#leaving = buffer;
-      else this.#buffers.give(buffer);
+    if (this.#isLarge && this.#buffer !== undefined) {
+      if (this.#lastBytes >= SMALL_BYTES || this.#isWriting) return this.#buffer;
+      this.#buffers.give(this.#buffer);
       this.#buffer = this.#small;
-    } else if (!isLarge && this.#lastBytes >= SMALL_BYTES) {
+    } else if (this.#lastBytes >= SMALL_BYTES) {
+      // A small one that is still being written from is not read into before that is done.
       this.#buffer = this.#buffers.take() ?? this.#small;
-    } else this.#buffer = buffer;
-    return this.#buffer;
+    }
+    return this.#buffer ?? this.#small;
+  }
+
+  get #isLarge(): boolean {
+    return this.#buffer !== undefined && this.#buffer !== this.#small;
   }
 }
 

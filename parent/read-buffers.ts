@@ -18,6 +18,11 @@ export class ReadBuffers {
     this.#most = Math.floor(sizeBytes / LARGE_BYTES);
   }
 
+  /** How many can be taken now. */
+  get free(): number {
+    return this.#free.length + this.#most - this.#made;
+  }
+
   /** Undefined: all are in use. */
   take(): Uint8Array | undefined {
     const free = this.#free.pop();

@@ -5,6 +5,7 @@ import type { Address } from '../shared/address.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import type { Link, Listener } from '../shared/link.ts';
 import type { Log, LogReason } from '../shared/log.ts';
+import type { ParentService } from '../shared/parent-service.ts';
 import { Admission } from './admission.ts';
 import { readDestination } from './destination.ts';
 import { ReadBuffers } from './read-buffers.ts';
@@ -12,10 +13,12 @@ import { SPLICE_BUFFER_BYTES, type Splice, splice } from './splice.ts';
 
 export interface RelayLimits {
   readonly maxInbound: number;
+  /** On top, from hosts of members. */
+  readonly maxMembers: number;
   readonly maxOutbound: number;
   /** Inbound connections from one remote address. */
   readonly maxPerAddress: number;
-  /** New inbound connections of one remote address; four times that of all together. */
+  /** New inbound connections of one remote address; four times that of all together, members' hosts and others apart. */
   readonly acceptsPerSecond: number;
   readonly acceptBurst: number;
   /**
@@ -31,11 +34,12 @@ export interface RelayLimits {
 
 export const RELAY_LIMITS: RelayLimits = {
   maxInbound: 256,
+  maxMembers: 64,
   maxOutbound: 128,
   maxPerAddress: 64,
   acceptsPerSecond: 50,
   acceptBurst: 200,
-  maxBufferedBytes: 112 << 20,
+  maxBufferedBytes: 128 << 20,
   idleMs: 300_000,
   connectMs: 5_000,
 };
@@ -43,11 +47,17 @@ export const RELAY_LIMITS: RelayLimits = {
 export interface RelayOptions {
   readonly link: Link<Duplex>;
   readonly listen: Address;
+  /** Whether a remote address is a member's host; none is by default. They have room of their own, here and in the enclave. */
+  readonly isMember?: (address: string) => boolean;
   /** The addresses that the enclave may reach now. */
   readonly allowed: () => Promise<ReadonlySet<string>>;
   readonly log: Log;
   /** Takes the enclave's telemetry; without it such streams are closed. */
   readonly onTelemetry?: (stream: Duplex) => void;
+  /** Answers what the enclave asks of its parent; without it such streams are closed. */
+  readonly onService?: (service: ParentService, stream: Duplex) => Promise<void>;
+  /** Where an allowed address is to be found; default: where its name leads. */
+  readonly resolve?: (text: string) => Address | undefined;
   readonly limits?: Partial<RelayLimits>;
 }
 
@@ -64,10 +74,12 @@ export interface RelayCounters {
 }
 
 /** Shared by the connections that carry much at the moment. */
-const LARGE_BUFFERS_BYTES = 16 << 20;
+export const LARGE_BUFFERS_BYTES: number = 16 << 20;
 
 /** A connection counts as quiet when nothing passed for so long. */
 const QUIET_MS = 250;
+/** In a second. */
+const MAX_REFUSALS_LOGGED = 20;
 const DRAIN_POLL_MS = 25;
 
 /**
@@ -77,7 +89,8 @@ const DRAIN_POLL_MS = 25;
 export class Relay {
   readonly #options: RelayOptions;
   readonly #limits: RelayLimits;
-  readonly #admission: Admission;
+  readonly #strangers: Admission;
+  readonly #members: Admission;
   readonly #sockets = new Set<Duplex>();
   readonly #buffers = new ReadBuffers(LARGE_BUFFERS_BYTES);
   readonly #splices = new Set<Splice>();
@@ -88,14 +101,18 @@ export class Relay {
   #accepted = 0;
   #dialled = 0;
   #bytes = { in: 0, out: 0 };
+  #logged = { sinceMs: 0, lines: 0 };
 
   private constructor(options: RelayOptions) {
     this.#options = options;
     this.#limits = { ...RELAY_LIMITS, ...options.limits };
-    const { maxInbound: maxConnections, maxPerAddress, acceptsPerSecond, acceptBurst } = this.#limits;
-    this.#admission = new Admission({ maxConnections, maxPerAddress, acceptsPerSecond, acceptBurst }, () =>
-      performance.now(),
-    );
+    const { maxInbound, maxMembers, maxPerAddress, acceptsPerSecond, acceptBurst } = this.#limits;
+    const of = (maxConnections: number): Admission =>
+      new Admission({ maxConnections, maxPerAddress, acceptsPerSecond, acceptBurst }, () =>
+        performance.now(),
+      );
+    this.#strangers = of(maxInbound);
+    this.#members = of(maxMembers);
     this.#server = createServer({ allowHalfOpen: false, noDelay: true, pauseOnConnect: true }, (socket) => {
       void this.#accept(socket);
     });
@@ -127,7 +144,7 @@ export class Relay {
       now.out += carried.bytes.fromB;
     }
     return {
-      inbound: this.#admission.count,
+      inbound: this.#strangers.count + this.#members.count,
       outbound: this.#outbound,
       accepted: this.#accepted,
       dialled: this.#dialled,
@@ -178,19 +195,28 @@ export class Relay {
   async #accept(socket: Socket): Promise<void> {
     this.#track(socket);
     const address = socket.remoteAddress ?? '';
-    const refusal = this.#hasRoom() ? this.#admission.enter(address) : 'buffer-limit';
+    const isMember = this.#options.isMember?.(address) === true;
+    const admission = isMember ? this.#members : this.#strangers;
+    const refusal = isMember || this.#hasRoom() ? admission.enter(address) : 'buffer-limit';
     if (refusal !== undefined) {
       this.#refuse(socket, 'inbound', refusal);
       return;
     }
-    socket.once('close', () => this.#admission.leave(address));
+    socket.once('close', () => admission.leave(address));
     this.#accepted += 1;
     try {
-      const enclave = await this.#options.link.connect('ingress');
+      const enclave = await this.#toEnclave(isMember);
       this.#carry(socket, enclave, 'inbound');
     } catch {
       this.#refuse(socket, 'inbound', 'unreachable');
     }
+  }
+
+  /** Who comes from a member's host and finds that way closed goes the way of all others. */
+  async #toEnclave(isMember: boolean): Promise<Duplex> {
+    const { link } = this.#options;
+    if (!isMember) return link.connect('ingress');
+    return link.connect('members').catch(() => link.connect('ingress'));
   }
 
   async #carryOut(stream: Duplex): Promise<void> {
@@ -210,13 +236,19 @@ export class Relay {
         else this.#options.onTelemetry(stream);
         return;
       }
+      if (destination.kind === 'service') {
+        if (this.#options.onService === undefined) stream.destroy();
+        else await this.#options.onService(destination.service, stream);
+        return;
+      }
       const allowed = await this.#options.allowed();
       if (!allowed.has(destination.text)) {
         this.#refuse(stream, 'outbound', 'address-not-allowed');
         return;
       }
       this.#dialled += 1;
-      this.#carry(await connectTo(destination.address, this.#limits.connectMs), stream, 'outbound');
+      const address = this.#options.resolve?.(destination.text) ?? destination.address;
+      this.#carry(await connectTo(address, this.#limits.connectMs), stream, 'outbound');
     } catch (error) {
       const code = codeOf(error);
       const reachable = code !== 'UNAVAILABLE' && code !== 'TIMEOUT';
@@ -224,9 +256,9 @@ export class Relay {
     }
   }
 
-  /** Room for one more connection's buffers. */
+  /** Room for one more connection's buffers; that of members' hosts is kept free. */
   #hasRoom(): boolean {
-    const connections = this.#admission.count + this.#outbound + 1;
+    const connections = this.#limits.maxMembers + this.#strangers.count + this.#outbound + 1;
     return LARGE_BUFFERS_BYTES + connections * SPLICE_BUFFER_BYTES <= this.#limits.maxBufferedBytes;
   }
 
@@ -249,8 +281,16 @@ export class Relay {
 
   #refuse(socket: Duplex, service: string, reason: LogReason): void {
     this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
-    this.#options.log('warn', 'connection-refused', { service, reason });
+    if (this.#mayLog()) this.#options.log('warn', 'connection-refused', { service, reason });
     socket.destroy();
+  }
+
+  /** A flood does not fill the disk: how many were refused is in the counters. */
+  #mayLog(): boolean {
+    const nowMs = performance.now();
+    if (nowMs - this.#logged.sinceMs >= 1_000) this.#logged = { sinceMs: nowMs, lines: 0 };
+    this.#logged.lines += 1;
+    return this.#logged.lines <= MAX_REFUSALS_LOGGED;
   }
 
   #track(socket: Duplex): void {

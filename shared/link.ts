@@ -1,9 +1,11 @@
 /**
  * What crosses between a parent and its enclave: streams opened for a service.
  * `ingress`: the parent connects for every inbound connection and pipes its bytes; the enclave listens.
+ * `members`: the same for connections from hosts where the configuration has members. The parent sees addresses and the
+ * enclave does not, so this is the parent's word: it decides what a stream may cost and nothing else.
  * `egress`: the enclave connects, writes the address (shared/egress.ts), then its bytes; the parent listens.
  */
-export type LinkService = 'ingress' | 'egress';
+export type LinkService = 'ingress' | 'members' | 'egress';
 
 export interface Listener {
   /** No new streams; open ones stay. */

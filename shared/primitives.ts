@@ -21,7 +21,7 @@ export interface Ciphers {
   aes256(key: Uint8Array): BlockCipher;
 }
 
-/** Ed25519 (RFC 8032) signatures by identity keys. */
+/** Ed25519 (RFC 8032) signatures by identity and governance keys, by the one strict rule of ed25519.ts. */
 export interface Verifier {
   /** Never throws: a malformed key or signature is simply not valid. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;

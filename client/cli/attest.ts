@@ -1,12 +1,14 @@
-import { KmsError } from '../../shared/errors.ts';
-import { classOf } from '../../shared/network/network-class.ts';
-import { toHex } from '../../shared/wire/bytes.ts';
+import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
+import { codeOf, KmsError } from '../../shared/errors.ts';
+import { equalBytes, toHex } from '../../shared/wire/bytes.ts';
 import { attestNode, isUnjoined, type NodeAttestation, nitroMeasurements } from '../attestation.ts';
 import { Network } from '../network.ts';
 import type { NodePlace } from '../node-channel.ts';
+import { rootsFor } from '../node-trust.ts';
 import type { Arguments } from './arguments.ts';
 import { type Command, networkFileOptions, type Outcome } from './command.ts';
 import { networkPaths, readChain } from './network-files.ts';
+import { anchorsOf } from './pins.ts';
 import type { Terminal } from './terminal.ts';
 
 const ADDRESS = /:/;
@@ -19,9 +21,13 @@ interface Subject extends NodePlace {
 export const attest: Command = {
   name: 'attest',
   summary: 'verify what a node runs, end to end, and print its measurement',
-  forms: ['[--state DIR]', 'PARTY [--state DIR]', 'HOST:PORT [--genesis FILE] [--config FILE]'],
+  forms: [
+    '[--state DIR] [--pin HASH]',
+    'PARTY [--state DIR]',
+    'HOST:PORT [--genesis FILE] [--config FILE] [--pin HASH]',
+  ],
   details: [
-    "Verifies the node's attestation document here: its chain to the root of this build, its age, that it is bound to the TLS " +
+    "Verifies the node's attestation document here: its chain to the root of the network's class, its age, that it is bound to the TLS " +
       'key of the connection, to the node and to the network, and that the network allows the image. Without an argument: ' +
       'all nodes.',
     'Measurements are printed as nitro-cli prints them: compare them with those of the image you built yourself. A node of ' +
@@ -32,7 +38,8 @@ export const attest: Command = {
   maxPositionals: 1,
 
   async run(given, terminal) {
-    const network = await networkOf(given, terminal);
+    const mustBelong = isNamed(given) || !ADDRESS.test(given.positionals[0] ?? '');
+    const network = await networkOf(given, terminal, mustBelong);
     try {
       const results = [];
       for (const subject of subjectsOf(given, network)) {
@@ -42,11 +49,15 @@ export const attest: Command = {
         json: { nodes: results.map(({ subject, attestation }) => jsonOf(subject, attestation)) },
         lines: results.flatMap(({ subject, attestation }) => linesOf(subject, attestation)),
       };
-      const refused = results.filter(({ attestation }) => attestation.isAllowed === false);
+      // What has not joined the network that was asked about is nothing to rely on either.
+      const refused = results.filter(({ attestation: { isAllowed } }) => !(isAllowed ?? !mustBelong));
       if (refused.length > 0) {
         for (const line of outcome.lines) terminal.note(line);
         const names = refused.map(({ subject }) => subject.name).join(', ');
-        throw new KmsError('BAD_ATTESTATION', `the network does not allow the image of ${names}`);
+        throw new KmsError(
+          'BAD_ATTESTATION',
+          `no member of this network with an image that it allows: ${names}`,
+        );
       }
       return outcome;
     } finally {
@@ -56,15 +67,21 @@ export const attest: Command = {
 };
 
 /** A node called by its address alone may belong to no network yet. */
-async function networkOf(given: Arguments, terminal: Terminal): Promise<Network | undefined> {
-  const [whom] = given.positionals;
+async function networkOf(
+  given: Arguments,
+  terminal: Terminal,
+  mustBelong: boolean,
+): Promise<Network | undefined> {
   try {
-    return new Network(await readChain(networkPaths(given, terminal)));
+    return new Network(await readChain(networkPaths(given, terminal), anchorsOf(given, terminal)));
   } catch (error) {
-    const isNamed = ['state', 'genesis', 'config'].some((name) => given.text(name) !== undefined);
-    if (isNamed || whom === undefined || !ADDRESS.test(whom)) throw error;
+    if (mustBelong || codeOf(error) !== 'UNAVAILABLE') throw error;
     return undefined;
   }
+}
+
+function isNamed(given: Arguments): boolean {
+  return ['state', 'genesis', 'config', 'pin'].some((name) => given.text(name) !== undefined);
 }
 
 function subjectsOf(given: Arguments, network: Network | undefined): readonly Subject[] {
@@ -120,7 +137,10 @@ function linesOf({ name }: Subject, attestation: NodeAttestation): readonly stri
   ];
 }
 
-function rootOf({ card }: NodeAttestation): string {
-  const of = card.network === undefined ? undefined : classOf(card.network.networkId);
-  return of === undefined ? 'the root of this build' : `the ${of} root`;
+/** Which of the pinned roots vouches; for a mock or the lab that is nobody. */
+function rootOf({ card, node }: NodeAttestation): string {
+  const [first] = node.document.caBundle;
+  const roots = rootsFor(card.network?.networkId ?? NO_NETWORK);
+  const root = roots.find(({ der }) => first !== undefined && equalBytes(der, first));
+  return root === undefined ? 'no root' : `the ${root.class} root ${root.name}`;
 }

@@ -1,4 +1,5 @@
 import type { Arguments, Options } from './arguments.ts';
+import { pinOption } from './pins.ts';
 import type { Terminal } from './terminal.ts';
 
 /** One command of `kms`: what help shows of it, and what it does. */
@@ -30,6 +31,7 @@ export const networkFileOptions: Options = {
     value: 'FILE',
     help: "the network's configurations (default: configurations.bin beside genesis)",
   },
+  pin: pinOption,
 };
 
 /** Where a command finds its network. */

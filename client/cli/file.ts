@@ -1,6 +1,7 @@
 import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
+import { bytesOf } from '../../shared/wire/bytes.ts';
 
 /** @throws {KmsError} BAD_INPUT when it cannot be read, TOO_LARGE above maxBytes */
 export async function readInput(path: string, what: string, maxBytes: number): Promise<Uint8Array> {
@@ -8,7 +9,8 @@ export async function readInput(path: string, what: string, maxBytes: number): P
     const { size } = await stat(path);
     if (size > maxBytes)
       throw new KmsError('TOO_LARGE', `${path} has ${size} bytes; ${what} has at most ${maxBytes}`);
-    return new Uint8Array(await readFile(path));
+    // A view: of a secret there is no second copy, of an image neither.
+    return bytesOf(await readFile(path));
   } catch (error) {
     if (error instanceof KmsError) throw error;
     throw new KmsError('BAD_INPUT', `cannot read ${what} from ${path}: ${reasonOf(error)}`, { cause: error });
@@ -22,6 +24,7 @@ export async function writeOutput(path: string, bytes: Uint8Array): Promise<void
     await mkdir(dirname(path), { recursive: true });
     await using file = await open(temporary, 'w');
     await file.writeFile(bytes);
+    await file.sync();
     await rename(temporary, path);
   });
 }

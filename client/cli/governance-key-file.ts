@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto';
 import { stat } from 'node:fs/promises';
+import { isPrimeOrderPoint } from '../../shared/ed25519.ts';
 import { KmsError } from '../../shared/errors.ts';
-import { isPrimeOrderPoint } from '../../shared/network/strict-ed25519.ts';
 import type { Signer } from '../../shared/primitives.ts';
 import { concat, equalBytes, fromHex, toHex, utf8 } from '../../shared/wire/bytes.ts';
 import { readInput, writeOutput, writeSecret } from './file.ts';

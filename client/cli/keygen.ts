@@ -12,7 +12,8 @@ export const keygen: Command = {
   forms: ['[--preset NAME] [--galois none|sum|all]'],
   details: [
     'Needs n - t nodes. The public, relinearisation and Galois keys are opened by all of them together, signed, and ' +
-      'verified here. If it fails, nothing is left behind and it can be repeated.',
+      'verified here. If it fails, nothing is left behind and it can be repeated. After Ctrl-C the network may still ' +
+      "finish the key: 'kms keys' lists it.",
     'Galois keys rotate the slots of vectors: sum, only what adds up all slots; all, every rotation. They take most of ' +
       'the time and bytes.',
   ],

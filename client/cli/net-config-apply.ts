@@ -3,6 +3,7 @@ import { encodeConfigurations } from '../../shared/network/configuration-file.ts
 import { type Command, networkFileOptions } from './command.ts';
 import { writeOutput } from './file.ts';
 import { networkPaths, readGrowingChain, readSignedConfiguration } from './network-files.ts';
+import { anchorsOf } from './pins.ts';
 
 export const netConfigApply: Command = {
   name: 'net config apply',
@@ -17,7 +18,9 @@ export const netConfigApply: Command = {
   async run(given, terminal) {
     const file = given.positional(0, 'the file of the configuration');
     const paths = networkPaths(given, terminal);
-    const chain = (await readGrowingChain(paths)).extend(await readSignedConfiguration(file));
+    const chain = (await readGrowingChain(paths, anchorsOf(given, terminal))).extend(
+      await readSignedConfiguration(file),
+    );
     if (chain.conflict !== undefined) {
       const { number } = chain.conflict.configuration;
       throw new KmsError(

@@ -1,7 +1,7 @@
-import { openChainHead } from '#roots';
+import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { type EpochId, epochId, partyId } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
-import { type Configuration, configurationDigest } from '../../shared/network/configuration.ts';
+import { type Configuration, configurationDigest, type Member } from '../../shared/network/configuration.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { encodeSignedConfiguration } from '../../shared/network/signed-configuration.ts';
 import { noble } from '../../shared/noble.ts';
@@ -13,8 +13,9 @@ import { type Command, networkFileOptions } from './command.ts';
 import { writeNew } from './file.ts';
 import { readGovernancePublicKey } from './governance-key-file.ts';
 import { networkPaths, readGrowingChain } from './network-files.ts';
-import { readMeasurement, readMembers, readRpcSet } from './network-json.ts';
+import { readMeasurement, readMembers, readRpcSet, readStorage } from './network-json.ts';
 import { changeLines, configurationJson, configurationLines } from './network-text.ts';
+import { anchorsOf } from './pins.ts';
 
 const MAX_BLOCK = 2 ** 32 - 1;
 /** In mock networks, where a block is a second. */
@@ -22,8 +23,9 @@ const MOCK_LEAD_BLOCKS = 5;
 
 const options: Options = {
   out: { value: 'FILE', short: 'o', help: 'where the proposal goes' },
-  nodes: { value: 'ADDRESSES', help: 'configuration 0: members by address, asked for their identities' },
-  members: { value: 'FILE', help: 'configuration 0: members as JSON, identity and address of each' },
+  nodes: { value: 'ADDRESSES', help: 'configuration 0: members by address, asked for their keys' },
+  members: { value: 'FILE', help: 'configuration 0: members as JSON: identity, bootKey, address, storage' },
+  storage: { value: 'FILE', help: 'where members seal, as JSON by party: kmsKey, role, bucket' },
   tolerate: { value: 'T', help: 'configuration 0: how many may be corrupt (default: as many as possible)' },
   address: { value: 'P=HOST:PORT', help: 'move members, several separated by commas' },
   allow: { value: 'FILES', help: 'allow measurements: JSON as nitro-cli prints it' },
@@ -43,8 +45,8 @@ export const netConfigPropose: Command = {
   name: 'net config propose',
   summary: "write an unsigned next configuration of the network from the current one's",
   forms: [
-    '--nodes HOST:PORT,... --allow FILE -o FILE',
-    '[--address P=HOST:PORT] [--allow FILE] [--withdraw PCR0] -o FILE',
+    '--nodes HOST:PORT,... --storage FILE --allow FILE -o FILE',
+    '[--address P=HOST:PORT] [--storage FILE] [--allow FILE] [--withdraw PCR0] -o FILE',
   ],
   details: [
     'The first form makes configuration 0, after genesis; the second the next one. A new measurement counts only after ' +
@@ -56,7 +58,7 @@ export const netConfigPropose: Command = {
 
   async run(given, terminal) {
     const out = given.required('out');
-    const chain = await readGrowingChain(networkPaths(given, terminal));
+    const chain = await readGrowingChain(networkPaths(given, terminal), anchorsOf(given, terminal));
     const configuration = chain.links.length === 0 ? await first(given, chain) : await next(given, chain);
     chain.checkNext(configuration);
     await writeNew(out, encodeSignedConfiguration({ configuration, signatures: [] }));
@@ -95,16 +97,16 @@ async function first(given: Arguments, chain: ConfigurationChain): Promise<Confi
   };
 }
 
-async function membersFrom(
-  given: Arguments,
-): Promise<readonly { readonly identity: Uint8Array; readonly address: string }[]> {
+async function membersFrom(given: Arguments): Promise<readonly Omit<Member, 'party'>[]> {
   const file = given.text('members');
   if (file !== undefined) return readMembers(file);
   const addresses = filesOf(given.text('nodes') ?? given.refuse('--nodes or --members is missing'));
+  const places = await readStorage(given.required('storage'));
+  if (places.length !== addresses.length) given.refuse('--storage has another number of places than --nodes');
   return Promise.all(
-    addresses.map(async (address) => {
-      const { identity } = await describeNode({ identity: undefined, addresses: [address] });
-      return { identity, address };
+    addresses.map(async (address, i) => {
+      const { identity, bootKey } = await describeNode({ identity: undefined, addresses: [address] });
+      return { identity, bootKey, address, storage: places[i]! };
     }),
   );
 }
@@ -119,13 +121,19 @@ async function next(given: Arguments, chain: ConfigurationChain): Promise<Config
   const allowed = await Promise.all(filesOf(given.text('allow')).map(readMeasurement));
   const kept = before.measurements.filter(({ pcr0 }) => !isWithdrawn(given, toHex(pcr0)));
   const rpc = given.text('rpc');
+  const storage = given.text('storage');
+  const places = storage === undefined ? undefined : await readStorage(storage);
+  if (places !== undefined && places.length !== before.members.length) {
+    given.refuse('--storage has another number of places than there are members');
+  }
   const activationBlock = activationFrom(given, chain);
   return {
     ...before,
     number: before.number + 1,
     predecessor,
-    members: before.members.map((member) => ({
+    members: before.members.map((member, i) => ({
       ...member,
+      storage: places?.[i] ?? member.storage,
       address: moves.get(member.party) ?? member.address,
     })),
     measurements: [...kept, ...allowed],
@@ -165,7 +173,7 @@ async function governanceFrom(given: Arguments, before: Configuration): Promise<
 function activationFrom(given: Arguments, chain: ConfigurationChain): number {
   const asked = given.integer('activate', 0, MAX_BLOCK);
   if (asked !== undefined) return asked;
-  const head = chain.genesis.class === 'mock' ? openChainHead(Date.now) : undefined;
+  const head = chain.genesis.class === 'mock' ? mockChainHead(Date.now) : undefined;
   const now = head?.block() ?? given.refuse('--activate is missing: the first block of the configuration');
   return Math.max(now + MOCK_LEAD_BLOCKS, chain.newest.signed.configuration.overlapUntilBlock + 1);
 }

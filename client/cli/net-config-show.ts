@@ -11,6 +11,7 @@ import {
   signingLine,
   signingState,
 } from './network-text.ts';
+import { anchorsOf } from './pins.ts';
 
 export const netConfigShow: Command = {
   name: 'net config show',
@@ -23,7 +24,7 @@ export const netConfigShow: Command = {
   maxPositionals: 1,
 
   async run(given, terminal) {
-    const chain = await readGrowingChain(networkPaths(given, terminal));
+    const chain = await readGrowingChain(networkPaths(given, terminal), anchorsOf(given, terminal));
     const file = given.positionals[0];
     const signed: SignedConfiguration =
       file === undefined ? chain.newest.signed : await readSignedConfiguration(file);

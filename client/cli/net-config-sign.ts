@@ -6,6 +6,7 @@ import { writeOutput } from './file.ts';
 import { readGovernanceKey } from './governance-key-file.ts';
 import { networkPaths, readGrowingChain, readSignedConfiguration } from './network-files.ts';
 import { changeLines, configurationLines, signingLine, signingState } from './network-text.ts';
+import { anchorsOf } from './pins.ts';
 
 export const netConfigSign: Command = {
   name: 'net config sign',
@@ -25,7 +26,7 @@ export const netConfigSign: Command = {
   async run(given, terminal) {
     const file = given.positional(0, 'the file of the proposal');
     const out = given.text('out') ?? file;
-    const chain = await readGrowingChain(networkPaths(given, terminal));
+    const chain = await readGrowingChain(networkPaths(given, terminal), anchorsOf(given, terminal));
     const proposal = await readSignedConfiguration(file);
     const { configuration } = proposal;
     chain.checkNext(configuration);

@@ -13,6 +13,7 @@ import {
   type SignedConfiguration,
 } from '../../shared/network/signed-configuration.ts';
 import { noble } from '../../shared/noble.ts';
+import { acceptChain, type ClientAnchors, checkPin, checkSeen } from '../sdk/configuration-pin.ts';
 import type { Arguments } from './arguments.ts';
 import { readInput } from './file.ts';
 import type { Terminal } from './terminal.ts';
@@ -55,18 +56,38 @@ export async function readNetworkFiles(paths: NetworkPaths): Promise<{
   };
 }
 
-/** The verified chain of the named network. @throws {KmsError} UNAVAILABLE without one, BAD_GENESIS, ... */
-export async function readChain(paths: NetworkPaths): Promise<ConfigurationChain> {
+/**
+ * The verified chain of the named network, for whoever relies on it: as pinned, and not behind what was seen.
+ * @throws {KmsError} UNAVAILABLE without one, BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT; BAD_INPUT without a pin
+ */
+export async function readChain(paths: NetworkPaths, anchors: ClientAnchors): Promise<ConfigurationChain> {
+  const chain = await chainIn(paths);
+  await acceptChain(chain, anchors);
+  return chain;
+}
+
+async function chainIn(paths: NetworkPaths): Promise<ConfigurationChain> {
   const { genesis, configurations } = await readNetworkFiles(paths);
   return ConfigurationChain.of(noble, decodeGenesis(genesis), decodeConfigurations(configurations));
 }
 
 /**
- * As readChain(), and without a file of configurations a chain that has none yet: configuration 0 is still to be made.
+ * For those who make the chain and need no pin to know it: a file behind what was seen is refused all the same, or they would
+ * sign a rival. Without a file of configurations the chain has none yet: configuration 0 is still to be made.
  * @throws {KmsError} UNAVAILABLE without a genesis, BAD_GENESIS, ...
  */
-export async function readGrowingChain(paths: NetworkPaths): Promise<ConfigurationChain> {
-  if (existsSync(paths.configurations)) return readChain(paths);
+export async function readGrowingChain(
+  paths: NetworkPaths,
+  { pin, memory }: ClientAnchors,
+): Promise<ConfigurationChain> {
+  const chain = existsSync(paths.configurations) ? await chainIn(paths) : await beginning(paths);
+  checkPin(chain, pin);
+  const seen = await memory?.highest(chain.networkId);
+  if (seen !== undefined) checkSeen(chain, seen);
+  return chain;
+}
+
+async function beginning(paths: NetworkPaths): Promise<ConfigurationChain> {
   const genesis = await readInput(paths.genesis, 'the genesis', MAX_GENESIS_BYTES).catch((cause: unknown) => {
     throw new KmsError('UNAVAILABLE', `there is no genesis at ${paths.genesis}`, { cause });
   });

@@ -1,7 +1,9 @@
 import { KmsError } from '../../shared/errors.ts';
 import { digest } from '../../shared/ids.ts';
+import type { Member } from '../../shared/network/configuration.ts';
 import type { Measurement } from '../../shared/network/measurement.ts';
 import type { RpcSet } from '../../shared/network/rpc.ts';
+import { checkStorage, type Storage } from '../../shared/network/storage.ts';
 import { fromHex } from '../../shared/wire/bytes.ts';
 import { fieldOf, listField, readJson, textField } from './json-file.ts';
 
@@ -39,17 +41,37 @@ export async function readMeasurement(path: string): Promise<Measurement> {
   return fieldOf(registers, 'PCR8') === undefined ? always : { ...always, pcr8: pcr('PCR8') };
 }
 
-/** `[{"identity": "<hex>", "address": "host:port"}, ...]` by party. @throws {KmsError} BAD_INPUT */
-export async function readMembers(
-  path: string,
-): Promise<readonly { readonly identity: Uint8Array; readonly address: string }[]> {
+/** `[{"identity": "<hex>", "bootKey": "<hex>", "address": "host:port", "storage": {...}}, ...]` by party. @throws {KmsError} BAD_INPUT */
+export async function readMembers(path: string): Promise<readonly Omit<Member, 'party'>[]> {
   const value = await readJson(path, 'a list of members');
   if (!Array.isArray(value)) throw new KmsError('BAD_INPUT', `${path} is a list of members`);
-  return value.map((one) => {
-    const identity = textField(one, 'identity', path);
-    if (!/^[0-9a-f]{64}$/.test(identity)) {
-      throw new KmsError('BAD_INPUT', `an identity in ${path} is 64 hex digits`);
-    }
-    return { identity: fromHex(identity), address: textField(one, 'address', path) };
-  });
+  return value.map((one: unknown) => ({
+    identity: keyField(one, 'identity', path),
+    bootKey: keyField(one, 'bootKey', path),
+    address: textField(one, 'address', path),
+    storage: storageOf(fieldOf(one, 'storage'), path),
+  }));
+}
+
+/** `[{"kmsKey": "<ARN>", "role": "<ARN>", "bucket": "<name>"}, ...]` by party. @throws {KmsError} BAD_INPUT */
+export async function readStorage(path: string): Promise<readonly Storage[]> {
+  const value = await readJson(path, 'a list of storage places');
+  if (!Array.isArray(value)) throw new KmsError('BAD_INPUT', `${path} is a list of storage places`);
+  return value.map((one: unknown) => storageOf(one, path));
+}
+
+function storageOf(value: unknown, path: string): Storage {
+  const storage = {
+    kmsKey: textField(value, 'kmsKey', path),
+    role: textField(value, 'role', path),
+    bucket: textField(value, 'bucket', path),
+  };
+  checkStorage(storage);
+  return storage;
+}
+
+function keyField(value: unknown, name: string, path: string): Uint8Array {
+  const text = textField(value, name, path);
+  if (!/^[0-9a-f]{64}$/.test(text)) throw new KmsError('BAD_INPUT', `"${name}" in ${path} is 64 hex digits`);
+  return fromHex(text);
 }

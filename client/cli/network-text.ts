@@ -39,7 +39,11 @@ export function genesisLines(genesis: Genesis): readonly string[] {
 export function configurationJson(configuration: Configuration): Outcome['json'] {
   return {
     ...configuration,
-    members: configuration.members.map((member) => ({ ...member, identity: toHex(member.identity) })),
+    members: configuration.members.map((member) => ({
+      ...member,
+      identity: toHex(member.identity),
+      bootKey: toHex(member.bootKey),
+    })),
     measurements: configuration.measurements.map((one) =>
       Object.fromEntries(registersOf(one).map(([name, value]) => [name, toHex(value)])),
     ),
@@ -55,7 +59,10 @@ export function configurationLines(configuration: Configuration): readonly strin
     `follows      ${number === 0 ? 'genesis' : predecessor}`,
     `valid        from block ${activationBlock}, beside its predecessor up to block ${overlapUntilBlock}`,
     `committee    epoch ${epoch}, ${members.length} members, ${t} of them may be corrupt`,
-    ...members.map(({ party, identity, address }) => `  ${party}  ${address}  ${toHex(identity)}`),
+    ...members.flatMap(({ party, identity, bootKey, address, storage }) => [
+      `  ${party}  ${address}  ${toHex(identity)}, boot key ${toHex(bootKey).slice(0, 16)}`,
+      `     ${storage.bucket}, ${storage.kmsKey}, ${storage.role}`,
+    ]),
     'measurements',
     ...measurements.flatMap((one) => registersOf(one).map(([name, value]) => `  ${name}  ${toHex(value)}`)),
     ...rpcLines(rpc),

@@ -1,7 +1,9 @@
+import { KmsError } from '../../shared/errors.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { joinNode } from '../node-admin.ts';
 import { type Command, networkFileOptions } from './command.ts';
-import { networkPaths, readChain } from './network-files.ts';
+import { networkPaths, readGrowingChain } from './network-files.ts';
+import { anchorsOf } from './pins.ts';
 
 export const nodeJoin: Command = {
   name: 'node join',
@@ -16,7 +18,13 @@ export const nodeJoin: Command = {
 
   async run(given, terminal) {
     const address = given.positional(0, 'the address of the node');
-    const chain = await readChain(networkPaths(given, terminal));
+    const chain = await readGrowingChain(networkPaths(given, terminal), anchorsOf(given, terminal));
+    if (chain.links.length === 0) {
+      throw new KmsError(
+        'UNAVAILABLE',
+        "the network has no configuration yet; 'kms net config propose' makes one",
+      );
+    }
     const { identity, party, configuration } = await joinNode(
       { identity: undefined, addresses: [address] },
       chain,

@@ -22,12 +22,14 @@ export const nodeShow: Command = {
         : networkIdOf(noble, decodeGenesis(await readInput(genesis, 'the genesis', MAX_GENESIS_BYTES)));
     const card = await describeNode({ identity: undefined, addresses: [address] }, networkId);
     const identity = toHex(card.identity);
-    const { network, phase } = card;
+    const { network, phase, reason } = card;
+    const bootKey = toHex(card.bootKey);
     return {
-      json: { address, identity, phase, network },
+      json: { address, identity, bootKey, phase, reason, network },
       lines: [
         `identity     ${identity}`,
-        `phase        ${phase}`,
+        `boot key     ${bootKey}`,
+        `phase        ${phase}${reason === '' ? '' : `: ${reason}`}`,
         network === undefined
           ? 'network      none'
           : `network      ${network.networkId}, party ${network.party}, configuration ${network.configuration.number}`,

@@ -6,6 +6,7 @@ import type { NetworkKey } from '../sdk/network-key.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { readInput, writeOutput } from './file.ts';
 import { networkPaths, readNetworkFiles, stateDirectory } from './network-files.ts';
+import { anchorsOf } from './pins.ts';
 import type { Terminal } from './terminal.ts';
 
 const MAX_TIMEOUT_SECONDS = 86_400;
@@ -32,7 +33,7 @@ export class Session {
     const timeoutMs = 1000 * (given.integer('timeout', 1, MAX_TIMEOUT_SECONDS) ?? 60);
     const files = await readNetworkFiles(networkPaths(given, terminal));
     return new Session(
-      await KmsClient.connect({ ...files, patience: { timeoutMs } }),
+      await KmsClient.connect({ ...files, ...anchorsOf(given, terminal), patience: { timeoutMs } }),
       join(stateDirectory(given, terminal), 'client', 'keys'),
     );
   }

@@ -13,10 +13,11 @@ import { concat, fromHex, toHex } from '../../shared/wire/bytes.ts';
 import { GaloisKeys } from '../../shared/wire/generated/kms/v1/node_pb.js';
 import { meaningOf } from '../fault.ts';
 import { failureOf, Network, PATIENCE, type Patience } from '../network.ts';
+import { acceptChain, type ClientAnchors } from './configuration-pin.ts';
 import { type Decryption, decryptForUser, decryptPublicly } from './decryption.ts';
 import { NetworkKey } from './network-key.ts';
 
-export interface ClientOptions {
+export interface ClientOptions extends ClientAnchors {
   /** Or its canonical bytes. */
   readonly genesis: Genesis | Uint8Array;
   /** Numbers 0, 1, 2, ..., or the bytes of a file of them; verified from genesis on. */
@@ -76,7 +77,7 @@ export class KmsClient {
 
   /**
    * Connections are opened at the first question.
-   * @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT
+   * @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT; BAD_INPUT for a production network without a pin
    */
   static async connect(options: ClientOptions): Promise<KmsClient> {
     const { genesis, configurations, patience, rng = platformRng } = options;
@@ -85,6 +86,7 @@ export class KmsClient {
       genesis instanceof Uint8Array ? decodeGenesis(genesis) : genesis,
       configurations instanceof Uint8Array ? decodeConfigurations(configurations) : configurations,
     );
+    await acceptChain(chain, options);
     return new KmsClient(new Network(chain, { ...PATIENCE, ...patience }), await Kernel.load(), rng);
   }
 

@@ -24,6 +24,8 @@ export class OwnIncarnation {
   readonly #tlsKey: Digest;
   readonly #needed: number;
   readonly #acknowledged = new Set<PartyId>();
+  /** Members that acknowledged this boot under whichever number. */
+  readonly #met = new Set<PartyId>();
   #record: Incarnation;
   #superseded = false;
 
@@ -58,28 +60,35 @@ export class OwnIncarnation {
   }
 
   acknowledged(from: PartyId, signature: Uint8Array): void {
-    if (isAcknowledgement(this.#membership, from, this.#record, signature)) this.#acknowledged.add(from);
+    if (!isAcknowledgement(this.#membership, from, this.#record, signature)) return;
+    this.#acknowledged.add(from);
+    this.#met.add(from);
   }
 
   /**
-   * A peer knows a higher record. Only one that this identity signed counts, so nobody can inflate the number. Before this boot
-   * has been acknowledged it is a trace of an earlier one, and this boot goes above it; afterwards, or from a peer that
-   * had acknowledged this boot, it is a later one that lives.
+   * A peer has another record. Only one that this identity signed counts, so nobody can inflate the number. Before this boot has
+   * been acknowledged it may be a trace of an earlier one, and this boot goes above it; afterwards a higher one is a later
+   * boot that lives. From a peer that has met this boot a higher one is another that starts at the same time: of two such
+   * the one with the greater TLS key goes on. Nobody gives way to a number that is not higher than its own, so of any clones
+   * the one with the highest number goes on, whatever peers say.
    * @throws {KmsError} STORE_FAILED
    */
   async refused(from: PartyId, highest: Incarnation | undefined): Promise<RefusalOutcome> {
     if (highest === undefined || highest.party !== this.#membership.self) return 'ignored';
     if (highest.tlsKey === this.#tlsKey || highest.number < this.#record.number) return 'ignored';
     if (!isIncarnation(this.#membership, highest)) return 'ignored';
-    if (this.isAcknowledged || this.#acknowledged.has(from)) {
+    const wasAcknowledged = this.isAcknowledged;
+    const yields = wasAcknowledged || (this.#met.has(from) && highest.tlsKey > this.#tlsKey);
+    if (highest.number > this.#record.number && yields) {
       this.#superseded = true;
       await this.#remember(highest.number);
       return 'superseded';
     }
     const number = highest.number + 1;
     await this.#remember(number);
-    // Another refusal may have been dealt with meanwhile.
-    if (number <= this.#record.number || this.isAcknowledged) return 'ignored';
+    // Another refusal may have been dealt with meanwhile, or the last acknowledgement have come.
+    const isOutdated = number <= this.#record.number || this.#superseded;
+    if (isOutdated || (this.isAcknowledged && !wasAcknowledged)) return 'ignored';
     this.#record = signIncarnation(this.#membership, number, this.#tlsKey);
     this.#acknowledged.clear();
     return 'renumbered';

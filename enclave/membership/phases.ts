@@ -1,12 +1,22 @@
 import { KmsError } from '../../shared/errors.ts';
 
-/** Where a node is in its life (decision 0004, "Boot phases"). */
-export type Phase = 'unjoined' | 'attesting' | 'ready' | 'degraded' | 'superseded' | 'stopped';
+/** Where a node is in its life (decisions 0004 and 0005, "Boot"). */
+export type Phase =
+  | 'unjoined'
+  | 'founding'
+  | 'boot'
+  | 'unseal'
+  | 'catch-up'
+  | 'ready'
+  | 'degraded'
+  | 'recover'
+  | 'superseded'
+  | 'stopped';
 
 /** What a node may be asked for. Describing itself and showing its attestation it does in every phase. */
 export type Service =
   | 'join'
-  /** Incarnation records, clock readings, attestation: the only messages of peers it reads before it is ready. */
+  /** Incarnation records, clock readings, attestation, sealed storage: the only messages of peers it reads before it is ready. */
   | 'membership'
   /** Protocol messages, shares and statements; enrolment. */
   | 'protocols'
@@ -17,12 +27,20 @@ export type Service =
 
 /** What decides. */
 export interface Facts {
-  /** Genesis and a configuration that names this identity are durable. */
-  readonly joined: boolean;
-  /** n - 1 - t peers acknowledged this boot's incarnation. */
+  /** A configuration names this new identity. */
+  readonly founding: boolean;
+  /** Tier 1 is open: this process is a later life of a member. */
+  readonly booting: boolean;
+  /** n-1-t memories and t+1 release shares have come. */
+  readonly recalled: boolean;
+  /** The state is open, and of a new node in effect. */
+  readonly unsealed: boolean;
+  /** n-1-t peers acknowledged this boot's incarnation and its state. */
   readonly acknowledged: boolean;
-  /** t + 1 peers support this node's clock. */
+  /** t+1 peers support this node's clock. */
   readonly clockGood: boolean;
+  /** The state is lost, damaged or old. */
+  readonly lost: boolean;
   /** A higher incarnation of this identity is alive. */
   readonly superseded: boolean;
   /** Two successors of one configuration are signed. */
@@ -31,9 +49,9 @@ export interface Facts {
 
 interface Row {
   readonly serves: readonly Service[];
-  /** The phase that follows at once under these facts; undefined: it stays. */
+  /** The next phase, if the facts lead on. */
   readonly next: (facts: Facts) => Phase | undefined;
-  /** Said to whoever asks for something else. */
+  /** Why something is not served. */
   readonly refusal: string;
 }
 
@@ -42,24 +60,43 @@ const WORK: readonly Service[] = ['join', 'membership', 'protocols', 'generate-k
 const table: Readonly<Record<Phase, Row>> = {
   unjoined: {
     serves: ['join'],
-    next: ({ joined }) => (joined ? 'attesting' : undefined),
+    next: ({ founding, booting }) => (booting ? 'boot' : founding ? 'founding' : undefined),
     refusal: 'the node has not joined a network yet',
   },
-  attesting: {
+  founding: {
+    serves: ['membership'],
+    next: ({ unsealed }) => (unsealed ? 'catch-up' : undefined),
+    refusal: 'the node is being founded: it waits for other nodes to keep its halves and its state',
+  },
+  boot: {
+    serves: [],
+    next: ({ recalled }) => (recalled ? 'unseal' : undefined),
+    refusal: 'the node waits for what other nodes keep for it',
+  },
+  unseal: {
+    serves: [],
+    next: ({ unsealed }) => (unsealed ? 'catch-up' : undefined),
+    refusal: 'the node reads its state',
+  },
+  'catch-up': {
     serves: ['join', 'membership'],
     next: ({ acknowledged, clockGood }) => (acknowledged && clockGood ? 'ready' : undefined),
     refusal: 'the node waits for its peers to acknowledge this boot',
   },
   ready: {
     serves: [...WORK, 'user-decrypt'],
-    next: ({ acknowledged, clockGood }) =>
-      acknowledged ? (clockGood ? undefined : 'degraded') : 'attesting',
+    next: ({ acknowledged, clockGood }) => (acknowledged ? (clockGood ? undefined : 'degraded') : 'catch-up'),
     refusal: '',
   },
   degraded: {
     serves: WORK,
-    next: ({ acknowledged, clockGood }) => (acknowledged ? (clockGood ? 'ready' : undefined) : 'attesting'),
+    next: ({ acknowledged, clockGood }) => (acknowledged ? (clockGood ? 'ready' : undefined) : 'catch-up'),
     refusal: "too few peers support the node's clock",
+  },
+  recover: {
+    serves: [],
+    next: () => undefined,
+    refusal: 'the state of the node is lost, damaged or old; ask it to describe itself for the reason',
   },
   superseded: {
     serves: [],
@@ -77,6 +114,7 @@ const table: Readonly<Record<Phase, Row>> = {
 export function phaseAfter(phase: Phase, facts: Facts): Phase {
   if (phase === 'stopped' || facts.stopped) return 'stopped';
   if (phase === 'superseded' || facts.superseded) return 'superseded';
+  if (phase === 'recover' || facts.lost) return 'recover';
   const next = table[phase].next(facts);
   return next === undefined ? phase : phaseAfter(next, facts);
 }

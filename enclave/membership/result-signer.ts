@@ -3,8 +3,17 @@ import { KmsError } from '../../shared/errors.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 
-const RECORD = 'membership/result-signer';
+/** Name of its record. */
+export const RESULT_SIGNER = 'node/result-signer';
 const SECRET_BYTES = 32;
+
+/** The secret of a new signer; 32 bytes. */
+export function newResultSigner(rng: Rng): Uint8Array {
+  let secret = rng(SECRET_BYTES);
+  // All but one in 2^128 draws are valid.
+  while (!secp256k1.utils.isValidSecretKey(secret)) secret = rng(SECRET_BYTES);
+  return secret;
+}
 
 /** The key whose signatures contracts can check: secp256k1, born here, sealed before it is used, never leaves. */
 export class ResultSigner {
@@ -17,19 +26,13 @@ export class ResultSigner {
     this.publicKey = secp256k1.getPublicKey(secret, true);
   }
 
-  /** @throws {KmsError} STORE_FAILED */
-  static async open(store: SealedStore, rng: Rng): Promise<ResultSigner> {
-    const sealed = await store.get(RECORD);
-    if (sealed !== undefined) {
-      if (!secp256k1.utils.isValidSecretKey(sealed))
-        throw new KmsError('STORE_FAILED', 'the result signer is damaged');
-      return new ResultSigner(sealed);
+  /** @param store tier 2, with what newResultSigner() drew. @throws {KmsError} STORE_FAILED */
+  static async open(store: SealedStore): Promise<ResultSigner> {
+    const sealed = await store.get(RESULT_SIGNER);
+    if (sealed === undefined || !secp256k1.utils.isValidSecretKey(sealed)) {
+      throw new KmsError('STORE_FAILED', 'the result signer is missing or damaged');
     }
-    let secret = rng(SECRET_BYTES);
-    // All but one in 2^128 draws are valid.
-    while (!secp256k1.utils.isValidSecretKey(secret)) secret = rng(SECRET_BYTES);
-    await store.put(RECORD, secret);
-    return new ResultSigner(secret);
+    return new ResultSigner(sealed);
   }
 
   /** The secret is for the duration of the call. */

@@ -1,5 +1,6 @@
 import type { NodeTrust } from '../../shared/attestation/node-evidence.ts';
-import { codeOf } from '../../shared/errors.ts';
+import { codeOf, KmsError } from '../../shared/errors.ts';
+import type { PartyId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/log.ts';
 import {
   CLOCK_NONCE_BYTES,
@@ -8,8 +9,9 @@ import {
   signClockReading,
 } from '../../shared/membership/clock-reading.ts';
 import { type Incarnation, tlsKeyOf } from '../../shared/membership/incarnation.ts';
-import type { MembershipMessage } from '../../shared/membership/messages.ts';
+import type { MembershipMessage, SealMessage } from '../../shared/membership/messages.ts';
 import type { Rng } from '../../shared/primitives.ts';
+import { Forgeries } from '../../shared/protocol/forgeries.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
 import { peerMessage } from '../../shared/protocol/peer-message.ts';
 import { encode } from '../../shared/wire/codec.ts';
@@ -17,6 +19,7 @@ import type { Line } from '../net/line.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { ClockSupport } from './clock-support.ts';
 import { Enrolments } from './enrolments.ts';
+import { costOf, MALFORMED_COST, MessageBudget } from './message-budget.ts';
 import { OwnIncarnation } from './own-incarnation.ts';
 import { PeerIncarnations } from './peer-incarnations.ts';
 import { ResultSigner } from './result-signer.ts';
@@ -31,8 +34,18 @@ export interface StandingTiming {
 
 export const STANDING_TIMING: StandingTiming = { tickMs: 1_000, clockMs: 30_000 };
 
+/** What members say about each other's sealed storage. */
+export interface SealTalk {
+  /** @param incarnation number of the process at the other end, the member's latest. @throws {KmsError} */
+  receive(line: Line, message: SealMessage, incarnation: number): Promise<void>;
+  /** The latest process of a member is connected and admitted. */
+  onLine(line: Line): void;
+}
+
 export interface StandingPorts {
+  /** Tier 1: what this node must know before it has unsealed, and may forget without harm to itself. */
   readonly store: SealedStore;
+  readonly seal: SealTalk;
   readonly rng: Rng;
   readonly log: Log;
   readonly trust: NodeTrust;
@@ -53,9 +66,9 @@ export interface StandingPorts {
 }
 
 interface StandingParts {
+  readonly forgeries: Forgeries;
   readonly own: OwnIncarnation;
   readonly peers: PeerIncarnations;
-  readonly enrolments: Enrolments;
 }
 
 /**
@@ -64,25 +77,28 @@ interface StandingParts {
  */
 export class Standing {
   readonly #membership: Membership;
+  readonly #forgeries: Forgeries;
   readonly #ports: StandingPorts;
   readonly #timing: StandingTiming;
   readonly #monotonicMs: () => number;
   readonly #own: OwnIncarnation;
   readonly #peers: PeerIncarnations;
-  readonly #enrolments: Enrolments;
+  #enrolments: Enrolments | undefined;
   readonly #clock: ClockSupport;
   readonly #vigil: Vigil;
+  readonly #budget: MessageBudget;
   readonly #clockAsked = new WeakMap<Line, number>();
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(membership: Membership, ports: StandingPorts, parts: StandingParts) {
     this.#membership = membership;
+    this.#forgeries = parts.forgeries;
     this.#ports = ports;
     this.#timing = ports.timing ?? STANDING_TIMING;
     this.#monotonicMs = monotonic(ports);
     this.#own = parts.own;
     this.#peers = parts.peers;
-    this.#enrolments = parts.enrolments;
+    this.#budget = new MessageBudget(this.#monotonicMs);
     this.#clock = new ClockSupport(membership.committee.t + 1);
     const { rng, log, trust, document } = ports;
     this.#vigil = new Vigil({
@@ -92,16 +108,23 @@ export class Standing {
   }
 
   /** Takes this boot's number. @throws {KmsError} STORE_FAILED */
-  static async open(membership: Membership, ports: StandingPorts): Promise<Standing> {
-    const { store, rng, trust, spki, document } = ports;
-    const signer = await ResultSigner.open(store, rng);
-    const monotonicMs = monotonic(ports);
+  static async open(of: Membership, ports: StandingPorts): Promise<Standing> {
+    const forgeries = new Forgeries();
+    const membership = forgeries.watch(of);
+    const { store, spki } = ports;
     return new Standing(membership, ports, {
+      forgeries,
       own: await OwnIncarnation.open(membership, store, tlsKeyOf(membership.primitives, spki)),
       peers: await PeerIncarnations.open(membership, store),
-      enrolments: await Enrolments.open(membership, signer, {
-        ...{ store, trust, spki, document, monotonicMs, tell },
-      }),
+    });
+  }
+
+  /** From now on this node enrols others and wants its own signer enrolled. @param store tier 2. @throws {KmsError} STORE_FAILED */
+  async enrol(store: SealedStore): Promise<void> {
+    const { trust, spki, document } = this.#ports;
+    const signer = await ResultSigner.open(store);
+    this.#enrolments = await Enrolments.open(this.#membership, signer, {
+      ...{ store, trust, spki, document, monotonicMs: this.#monotonicMs, tell },
     });
   }
 
@@ -122,7 +145,7 @@ export class Standing {
   }
 
   get enrolment(): Enrolments['enrolment'] {
-    return this.#enrolments.enrolment;
+    return this.#enrolments?.enrolment;
   }
 
   start(): void {
@@ -149,8 +172,17 @@ export class Standing {
     return this.#peers.isCurrent(line.party, tlsKeyOf(this.#membership.primitives, line.node.spki));
   }
 
-  /** @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT, STORE_FAILED: the message was worth nothing */
+  /**
+   * Resolves when the message has been dealt with, which is later for a member that sends more than it may.
+   * @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT, STORE_FAILED: the message was worth nothing
+   */
   async receive(line: Line, message: MembershipMessage): Promise<void> {
+    await this.#budget.take(line.party, costOf(message));
+    // Every signature of a message is verified before its handling waits for anything.
+    await this.#forgeries.hear(line.party, this.#monotonicMs(), () => this.#handle(line, message));
+  }
+
+  async #handle(line: Line, message: MembershipMessage): Promise<void> {
     switch (message.kind) {
       case 'incarnation':
         return this.#receiveIncarnation(line, message.record);
@@ -169,11 +201,36 @@ export class Standing {
         return this.#vigil.shown(line, message.document);
       case 'enrolment-asked':
         if (this.#ports.mayEnrol() && this.#ports.isAdmitted(line))
-          await this.#enrolments.asked(line, message);
+          this.#aside(line, this.#enrolments?.asked(line, message));
         return;
       case 'enrolment-signed':
-        return this.#enrolments.signed(line, message.signature);
+        return this.#aside(line, this.#enrolments?.signed(line, message.signature));
+      default:
+        return this.#receiveSeal(line, message);
     }
+  }
+
+  /**
+   * What changes this node's own state takes effect when others say so, on the very streams that such a message must not
+   * hold up.
+   */
+  #aside(line: Line, work: Promise<void> | undefined): void {
+    work?.catch((error: unknown) => {
+      this.#ports.log('warn', 'message-dropped', { party: line.party, code: codeOf(error) });
+    });
+  }
+
+  async #receiveSeal(line: Line, message: SealMessage): Promise<void> {
+    const number = this.#peers.highestOf(line.party)?.number;
+    if (number === undefined || !this.isCurrent(line)) {
+      throw new KmsError('BAD_PEER', 'not the latest boot of this member');
+    }
+    await this.#ports.seal.receive(line, message, number);
+  }
+
+  /** Resolves when a member that sent what cannot be read may be read again. */
+  receivedMalformed(from: PartyId): Promise<void> {
+    return this.#budget.take(from, MALFORMED_COST);
   }
 
   async #receiveIncarnation(line: Line, record: Incarnation): Promise<void> {
@@ -185,6 +242,7 @@ export class Standing {
     } else if (this.isCurrent(line)) {
       tell(line, { kind: 'incarnation-acknowledged', signature: verdict.signature });
       line.admit();
+      this.#ports.seal.onLine(line);
     }
   }
 
@@ -225,7 +283,7 @@ export class Standing {
       const askedMs = this.#clockAsked.get(line) ?? Number.NEGATIVE_INFINITY;
       if (this.#monotonicMs() - askedMs >= this.#timing.clockMs) this.#askClock(line);
       if (mayEnrol() && isAdmitted(line)) {
-        this.#enrolments.ask(line).catch((error: unknown) => {
+        this.#enrolments?.ask(line).catch((error: unknown) => {
           this.#ports.log('warn', 'enrolment-not-asked', { party: line.party, code: codeOf(error) });
         });
       }
@@ -242,6 +300,7 @@ function encodeMessage(message: MembershipMessage): Uint8Array {
   return encode(peerMessage, { kind: 'membership', message });
 }
 
-function tell(line: Line, message: MembershipMessage): void {
+/** Queues a message for the process at the other end. */
+export function tell(line: Line, message: MembershipMessage): void {
   line.tell(encodeMessage(message));
 }

@@ -1,6 +1,6 @@
 import type { ConnectRouter } from '@connectrpc/connect';
 import { KmsError } from '../../shared/errors.ts';
-import { type KeyId, keyId } from '../../shared/ids.ts';
+import { type KeyId, keyId, partyId } from '../../shared/ids.ts';
 import { MAX_GENESIS_BYTES } from '../../shared/network/genesis.ts';
 import { MAX_SIGNED_CONFIGURATION_BYTES } from '../../shared/network/signed-configuration.ts';
 import { fromHex, toHex } from '../../shared/wire/bytes.ts';
@@ -53,7 +53,8 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
   router.service(NodeService, {
     describe: () =>
       faulting(async () => {
-        const { identity, network, connectedPeers, keyIds, phase, enrolment } = await api.describe();
+        const { identity, bootKey, network, connectedPeers, keyIds, phase, reason, enrolment } =
+          await api.describe();
         return {
           identity,
           networkId: network === undefined ? NOTHING : fromHex(network.id),
@@ -65,14 +66,17 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
           keyIds: keyIds.map(fromHex),
           phase,
           enrolment: enrolment ?? NOTHING,
+          bootKey,
+          reason: reason ?? '',
         };
       }),
 
-    join: ({ genesis, configurations }) =>
+    join: ({ genesis, configurations, party: asked }) =>
       faulting(async () => {
         atMost(genesis, MAX_GENESIS_BYTES);
         for (const one of configurations) atMost(one, MAX_SIGNED_CONFIGURATION_BYTES);
-        const { id, party, configuration } = await api.join(genesis, configurations);
+        const self = asked === 0 ? {} : { party: partyId(asked) };
+        const { id, party, configuration } = await api.join({ genesis, configurations, ...self });
         return { networkId: fromHex(id), party, configuration: configuration.number };
       }),
 

@@ -18,6 +18,7 @@ import {
 import { nodeUserData } from '../../shared/attestation/user-data.ts';
 import type { Digest } from '../../shared/ids.ts';
 import type { Hashes, Signer } from '../../shared/primitives.ts';
+import { equalBytes } from '../../shared/wire/bytes.ts';
 import type { Nsm } from '../nsm/nsm.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
@@ -33,6 +34,19 @@ export interface TlsIdentity {
   readonly cert: string;
 }
 
+/** Who a node is, and which of its keys says so: the identity itself, or the boot key while that is sealed. */
+export interface Speaker {
+  /** Ed25519 public key of the node. */
+  readonly identity: Uint8Array;
+  /** Signs for the node. */
+  readonly signer: Signer;
+}
+
+/** A node that holds its identity. */
+export function speakerOf(identity: Signer): Speaker {
+  return { identity: identity.publicKey, signer: identity };
+}
+
 /**
  * The TLS key of this process life and its certificates, each with a document made just then: first for no network, later
  * for the network the node belongs to. Secret: the private key, inside WebCrypto and OpenSSL only.
@@ -41,14 +55,14 @@ export class Credentials {
   /** DER SubjectPublicKeyInfo of the TLS key. */
   readonly spki: Uint8Array;
   readonly #keys: CryptoKeyPair;
-  readonly #identity: Signer;
+  #speaker: Speaker;
   readonly #hashes: Hashes;
   readonly #nsm: Nsm;
 
-  private constructor(keys: CryptoKeyPair, spki: Uint8Array, identity: Signer, hashes: Hashes, nsm: Nsm) {
+  private constructor(keys: CryptoKeyPair, spki: Uint8Array, speaker: Speaker, hashes: Hashes, nsm: Nsm) {
     this.#keys = keys;
     this.spki = spki;
-    this.#identity = identity;
+    this.#speaker = speaker;
     this.#hashes = hashes;
     this.#nsm = nsm;
   }
@@ -57,7 +71,18 @@ export class Credentials {
   static async create(identity: Signer, hashes: Hashes, nsm: Nsm): Promise<Credentials> {
     const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
     const spki = new Uint8Array(await crypto.subtle.exportKey('spki', keys.publicKey));
-    return new Credentials(keys, spki, identity, hashes, nsm);
+    return new Credentials(keys, spki, speakerOf(identity), hashes, nsm);
+  }
+
+  /** From now on certificates and documents are this speaker's. */
+  speakAs(speaker: Speaker): void {
+    this.#speaker = speaker;
+  }
+
+  /** Undefined once the identity speaks for itself. */
+  get #bootKey(): Uint8Array | undefined {
+    const { identity, signer } = this.#speaker;
+    return equalBytes(identity, signer.publicKey) ? undefined : signer.publicKey;
   }
 
   /**
@@ -66,8 +91,10 @@ export class Credentials {
    * @throws as Nsm
    */
   document(networkId: Digest, nonce?: Uint8Array): Promise<Uint8Array> {
-    const { publicKey: identity } = this.#identity;
-    const userData = nodeUserData(this.#hashes, { networkId, identity, role: 'primary' });
+    const bootKey = this.#bootKey;
+    const role = bootKey === undefined ? 'primary' : 'boot';
+    const { identity } = this.#speaker;
+    const userData = nodeUserData(this.#hashes, { networkId, identity, role, bootKey });
     return this.#nsm.attest({
       publicKey: this.spki,
       userData,
@@ -77,12 +104,15 @@ export class Credentials {
 
   /** A certificate that binds the TLS key to the identity within this network. @throws as Nsm */
   async identityFor(networkId: Digest = NO_NETWORK): Promise<TlsIdentity> {
-    const statement = boundStatement(this.#hashes, networkId, this.spki);
-    const binding = encodeBinding({
+    const bootKey = this.#bootKey;
+    const statement = boundStatement(
+      this.#hashes,
       networkId,
-      identity: this.#identity.publicKey,
-      signature: this.#identity.sign(statement),
-    });
+      this.spki,
+      bootKey === undefined ? 'node' : 'boot',
+    );
+    const { identity, signer } = this.#speaker;
+    const binding = encodeBinding({ networkId, identity, bootKey, signature: signer.sign(statement) });
     const document = await this.document(networkId);
     const certificate = await X509CertificateGenerator.createSelfSigned(
       {

@@ -1,4 +1,5 @@
 import type { PartyId } from '../../shared/ids.ts';
+import { Bucket } from './bucket.ts';
 
 /** Costs are in milliseconds of one core, somewhat above what test/bench/ratls.ts measures. */
 export interface HandshakeCosts {
@@ -21,52 +22,22 @@ export interface HandshakeLimits {
   readonly memberBurstMs: number;
 }
 
+/** Of whoever comes in. */
 export const HANDSHAKE_LIMITS: HandshakeLimits = {
   costs: { tlsMs: 3, evidenceMs: 6, failureMs: 12 },
-  share: 0.04,
-  burstMs: 1_000,
+  // With what members' hosts get on top and what dialling may use (dial-budget.ts) below a twentieth.
+  share: 0.026,
+  burstMs: 700,
   memberShare: 0.01,
   memberBurstMs: 200,
 };
 
-const OVERDRAFT = 0.1;
+/** On top, of those who come from members' hosts: what strangers use up is not theirs. */
+export const MEMBERS_HANDSHAKE_LIMITS: HandshakeLimits = { ...HANDSHAKE_LIMITS, share: 0.01, burstMs: 300 };
 
 /**
- * Fills with time, never above its size. What failed overdraws it a little, but only so far that it is usable again within
- * seconds: whoever behaves again is served again.
- */
-class Bucket {
-  readonly #sizeMs: number;
-  readonly #share: number;
-  #levelMs: number;
-  #atMs: number;
-
-  constructor(sizeMs: number, share: number, nowMs: number) {
-    this.#sizeMs = sizeMs;
-    this.#share = share;
-    this.#levelMs = sizeMs;
-    this.#atMs = nowMs;
-  }
-
-  has(costMs: number, nowMs: number): boolean {
-    this.#fill(nowMs);
-    return this.#levelMs >= costMs;
-  }
-
-  draw(costMs: number, nowMs: number): void {
-    this.#fill(nowMs);
-    this.#levelMs = Math.max(-this.#sizeMs * OVERDRAFT, this.#levelMs - costMs);
-  }
-
-  #fill(nowMs: number): void {
-    this.#levelMs = Math.min(this.#sizeMs, this.#levelMs + (nowMs - this.#atMs) * this.#share);
-    this.#atMs = nowMs;
-  }
-}
-
-/**
- * How much of a core incoming handshakes may use: streams come from the parent without an address, so there is one budget for
- * all of them, and within it one for each member, drawn on only once the member's own key has signed. What is over budget
+ * How much of a core incoming handshakes of one service may use: streams come from the parent without an address, so there is
+ * one budget for all of them, and within it one for each member, drawn on only once the member's own key has signed. What is over budget
  * is refused before anything is computed; long-lived streams are not touched.
  */
 export class HandshakeBudget {

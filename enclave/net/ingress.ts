@@ -26,16 +26,20 @@ export const INGRESS_LIMITS: IngressLimits = { maxHandshakes: 64, maxClients: 64
 
 export interface IngressOptions {
   readonly link: Link<Duplex>;
+  /** What the parent says about where the streams come from. It proves nothing: checks and rights are the same. */
+  readonly service?: 'ingress' | 'members';
   readonly crypto: Primitives;
   readonly identity: TlsIdentity;
   readonly onClient: (socket: TLSSocket) => void;
   readonly onPeer: (party: PartyId, socket: TLSSocket, node: VerifiedNode) => void;
+  /** A member that has not unsealed its identity: it may recall, nothing else. */
+  readonly onBooting?: (party: PartyId, socket: TLSSocket, node: VerifiedNode) => void;
   readonly log: Log;
   readonly limits?: IngressLimits;
   readonly budget?: HandshakeBudget;
 }
 
-/** Ends TLS for everything that comes in and sorts it: members to onPeer, callers without a certificate to onClient. */
+/** Ends TLS for everything that comes in and sorts it: members to onPeer or onBooting, callers without a certificate to onClient. */
 export class Ingress {
   readonly #options: IngressOptions;
   readonly #limits: IngressLimits;
@@ -101,7 +105,9 @@ export class Ingress {
   }
 
   async #listen(): Promise<void> {
-    this.#listener = await this.#options.link.listen('ingress', (stream) => this.#begin(stream));
+    this.#listener = await this.#options.link.listen(this.#options.service ?? 'ingress', (stream) =>
+      this.#begin(stream),
+    );
   }
 
   /** Under a flood: what is up stays up, and whoever comes in the pause finds nobody. */
@@ -172,7 +178,10 @@ export class Ingress {
       }
       const node = await verifyNode(crypto, network.trust, claim);
       if (this.#network !== network) throw new KmsError('UNAVAILABLE', 'this node has left its network');
-      if (!socket.destroyed) this.#options.onPeer(party, socket, node);
+      if (socket.destroyed) return;
+      if (node.bootKey === undefined) this.#options.onPeer(party, socket, node);
+      else if (this.#options.onBooting === undefined) socket.destroy();
+      else this.#options.onBooting(party, socket, node);
     } catch (error) {
       this.#budget.failed(claimed?.party);
       this.#refuse('certificate', codeOf(error));

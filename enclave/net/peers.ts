@@ -55,6 +55,8 @@ export class PeerNetwork {
   readonly #dial: PeerNetworkOptions['dial'];
   readonly #log: Log;
   readonly #stop = new AbortController();
+  /** Ends the wait before a member is dialled again. */
+  readonly #impatient = new Map<PartyId, AbortController>();
   #dialling: Promise<unknown> = Promise.resolve();
 
   constructor(options: PeerNetworkOptions) {
@@ -86,6 +88,11 @@ export class PeerNetwork {
     if (peer === undefined)
       throw new KmsError('BAD_INPUT', `party ${to} is not another member of this network`);
     if (!this.#stop.signal.aborted) peer.send(payload);
+  }
+
+  /** That member shows signs of life: it is dialled without more waiting. */
+  expect(party: PartyId): void {
+    this.#impatient.get(party)?.abort();
   }
 
   /** Processes of members that are connected now, admitted or not. */
@@ -159,8 +166,11 @@ export class PeerNetwork {
         this.#log('warn', 'dial-failed', { party: peer.party, code: codeOf(error) });
       }
       const jitterMs = randomInt(Math.ceil(backoffMs / 2) + 1);
-      await sleep(backoffMs / 2 + jitterMs, undefined, { signal }).catch(() => {});
-      backoffMs = Math.min(2 * backoffMs, BACKOFF_MS.last);
+      const hurry = new AbortController();
+      this.#impatient.set(peer.party, hurry);
+      const woken = AbortSignal.any([signal, hurry.signal]);
+      await sleep(backoffMs / 2 + jitterMs, undefined, { signal: woken }).catch(() => {});
+      backoffMs = hurry.signal.aborted ? BACKOFF_MS.first : Math.min(2 * backoffMs, BACKOFF_MS.last);
     }
   }
 

@@ -40,6 +40,12 @@ export class Roster {
     return member.identity;
   }
 
+  /** Ed25519 public key that speaks for a member whose identity is sealed; undefined for a stranger or this node itself. */
+  bootKeyOf(identity: Uint8Array): Uint8Array | undefined {
+    const member = memberOf(this.#newest, identity);
+    return member?.party === this.self ? undefined : member?.bootKey;
+  }
+
   /** Where to look for a member, the newest address first. */
   addressesOf(party: PartyId): readonly string[] {
     const addresses = this.#valid().flatMap(({ members }) => members[party - 1]?.address ?? []);

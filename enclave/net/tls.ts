@@ -56,7 +56,7 @@ export interface ClaimedPeer {
 
 /**
  * Who the other end of an accepted connection claims to be, or undefined for a client, which shows no certificate. Its identity
- * key has signed its TLS key for this network; the document is not verified at this point.
+ * or boot key has signed its TLS key for this network; the document is not verified at this point.
  * @param network undefined before the node has joined: nobody can be a peer then
  * @param mayParse asked when there is a certificate, before anything is computed for it
  * @throws {KmsError} BAD_PEER, BUSY
@@ -72,7 +72,8 @@ export function claimedPeer(
   if (!mayParse()) throw new KmsError('BUSY', 'too many certificates to verify');
   if (network === undefined) throw new KmsError('BAD_PEER', 'this node has not joined a network yet');
   const isPeer = (identity: Uint8Array): boolean => network.peerWith(identity) !== undefined;
-  const claim = verifyNodeCertificate(crypto, presented.der, network.networkId, isPeer);
+  const bootKeyOf = (identity: Uint8Array): Uint8Array | undefined => network.bootKeyOf(identity);
+  const claim = verifyNodeCertificate(crypto, presented.der, network.networkId, isPeer, bootKeyOf);
   assertSameKey(claim.spki, presented);
   const party = network.peerWith(claim.identity);
   if (party === undefined) {
@@ -90,6 +91,7 @@ export interface VerifiedSocket {
 /**
  * TLS as a client over a connected stream; resolves when the other side has proved to be an attested node of that network,
  * and that very node if `identity` names one. The stream is destroyed on failure.
+ * @param bootKeyOf whose boot key is taken for its identity; without it nobody's
  * @param own undefined for a client, which has no certificate
  * @throws {KmsError} BAD_PEER, BAD_ATTESTATION, UNAVAILABLE if TLS fails, TIMEOUT
  */
@@ -99,6 +101,7 @@ export async function connectTls(
   crypto: Hashes & Verifier,
   trust: NodeTrust,
   identity?: Uint8Array,
+  bootKeyOf?: (identity: Uint8Array) => Uint8Array | undefined,
 ): Promise<VerifiedSocket> {
   const socket = connect({
     socket: stream,
@@ -112,7 +115,7 @@ export async function connectTls(
     const presented = presentedCertificate(socket);
     if (presented === undefined) throw new KmsError('BAD_PEER', 'the server shows no certificate');
     const isKnown = (found: Uint8Array): boolean => identity === undefined || equalBytes(found, identity);
-    const claim = verifyNodeCertificate(crypto, presented.der, trust.networkId, isKnown);
+    const claim = verifyNodeCertificate(crypto, presented.der, trust.networkId, isKnown, bootKeyOf);
     assertSameKey(claim.spki, presented);
     return { socket, node: await verifyNode(crypto, trust, claim) };
   } catch (error) {

@@ -15,20 +15,23 @@ import { signedBytes, writeSign1 } from '../../shared/attestation/cose.ts';
 import { PCR_COUNT } from '../../shared/attestation/document.ts';
 import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
+import type { PartyId } from '../../shared/ids.ts';
 import { type Measurement, PCR_BYTES } from '../../shared/network/measurement.ts';
 import type { Rng } from '../../shared/primitives.ts';
-import { concat, equalBytes, toHex, utf8 } from '../../shared/wire/bytes.ts';
+import type { Anchor } from '../../shared/sealing/anchor.ts';
+import { type StateRecord, stateRecordCodec } from '../../shared/sealing/state-record.ts';
+import { toHex } from '../../shared/wire/bytes.ts';
+import { decode, encode } from '../../shared/wire/codec.ts';
 import { NsmClient } from '../nsm/client.ts';
 import type { AttestationRequest } from '../nsm/nsm.ts';
 import { decodeRequest } from '../nsm/request.ts';
 import { encodeResponse, type NsmErrorCode, type NsmResponse } from '../nsm/response.ts';
 import { systemRng } from '../primitives.ts';
-import { type Files, nodeFiles } from '../store/files.ts';
-import { nameOf } from '../store/record-name.ts';
+import { nodeFiles } from '../store/files.ts';
 import type { OpenPlatform, Platform } from './platform.ts';
 
 /*
- * The platform of mock enclaves, whole: an imitation of the security module and a sealing key in a file. It is an ordinary
+ * The platform of mock enclaves, whole: an imitation of the security module and an anchor in a directory. It is an ordinary
  * process that its operator can read; only networks whose id says mock accept it. No other build contains this file.
  */
 
@@ -69,7 +72,7 @@ export function openMockPlatform(options: MockOptions = {}): Platform {
   return {
     name: 'mock',
     nsm: new NsmClient((request) => device.respond(request)),
-    sealingKey: (directory) => developmentKey(directory, options.rng ?? systemRng, nodeFiles),
+    openAnchor: (directory) => (directory === undefined ? undefined : new DirectoryAnchor(directory)),
   };
 }
 
@@ -270,7 +273,8 @@ function rootCertificate(): X509Certificate {
   return new X509Certificate(Uint8Array.from(root.der));
 }
 
-function rootKey(): Promise<CryptoKey> {
+/** For whoever plays a part under the mock root: the security module here, the stand-ins of cloud services outside. */
+export function rootKey(): Promise<CryptoKey> {
   const pkcs8 = Uint8Array.from(atob(MOCK_ROOT_KEY), (character) => character.charCodeAt(0));
   return crypto.subtle.importKey('pkcs8', pkcs8, CURVE, false, ['sign']);
 }
@@ -283,40 +287,45 @@ function refused(code: NsmErrorCode): NsmResponse {
   return { kind: 'Error', code };
 }
 
-export const DEVELOPMENT_KEY_FILE = 'DEVELOPMENT-ONLY-store.key';
-
-const HEADER = utf8('DEVELOPMENT ONLY: whoever reads this file reads the store beside it.\n');
-const KEY_BYTES = 32;
-
 /**
- * The store's AES key: the file's header, then 32 bytes. Drawn on first use.
- * @throws {KmsError} STORE_FAILED if the file is damaged, or missing beside records that were sealed under it
+ * What a chain does for a real network, in a directory that all nodes of a mock network share: one file a party, with its
+ * highest state record.
  */
-export async function developmentKey(directory: string, rng: Rng, files: Files): Promise<Uint8Array> {
-  const path = join(directory, DEVELOPMENT_KEY_FILE);
-  try {
-    await files.makeDirectory(directory);
-    const found = await files.read(path, 4096);
-    if (found !== undefined) return keyIn(found);
-    if ((await files.list(directory)).some((file) => nameOf(file) !== undefined)) {
-      throw new KmsError('STORE_FAILED', `${DEVELOPMENT_KEY_FILE} is missing; its records cannot be read`);
-    }
-    const key = rng(KEY_BYTES);
-    const temporary = `${path}.tmp`;
-    await files.remove(temporary);
-    await files.writeSynced(temporary, concat(HEADER, key));
-    await files.rename(temporary, path);
-    await files.syncDirectory(directory);
-    return key;
-  } catch (cause) {
-    throw cause instanceof KmsError ? cause : new KmsError('STORE_FAILED', `cannot use ${path}`, { cause });
+export class DirectoryAnchor implements Anchor {
+  readonly #directory: string;
+  /** One write after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async highest(party: PartyId): Promise<number> {
+    return (await this.#read(party))?.version ?? 0;
+  }
+
+  advance(record: StateRecord): Promise<void> {
+    const next = this.#last.then(async () => {
+      if (record.version <= (await this.highest(record.party))) return;
+      const path = this.#path(record.party);
+      await nodeFiles.makeDirectory(this.#directory);
+      await nodeFiles.remove(`${path}.tmp`);
+      await nodeFiles.writeSynced(`${path}.tmp`, encode(stateRecordCodec, record));
+      await nodeFiles.rename(`${path}.tmp`, path);
+      await nodeFiles.syncDirectory(this.#directory);
+    });
+    this.#last = next.catch(() => undefined);
+    return next;
+  }
+
+  async #read(party: PartyId): Promise<StateRecord | undefined> {
+    const found = await nodeFiles.read(this.#path(party), MAX_RECORD_BYTES);
+    return found === undefined ? undefined : decode(stateRecordCodec, found);
+  }
+
+  #path(party: PartyId): string {
+    return join(this.#directory, `${party}.anchor`);
   }
 }
 
-function keyIn(file: Uint8Array): Uint8Array {
-  const good = file.length === HEADER.length + KEY_BYTES;
-  if (!good || !equalBytes(file.subarray(0, HEADER.length), HEADER)) {
-    throw new KmsError('STORE_FAILED', `${DEVELOPMENT_KEY_FILE} is damaged`);
-  }
-  return file.slice(HEADER.length);
-}
+const MAX_RECORD_BYTES = 1024;

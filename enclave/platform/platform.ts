@@ -1,3 +1,4 @@
+import type { Anchor } from '../../shared/sealing/anchor.ts';
 import type { Nsm } from '../nsm/nsm.ts';
 
 /** What a build takes from the machine below it. `#platform` names the implementation: nitro.ts or mock.ts. */
@@ -5,10 +6,10 @@ export interface Platform {
   readonly name: 'nitro' | 'mock';
   readonly nsm: Nsm;
   /**
-   * The key of the records in a directory; 32 secret bytes.
-   * @throws {KmsError} STORE_FAILED
+   * What remembers the states of nodes outside them. @param directory of a local network
+   * @throws {KmsError} BAD_INPUT if this platform has no such directory
    */
-  sealingKey(dataDirectory: string): Promise<Uint8Array>;
+  openAnchor(directory: string | undefined): Anchor | undefined;
 }
 
 /** @throws {KmsError} UNAVAILABLE if this machine is not what the build is for */

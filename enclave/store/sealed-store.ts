@@ -1,3 +1,6 @@
+/** Name to new bytes; undefined: the record goes. */
+export type Changes = ReadonlyMap<string, Uint8Array | undefined>;
+
 /**
  * Records that only this enclave can read. `put` and `delete` have happened durably when their promise resolves; after a
  * crash a record is the old or the new one, never a part.
@@ -10,6 +13,8 @@ export interface SealedStore {
   put(name: string, bytes: Uint8Array): Promise<void>;
   /** No error if there is none. @throws {KmsError} STORE_FAILED */
   delete(name: string): Promise<void>;
+  /** All of it or nothing. @throws {KmsError} as put() */
+  change(changes: Changes): Promise<void>;
   /** Names that start with prefix, sorted. */
   list(prefix: string): Promise<readonly string[]>;
 }

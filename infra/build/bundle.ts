@@ -33,24 +33,32 @@ export interface Bundle {
  * One file that runs on bare Node, readable: an auditor compares it with the source. The same source gives the same bytes,
  * wherever the repository lies.
  */
-export async function bundleEnclave(of: BundleClass, repository: string = root): Promise<Bundle> {
+export async function bundleEnclave(
+  of: BundleClass,
+  repository: string = root,
+  entry = 'enclave/main.ts',
+): Promise<Bundle> {
   const result = await build({
     absWorkingDir: repository,
-    entryPoints: ['enclave/main.ts'],
+    entryPoints: [entry],
     bundle: true,
     write: false,
     metafile: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    conditions: [...conditions[of]],
+    // ECMAScript modules where a package has both: what is not used is left out, and nothing is required at run time.
+    conditions: ['module', ...conditions[of]],
+    mainFields: ['module', 'main'],
+    alias: { '@aws-sdk/credential-provider-node': './enclave/aws/ambient-credentials.ts' },
     outfile: 'enclave.mjs',
     charset: 'utf8',
     legalComments: 'none',
     treeShaking: true,
     // Settings of the source tree's checker do not count, and no library takes a setting from the environment.
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
-    define: { 'process.env.BUF_BIGINT_DISABLE': 'undefined' },
+    define: { 'process.env': 'NO_ENVIRONMENT' },
+    banner: { js: 'const NO_ENVIRONMENT = Object.freeze({});' },
     sourcemap: false,
     logLevel: 'warning',
   });

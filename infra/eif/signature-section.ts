@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { writeCbor } from '../../shared/attestation/cbor-writer.ts';
+import { type CoseSign1, parseUnverifiedSign1 } from '../../shared/attestation/cose.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { equalBytes } from '../../shared/wire/bytes.ts';
 
@@ -39,7 +40,17 @@ export function readSignatureSection(bytes: Uint8Array): SignatureSection {
   const sign1 = reader.byteList();
   reader.end();
   parseCertificate(certificate);
+  parseSign1(sign1);
   return { certificate, sign1 };
+}
+
+/** Not verified at this point. @throws {KmsError} BAD_ENCODING */
+export function parseSign1(sign1: Uint8Array): CoseSign1 {
+  try {
+    return parseUnverifiedSign1(sign1);
+  } catch (cause) {
+    throw new KmsError('BAD_ENCODING', "the image's signature is no COSE_Sign1 of ES384", { cause });
+  }
 }
 
 /** @throws {KmsError} BAD_ENCODING unless it is PEM of one certificate and nothing else */
@@ -47,7 +58,10 @@ export function parseCertificate(pem: Uint8Array): X509Certificate {
   const text = new TextDecoder('latin1').decode(pem);
   if (!PEM.test(text)) throw bad('its certificate is not PEM of one certificate alone');
   try {
-    return new X509Certificate(text);
+    const certificate = new X509Certificate(text);
+    // The key is decoded when it is first asked for.
+    if (certificate.publicKey.type === 'public') return certificate;
+    throw bad('its certificate has no key');
   } catch (cause) {
     throw new KmsError('BAD_ENCODING', "the image's signing certificate cannot be parsed", { cause });
   }

@@ -1,9 +1,9 @@
 import { type KeyObject, sign, verify, type X509Certificate } from 'node:crypto';
 import { writeCbor } from '../../shared/attestation/cbor-writer.ts';
-import { parseUnverifiedSign1, signedBytes, writeSign1 } from '../../shared/attestation/cose.ts';
+import { signedBytes, writeSign1 } from '../../shared/attestation/cose.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { equalBytes, utf8 } from '../../shared/wire/bytes.ts';
-import { parseCertificate, type SignatureSection } from './signature-section.ts';
+import { parseCertificate, parseSign1, type SignatureSection } from './signature-section.ts';
 
 const CURVE = 'secp384r1';
 
@@ -46,7 +46,7 @@ export function signRegister(pcr0: Uint8Array, certificate: Uint8Array, key: Key
 export function verifySignature({ certificate, sign1 }: SignatureSection, pcr0: Uint8Array): void {
   const parsed = parseCertificate(certificate);
   if (!isOnCurve(parsed)) throw bad('its certificate is not of a key on P-384');
-  const { payload, signature } = parseUnverifiedSign1(sign1);
+  const { payload, signature } = parseSign1(sign1);
   if (!equalBytes(payload, pcrStatement(pcr0))) throw bad('it is of another image');
   const key = { key: parsed.publicKey, dsaEncoding: 'ieee-p1363' } as const;
   if (!verify('sha384', signedBytes(payload), key, signature)) {

@@ -22,12 +22,11 @@ export const cmdlines: Readonly<Record<ImageClass, string>> = {
 export const labTiming = { roundMs: 20_000, openingMs: 600_000 } as const;
 
 /**
- * The enclave's configuration (enclave/config.ts) is part of the image: nothing in it is one node's own. Records live in
- * memory.
+ * The enclave's configuration (enclave/config.ts) is part of the image: nothing in it is one node's own.
  */
 export const configurations: Readonly<Record<ImageClass, object>> = {
-  production: { dataDirectory: '/run/kms', parentCid: PARENT_CID, roundMs: 5_000, openingMs: 120_000 },
-  lab: { dataDirectory: '/run/kms', parentCid: LAB_PARENT_CID, ...labTiming },
+  production: { parentCid: PARENT_CID, roundMs: 5_000, openingMs: 120_000 },
+  lab: { parentCid: LAB_PARENT_CID, ...labTiming },
 };
 
 const NODE = '/usr/bin/node';

@@ -5,7 +5,7 @@ import { MACHINE_PARTY, upLabNetwork } from './network.ts';
 
 const STATE = '.kms-lab';
 const EVERY_MS = 30_000;
-const KMS = `KMS_STATE=${STATE} node --conditions=kms-lab client/cli/main.ts`;
+const KMS = `KMS_STATE=${STATE} node client/cli/main.ts`;
 
 /** Runs a lab network until SIGINT or SIGTERM. */
 async function main(): Promise<void> {

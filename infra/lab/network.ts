@@ -16,7 +16,7 @@ const START_TIMEOUT_MS = 240_000;
 
 /**
  * A lab network on this machine: one node is the lab build of the image in an emulated machine, the others are processes
- * under the lab's root. Run with `--conditions=kms-lab`: whoever talks to it has to pin the lab's root.
+ * under the lab's root.
  */
 export function upLabNetwork(
   options: UpOptions,
@@ -24,10 +24,11 @@ export function upLabNetwork(
 ): Promise<LocalNetwork> {
   const [root] = ROOTS;
   if (root === undefined) throw new Error('there is no lab root');
+  const measured = measure(readEif(new Uint8Array(readFileSync(image))));
   return LocalNetwork.up({
     ...{ name: 'lab', entry: SOFTWARE_ENTRY, startTimeoutMs: START_TIMEOUT_MS, ...labTiming },
     ...options,
     images: new Map([[MACHINE_PARTY, image]]),
-    build: { root, measurements: [measure(readEif(new Uint8Array(readFileSync(image)))), MOCK_MEASUREMENT] },
+    build: { root, measurementOf: (party) => (party === MACHINE_PARTY ? measured : MOCK_MEASUREMENT) },
   });
 }

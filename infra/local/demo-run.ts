@@ -12,6 +12,7 @@ import { DEFAULT_PRESET, presetByName } from '../../shared/fhe/presets.ts';
 import type { Value } from '../../shared/fhe/value.ts';
 import { generateUserKey } from '../../shared/protocol/user-decryption/hpke.ts';
 import { attestAll, refuseForeignEnclave } from './demo-attestation.ts';
+import { refuseRollback, restartSealed, startAllCold } from './demo-sealing.ts';
 import type { DemoStep } from './demo-steps.ts';
 import type { LocalNetwork } from './network.ts';
 
@@ -20,6 +21,8 @@ export const PRESET = presetByName(DEFAULT_PRESET);
 const LIAR_ENTRY = fileURLToPath(new URL('../../test/faults/liar-enclave.ts', import.meta.url));
 const HOSTILE_PARENT_ENTRY = fileURLToPath(new URL('../../test/faults/hostile-parent.ts', import.meta.url));
 const PARTY_DOWN = 4;
+const PARTY_RESTARTED = 2;
+const PARTY_TURNED_BACK = 3;
 const FOREIGNER = 3;
 const HOSTAGE = 3;
 /** Under a hostile parent; each goes through other misconduct. */
@@ -67,6 +70,12 @@ export class Demo {
         return this.#decrypt();
       case 'decrypt-node-down':
         return this.#decryptWithout(PARTY_DOWN);
+      case 'sealed-restart':
+        return restartSealed(this.#network, PARTY_RESTARTED, () => this.#decryptOnce());
+      case 'cold-start-all':
+        return startAllCold(this.#network, () => this.#decryptOnce());
+      case 'rollback-refused':
+        return refuseRollback(this.#network, this.#client, PARTY_TURNED_BACK);
       case 'foreign-enclave-refused':
         return this.#decryptBesideForeigner(FOREIGNER);
       case 'hostile-parent':
@@ -124,6 +133,12 @@ export class Demo {
   async #decrypt(): Promise<string> {
     expectCulprits(await this.#decryptAll(this.#results), []);
     return 'both right; every node was asked, 2t + 1 agree';
+  }
+
+  /** New ciphertexts of known values: every node answers. */
+  async #decryptOnce(): Promise<void> {
+    await this.#everybodyAnswers();
+    expectCulprits(await this.#decryptAll(await this.#recomputed()), []);
   }
 
   async #decryptWithout(party: number): Promise<string> {
@@ -209,6 +224,11 @@ export class Demo {
         await sleep(RETRY_MS);
       }
     }
+  }
+
+  /** Until this client, too, reaches every node again. */
+  async #everybodyAnswers(): Promise<void> {
+    for (const { party } of this.#client.network.members) await this.#answering(party);
   }
 
   /** Until this client, too, reaches the node again. */

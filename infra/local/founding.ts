@@ -6,9 +6,9 @@ import { nodePrimitives } from '../../enclave/primitives.ts';
 import type { AttestationRoot } from '../../shared/attestation/root.ts';
 import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
-import { epochId, partyId } from '../../shared/ids.ts';
+import { type Digest, epochId, partyId } from '../../shared/ids.ts';
 import { ConfigurationChain } from '../../shared/network/chain.ts';
-import type { Configuration } from '../../shared/network/configuration.ts';
+import type { Configuration, Member } from '../../shared/network/configuration.ts';
 import { decodeConfigurations, encodeConfigurations } from '../../shared/network/configuration-file.ts';
 import {
   decodeGenesis,
@@ -18,8 +18,9 @@ import {
   networkIdOf,
 } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
-import type { Measurement } from '../../shared/network/measurement.ts';
+import { type Measurement, measurementName } from '../../shared/network/measurement.ts';
 import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
+import type { Storage } from '../../shared/network/storage.ts';
 import { NO_DIGEST } from '../../shared/protocol/statement.ts';
 
 export const GOVERNANCE_DIRECTORY = 'governance';
@@ -30,15 +31,17 @@ export interface Founders {
   readonly name: string;
   readonly t: number;
   /** By party 1..n. */
-  readonly members: readonly { readonly identity: Uint8Array; readonly address: string }[];
+  readonly members: readonly Pick<Member, 'identity' | 'bootKey' | 'address'>[];
+  /** Makes what the nodes seal to, for a network whose id is known. */
+  readonly provision: (networkId: Digest) => Promise<readonly Storage[]>;
   /** Default: mock enclaves. */
   readonly build?: FoundedBuild;
 }
 
-/** What a network's enclaves are: of which build, and which images. */
+/** What a network's enclaves are: of which build, and which image each. */
 export interface FoundedBuild {
   readonly root: AttestationRoot;
-  readonly measurements: readonly Measurement[];
+  readonly measurementOf: (party: number) => Measurement;
 }
 
 /**
@@ -46,7 +49,7 @@ export interface FoundedBuild {
  * and configuration 0, signed by as many as must. The files are whole before the first node is given them.
  */
 export async function foundNetwork(directory: string, founders: Founders): Promise<ConfigurationChain> {
-  const { root, measurements } = founders.build ?? mockBuild();
+  const { root, measurementOf } = founders.build ?? mockBuild();
   const keyFiles = founders.members.map((_, i) => join(directory, GOVERNANCE_DIRECTORY, `${i + 1}.key`));
   for (const file of keyFiles) await ensureKey(file);
   const signers = await Promise.all(keyFiles.map(readGovernanceKey));
@@ -63,14 +66,20 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
     measurementDelayBlocks: MEASUREMENT_DELAY_BLOCKS,
     rpc: { k: 0, endpoints: [] },
   };
+  const networkId = networkIdOf(nodePrimitives, genesis);
+  const places = await founders.provision(networkId);
   const configuration: Configuration = {
     number: 0,
-    networkId: networkIdOf(nodePrimitives, genesis),
+    networkId,
     predecessor: NO_DIGEST,
     epoch: epochId(0),
     t: founders.t,
-    members: founders.members.map((member, i) => ({ party: partyId(i + 1), ...member })),
-    measurements,
+    members: founders.members.map((member, i) => ({
+      party: partyId(i + 1),
+      ...member,
+      storage: places[i]!,
+    })),
+    measurements: different(founders.members.map((_, i) => measurementOf(i + 1))),
     activationBlock: 0,
     overlapUntilBlock: 0,
     governance,
@@ -112,8 +121,12 @@ async function ensureKey(file: string): Promise<void> {
   if (!exists) await makeGovernanceKey(file);
 }
 
-function mockBuild(): FoundedBuild {
+export function mockBuild(): FoundedBuild {
   const [root] = ROOTS;
   if (root === undefined) throw new KmsError('INTERNAL', 'there is no mock root');
-  return { root, measurements: [MOCK_MEASUREMENT] };
+  return { root, measurementOf: () => MOCK_MEASUREMENT };
+}
+
+function different(measurements: readonly Measurement[]): readonly Measurement[] {
+  return [...new Map(measurements.map((one) => [measurementName(one), one])).values()];
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { committee } from '../../shared/committee.ts';
 import { KmsError } from '../../shared/errors.ts';
+import { freshCloud } from './cloud.ts';
 import type { NetworkState } from './state.ts';
 
 const ENCLAVE_ENTRY = fileURLToPath(new URL('../../enclave/main.ts', import.meta.url));
@@ -27,9 +28,10 @@ export async function freshState(
     Buffer.byteLength(inside) <= MAX_SOCKET_ROOT_BYTES ? inside : await mkdtemp(join(tmpdir(), 'kms-'));
   const ports = await freePorts(n);
   return {
-    format: 1,
+    format: 2,
     ...terms,
     socketRoot,
+    cloud: await freshCloud(),
     nodes: ports.map((port, i) => ({
       party: i + 1,
       address: `127.0.0.1:${port}`,

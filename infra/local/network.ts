@@ -9,7 +9,10 @@ import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
-import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
+import type { Storage } from '../../shared/network/storage.ts';
+import type { StandInClass } from './aws/endpoint-certificate.ts';
+import { LocalCloud } from './cloud.ts';
+import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
 import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
@@ -37,7 +40,7 @@ export interface UpOptions {
 }
 
 export interface UpProgress {
-  readonly phase: 'starting' | 'joining' | 'connecting';
+  readonly phase: 'starting' | 'founding' | 'joining' | 'connecting';
   readonly done: number;
   readonly total: number;
 }
@@ -56,11 +59,15 @@ export const DEFAULT_STATE_DIRECTORY = '.kms';
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
 const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
+const CLOUD_DIRECTORY = 'cloud';
+const ANCHOR_DIRECTORY = 'anchors';
 /** What a network makes in its state directory; `client` is the command line's cache of public keys. */
 const OWN_ENTRIES = [
   'nodes',
   'logs',
   'client',
+  CLOUD_DIRECTORY,
+  ANCHOR_DIRECTORY,
   GOVERNANCE_DIRECTORY,
   GENESIS_FILE,
   CONFIGURATIONS_FILE,
@@ -76,6 +83,7 @@ const POLL_MS = 50;
 export class LocalNetwork {
   readonly directory: string;
   #state: NetworkState;
+  #saving: Promise<unknown> = Promise.resolve();
 
   private constructor(directory: string, state: NetworkState) {
     this.directory = directory;
@@ -99,7 +107,7 @@ export class LocalNetwork {
     const directory = resolve(options.stateDirectory ?? DEFAULT_STATE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const found = await readState(directory);
-    const state = found ?? (await freshState(directory, termsOf(options)));
+    const state = found ?? { ...(await freshState(directory, termsOf(options))), ...classOf(options.build) };
     const { n, t } = state;
     if ((options.n ?? n) !== n || (options.t ?? t) !== t) {
       throw new KmsError(
@@ -146,6 +154,15 @@ export class LocalNetwork {
     return join(this.directory, CONFIGURATIONS_FILE);
   }
 
+  /** KMS and S3 of this network. */
+  get cloud(): LocalCloud {
+    return new LocalCloud(join(this.directory, CLOUD_DIRECTORY), this.n, this.#class);
+  }
+
+  get #class(): StandInClass {
+    return this.#state.class ?? 'mock';
+  }
+
   /** Secret key of the operator of that node. */
   governanceKeyFile(party: number): string {
     return join(this.directory, GOVERNANCE_DIRECTORY, `${party}.key`);
@@ -159,6 +176,7 @@ export class LocalNetwork {
   /** Stops every process and removes every socket. Data stays unless it is to be erased. */
   async down({ erase = false }: { readonly erase?: boolean } = {}): Promise<void> {
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
+    await this.cloud.stop(this.#state.cloud);
     await rm(this.#state.socketRoot, { recursive: true, force: true });
     if (!erase) return;
     for (const entry of OWN_ENTRIES) await rm(join(this.directory, entry), { recursive: true, force: true });
@@ -255,7 +273,9 @@ export class LocalNetwork {
     const total = this.n;
     const report = (phase: UpProgress['phase'], done: number): void =>
       options.onProgress?.({ phase, done, total });
+    await this.#forgetUnfinished();
     await writeState(this.directory, this.#state);
+    await this.startCloud();
     const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
     if (known !== undefined) await this.#move(known);
     for (const { party } of this.#state.nodes) {
@@ -266,27 +286,60 @@ export class LocalNetwork {
       const entry = image === undefined ? (options.entries?.get(party) ?? options.entry) : undefined;
       await this.startNode(party, entry === undefined ? {} : { entry: resolve(entry) });
     }
-    const chain = known ?? (await this.#found(options.build, signal));
-    for (const { party } of this.#state.nodes) {
-      report('joining', party - 1);
-      await this.#join(party, chain, signal);
+    if (known === undefined) {
+      report('founding', 0);
+      const chain = await this.#found(options.build ?? mockBuild(), signal);
+      for (const { party } of this.#state.nodes) {
+        report('joining', party - 1);
+        await this.#join(party, chain, signal);
+      }
     }
     await this.connected(undefined, signal, (done) => report('connecting', done));
+    await this.#save({ ...this.#state, isComplete: true });
+  }
+
+  /** What the stand-in for S3 keeps for that node. */
+  async bucketDirectory(party: number): Promise<string> {
+    const chain = await readNetwork(this.directory);
+    const { storage } = chain.newest.signed.configuration.members[party - 1] ?? this.#unknown(party);
+    return join(this.cloud.bucketsDirectory, storage.bucket);
+  }
+
+  async stopCloud(): Promise<void> {
+    await this.cloud.stop(this.#state.cloud);
+  }
+
+  /** Starts those stand-ins of cloud services that do not run. */
+  async startCloud(): Promise<void> {
+    const cloud = await this.cloud.start(this.#state.cloud, join(this.directory, 'logs'));
+    await this.#save({ ...this.#state, cloud });
+  }
+
+  /** Until its first state is in effect a node's identity is in its process alone: a founding that was interrupted begins anew. */
+  async #forgetUnfinished(): Promise<void> {
+    if (this.networkId === undefined || this.#state.isComplete === true) return;
+    await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
+    await this.cloud.stop(this.#state.cloud);
+    await this.cloud.erase();
+    for (const entry of [ANCHOR_DIRECTORY, GENESIS_FILE, CONFIGURATIONS_FILE]) {
+      await rm(join(this.directory, entry), { recursive: true, force: true });
+    }
+    const { networkId: _, ...state } = this.#state;
+    await this.#save(state);
   }
 
   /** Founded on what the nodes say they are, once; it is written down before any node is given it. */
-  async #found(build: FoundedBuild | undefined, signal: AbortSignal): Promise<ConfigurationChain> {
+  async #found(build: FoundedBuild, signal: AbortSignal): Promise<ConfigurationChain> {
     const { name, t, nodes } = this.#state;
     const members = await Promise.all(
       nodes.map(async ({ party, address }) => {
-        const { identity } = await this.#card(party, () => true, signal);
-        return { identity, address };
+        const { identity, bootKey } = await this.#card(party, () => true, signal);
+        return { identity, bootKey, address };
       }),
     );
-    const chain = await foundNetwork(this.directory, {
-      ...{ name, t, members },
-      ...(build === undefined ? {} : { build }),
-    });
+    const provision = (networkId: Digest): Promise<readonly Storage[]> =>
+      this.cloud.provision(this.#state.cloud, networkId, build.measurementOf);
+    const chain = await foundNetwork(this.directory, { name, t, members, provision, build });
     await this.#save({ ...this.#state, networkId: chain.networkId });
     return chain;
   }
@@ -303,18 +356,15 @@ export class LocalNetwork {
 
   /** Gives the node what it does not have: a start that was interrupted may have come this far. */
   async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
-    let wasAsked = false;
     for (;;) {
+      const { network } = await this.#card(party, () => true, signal);
+      if (network?.configuration.digest === chain.newest.digest) return;
       try {
-        const { network } = await this.#card(party, () => true, signal);
-        if (network?.configuration.digest === chain.newest.digest) return;
         await joinNode(placeOf(this.#node(party)), chain);
         return;
       } catch (error) {
-        // A slow node joins after the question has been given up, and shows another certificate from one look to the next.
-        const code = codeOf(error);
-        if (signal.aborted || !(code === 'TIMEOUT' || (wasAsked && code === 'BAD_PEER'))) throw error;
-        wasAsked = true;
+        // A slow node joins after the question has been given up: it is asked again.
+        if (signal.aborted || !['TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) throw error;
       }
     }
   }
@@ -324,8 +374,8 @@ export class LocalNetwork {
     for (;;) {
       const { processes } = this.#node(party);
       const card = await describeNode(placeOf(this.#node(party)), this.networkId).catch((error: unknown) => {
-        // A node that is just starting; any other answer is final.
-        if (codeOf(error) === 'UNAVAILABLE' || codeOf(error) === 'TIMEOUT') return undefined;
+        // A node that is just starting, which belongs to no network for a moment; any other answer is final.
+        if (['UNAVAILABLE', 'TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) return undefined;
         throw error;
       });
       if (card !== undefined && isGood(card)) return card;
@@ -350,12 +400,16 @@ export class LocalNetwork {
     const home = join(this.directory, 'nodes', `${party}`);
     await mkdir(home, { recursive: true, mode: 0o700 });
     const vhostSocket = join(socketDirectory, 'vm.vsock');
-    const link = image === undefined ? { socketDirectory } : { vhostSocket };
+    // A mock network's anchor stands for the chain; an image has no such directory, and a lab's nodes are alike.
+    const anchor = this.#class === 'mock' ? { anchorDirectory: join(this.directory, ANCHOR_DIRECTORY) } : {};
     const ofEnclave =
-      image === undefined
-        ? { dataDirectory: join(home, 'sealed'), socketDirectory, roundMs, openingMs }
-        : { image, vhostSocket };
-    const ofParent = { listen: address, ...link, configurationsFile: this.configurationsFile, status };
+      image === undefined ? { ...anchor, socketDirectory, roundMs, openingMs } : { image, vhostSocket };
+    const ofParent = {
+      ...(image === undefined ? { socketDirectory } : { vhostSocket }),
+      ...{ listen: address, configurationsFile: this.configurationsFile, status },
+      ...{ genesisFile: this.genesisFile, party, hosts: this.cloud.hosts(this.#state.cloud) },
+      credentialsFile: this.cloud.credentialsFile(party),
+    };
     const config = role === 'enclave' ? ofEnclave : ofParent;
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
@@ -363,6 +417,7 @@ export class LocalNetwork {
       role === 'enclave' ? entry : parentEntry,
       ['--config', configFile],
       this.#logFile(party, role),
+      role === 'enclave' && this.#class === 'lab' ? ['kms-lab'] : [],
     );
     await this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } });
   }
@@ -372,9 +427,11 @@ export class LocalNetwork {
   }
 
   #node(party: number): NodeState {
-    const node = this.#state.nodes[party - 1];
-    if (node === undefined) throw new KmsError('BAD_INPUT', `there is no party ${party} in this network`);
-    return node;
+    return this.#state.nodes[party - 1] ?? this.#unknown(party);
+  }
+
+  #unknown(party: number): never {
+    throw new KmsError('BAD_INPUT', `there is no party ${party} in this network`);
   }
 
   #change(party: number, change: Partial<NodeState>): Promise<void> {
@@ -382,10 +439,17 @@ export class LocalNetwork {
     return this.#save({ ...this.#state, nodes });
   }
 
-  async #save(state: NetworkState): Promise<void> {
+  /** Known at once; on disk one after the other, and never older than what is known. */
+  #save(state: NetworkState): Promise<void> {
     this.#state = state;
-    await writeState(this.directory, state);
+    const saved = this.#saving.then(() => writeState(this.directory, this.#state));
+    this.#saving = saved.catch(() => undefined);
+    return saved;
   }
+}
+
+function classOf(build: FoundedBuild | undefined): { readonly class?: StandInClass } {
+  return build?.root.class === 'lab' ? { class: 'lab' } : {};
 }
 
 function placeOf({ address }: NodeState): NodePlace {

@@ -4,6 +4,8 @@ import { parseAddress } from '../../shared/address.ts';
 import { committee } from '../../shared/committee.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { digest, partyId } from '../../shared/ids.ts';
+import type { StandInClass } from './aws/endpoint-certificate.ts';
+import type { CloudState } from './cloud.ts';
 import type { ProcessId } from './process.ts';
 
 export type Role = 'enclave' | 'parent';
@@ -27,7 +29,7 @@ export interface NodeState {
 
 /** What state.json says about a local network. Nothing in it is secret. */
 export interface NetworkState {
-  readonly format: 1;
+  readonly format: 2;
   readonly name: string;
   readonly n: number;
   readonly t: number;
@@ -35,8 +37,14 @@ export interface NetworkState {
   readonly openingMs: number;
   /** Removed when the network goes down. */
   readonly socketRoot: string;
-  /** Once the nodes have joined: 64 hex digits. */
+  /** KMS and S3 of this network. */
+  readonly cloud: CloudState;
+  /** Once the network is founded: 64 hex digits. */
   readonly networkId?: string;
+  /** Of its enclaves; default: mock. */
+  readonly class?: StandInClass;
+  /** True once every node's first state was in effect. Before that a node that ends takes its identity with it. */
+  readonly isComplete?: boolean;
   readonly nodes: readonly NodeState[];
 }
 
@@ -74,11 +82,15 @@ export async function writeState(directory: string, state: NetworkState): Promis
 
 /** Everything that is later used to signal, remove or connect. */
 function check(state: NetworkState): void {
-  if (state.format !== 1) throw new KmsError('BAD_ENCODING', 'unknown format');
+  if (state.format !== 2) throw new KmsError('BAD_ENCODING', 'unknown format');
   committee(state.n, state.t);
   if (state.networkId !== undefined) digest(state.networkId);
   if (typeof state.socketRoot !== 'string' || state.nodes.length !== state.n) {
     throw new KmsError('BAD_ENCODING', 'nodes and sockets do not fit');
+  }
+  for (const { port, process } of [state.cloud.kms, state.cloud.s3]) {
+    parseAddress(`127.0.0.1:${port}`);
+    checkProcess(process);
   }
   for (const { party, address, socketDirectory, entry, processes, ...node } of state.nodes) {
     partyId(party, state.n);
@@ -88,10 +100,12 @@ function check(state: NetworkState): void {
     if (entries.some((path) => typeof path !== 'string')) {
       throw new KmsError('BAD_ENCODING', 'a node lacks its directories');
     }
-    for (const id of [processes.enclave, processes.parent]) {
-      if (id !== undefined && !(Number.isInteger(id.pid) && id.pid > 1 && typeof id.started === 'string')) {
-        throw new KmsError('BAD_ENCODING', 'a process is not one');
-      }
-    }
+    for (const id of [processes.enclave, processes.parent]) checkProcess(id);
+  }
+}
+
+function checkProcess(id: ProcessId | undefined): void {
+  if (id !== undefined && !(Number.isInteger(id.pid) && id.pid > 1 && typeof id.started === 'string')) {
+    throw new KmsError('BAD_ENCODING', 'a process is not one');
   }
 }

@@ -4,8 +4,18 @@ import { KmsError } from '../errors.ts';
 import type { Digest } from '../ids.ts';
 import type { Hashes, Verifier } from '../primitives.ts';
 import { NO_DIGEST, tupleHash } from '../protocol/statement.ts';
-import { fromHex } from '../wire/bytes.ts';
-import { type Codec, decode, digest32, encode, fixedBytes, signature64, struct, u8 } from '../wire/codec.ts';
+import { equalBytes, fromHex } from '../wire/bytes.ts';
+import {
+  type Codec,
+  decode,
+  digest32,
+  encode,
+  fixedBytes,
+  optional,
+  signature64,
+  struct,
+  u8,
+} from '../wire/codec.ts';
 import { MAX_DOCUMENT_BYTES } from './document.ts';
 
 /**
@@ -24,7 +34,12 @@ export interface IdentityBinding {
   readonly networkId: Digest;
   /** Ed25519 public key, 32 bytes. */
   readonly identity: Uint8Array;
-  /** By `identity`, over boundStatement(). */
+  /**
+   * Ed25519 public key of a node that has not unsealed its identity yet: the boot key that its configuration names signs
+   * instead, and all that such a node may do is recall (decision 0005).
+   */
+  readonly bootKey: Uint8Array | undefined;
+  /** By the boot key if there is one, else by `identity`, over boundStatement(). */
   readonly signature: Uint8Array;
 }
 
@@ -32,25 +47,33 @@ export interface IdentityBinding {
 export interface NodeClaim {
   /** Ed25519 public key, 32 bytes. */
   readonly identity: Uint8Array;
+  /** The key that speaks for the identity while that is sealed; undefined: the identity does itself. */
+  readonly bootKey?: Uint8Array | undefined;
   /** DER SubjectPublicKeyInfo of the TLS key. */
   readonly spki: Uint8Array;
   /** COSE_Sign1, unverified. */
   readonly document: Uint8Array;
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
 const MAX_CERTIFICATE_BYTES = MAX_DOCUMENT_BYTES + 2048;
 
 const layout: Codec<{ readonly format: number } & IdentityBinding> = struct({
   format: u8,
   networkId: digest32,
   identity: fixedBytes(32),
+  bootKey: optional(fixedBytes(32)),
   signature: signature64,
 });
 
-/** The hash that the identity key signs. @param spki DER SubjectPublicKeyInfo of the TLS key */
-export function boundStatement(hashes: Hashes, networkId: Digest, spki: Uint8Array): Uint8Array {
-  return tupleHash(hashes, 'tls-key', 'node', fromHex(networkId), hashes.sha256(spki));
+/** The hash that the identity or boot key signs. @param spki DER SubjectPublicKeyInfo of the TLS key */
+export function boundStatement(
+  hashes: Hashes,
+  networkId: Digest,
+  spki: Uint8Array,
+  by: 'node' | 'boot' = 'node',
+): Uint8Array {
+  return tupleHash(hashes, 'tls-key', by, fromHex(networkId), hashes.sha256(spki));
 }
 
 export function encodeBinding(binding: IdentityBinding): Uint8Array {
@@ -63,6 +86,7 @@ export function encodeBinding(binding: IdentityBinding): Uint8Array {
  * Dates are not looked at: the key lives as long as its process, and membership is the configuration's business.
  * @param der the certificate as the TLS session saw it
  * @param isKnown whom the caller would talk to: asked before any signature is verified
+ * @param bootKeyOf the boot key of an identity, `any` for whoever looks only; without it nobody's is accepted
  * @throws {KmsError} BAD_PEER
  */
 export function verifyNodeCertificate(
@@ -70,20 +94,27 @@ export function verifyNodeCertificate(
   der: Uint8Array,
   networkId: Digest,
   isKnown: (identity: Uint8Array) => boolean = () => true,
+  bootKeyOf: (identity: Uint8Array) => Uint8Array | 'any' | undefined = () => undefined,
 ): NodeClaim {
   const { binding, spki, document } = readNodeCertificate(der);
-  const { identity } = binding;
+  const { identity, bootKey } = binding;
   if (binding.networkId !== networkId) {
     throw new KmsError('BAD_PEER', `the node belongs to network ${binding.networkId}, not ${networkId}`);
   }
   if (!isKnown(identity)) {
     throw new KmsError('BAD_PEER', 'the node is not the one, or not one of those, that may answer here');
   }
-  const statement = boundStatement(crypto, networkId, spki);
-  if (!crypto.verify(identity, statement, binding.signature)) {
+  if (bootKey !== undefined) {
+    const expected = bootKeyOf(identity);
+    if (expected === undefined || (expected !== 'any' && !equalBytes(expected, bootKey))) {
+      throw new KmsError('BAD_PEER', 'the node has not unsealed its identity');
+    }
+  }
+  const statement = boundStatement(crypto, networkId, spki, bootKey === undefined ? 'node' : 'boot');
+  if (!crypto.verify(bootKey ?? identity, statement, binding.signature)) {
     throw new KmsError('BAD_PEER', 'the certificate is not signed by the identity it names');
   }
-  return { identity, spki, document };
+  return { identity, bootKey, spki, document };
 }
 
 /** What a certificate claims; not verified at this point. @throws {KmsError} BAD_PEER */

@@ -29,6 +29,8 @@ export interface NodeTrust {
   readonly measurements: () => readonly Measurement[] | 'unchecked';
   /** Unix time. */
   readonly nowMs: () => number;
+  /** True: nodes that have not unsealed their identity are looked at too, whatever boot key they name. */
+  readonly looksOnly?: boolean;
   readonly chains: ChainCache;
 }
 
@@ -36,6 +38,8 @@ export interface NodeTrust {
 export interface VerifiedNode {
   /** Ed25519 public key, 32 bytes. */
   readonly identity: Uint8Array;
+  /** Set while the node has not unsealed its identity: such a node may only recall. */
+  readonly bootKey?: Uint8Array | undefined;
   /** DER SubjectPublicKeyInfo of its TLS key of this boot. */
   readonly spki: Uint8Array;
   readonly document: AttestationDocument;
@@ -54,18 +58,19 @@ export async function verifyNode(
   freshness: Freshness = { kind: 'age', maxAgeMs: MAX_HANDSHAKE_AGE_MS },
 ): Promise<VerifiedNode> {
   const { networkId, roots, nowMs, chains } = trust;
-  const { identity, spki } = claim;
+  const { identity, bootKey, spki } = claim;
+  const role = bootKey === undefined ? 'primary' : 'boot';
   const policy: AttestationPolicy = {
     roots,
     measurements: imagesFor(trust, claim.document),
     networkId: networkId === NO_NETWORK ? 'unchecked' : networkId,
     freshness,
     publicKey: spki,
-    userData: nodeUserData(hashes, { networkId, identity, role: 'primary' }),
+    userData: nodeUserData(hashes, { networkId, identity, role, bootKey }),
     maxSkewMs: MAX_SKEW_MS,
   };
   const document = await verifyDocument(claim.document, policy, nowMs(), chains);
-  return { identity, spki, document };
+  return { identity, bootKey, spki, document };
 }
 
 /** Whoever looks only is content with what the document says runs, as long as it is something. */

@@ -1,4 +1,6 @@
 import { KmsError } from '../errors.ts';
+import type { Digest } from '../ids.ts';
+import { classOf } from '../network/network-class.ts';
 import { bfv8192, bfv16384, test4096 } from './preset-table.ts';
 
 /**
@@ -68,6 +70,18 @@ export function presetByName(name: string): Preset {
   if (preset === undefined) {
     const known = presets.map((candidate) => candidate.name).join(', ');
     throw new KmsError('UNKNOWN_PRESET', `no preset of this name; known presets: ${known}`);
+  }
+  return preset;
+}
+
+/**
+ * The preset of a key that a network may generate: production networks make no key that is too weak to protect anything.
+ * @throws {KmsError} UNKNOWN_PRESET
+ */
+export function presetFor(networkId: Digest, name: string): Preset {
+  const preset = presetByName(name);
+  if (preset.testOnly && classOf(networkId) === 'production') {
+    throw new KmsError('UNKNOWN_PRESET', `${name} protects nothing: a production network makes no such key`);
   }
   return preset;
 }

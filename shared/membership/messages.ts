@@ -1,5 +1,18 @@
 import { MAX_DOCUMENT_BYTES } from '../attestation/document.ts';
-import { bytes, type Codec, fixedBytes, optional, signature64, struct, union } from '../wire/codec.ts';
+import type { Digest } from '../ids.ts';
+import { HALF_BYTES } from '../sealing/half.ts';
+import { type Scope, scopeCodec } from '../sealing/scope.ts';
+import { type StateRecord, stateRecordCodec } from '../sealing/state-record.ts';
+import {
+  bytes,
+  type Codec,
+  digest32,
+  fixedBytes,
+  optional,
+  signature64,
+  struct,
+  union,
+} from '../wire/codec.ts';
 import { CLOCK_NONCE_BYTES, type ClockReading, clockReadingCodec } from './clock-reading.ts';
 import { type EnrolmentStatement, enrolmentStatementCodec } from './enrolment.ts';
 import { type Incarnation, incarnationCodec } from './incarnation.ts';
@@ -25,7 +38,22 @@ export type MembershipMessage =
       readonly document: Uint8Array;
       readonly possession: Uint8Array;
     }
-  | { readonly kind: 'enrolment-signed'; readonly signature: Uint8Array };
+  | { readonly kind: 'enrolment-signed'; readonly signature: Uint8Array }
+  /** "This is my state from now on." */
+  | { readonly kind: 'state-announced'; readonly record: StateRecord }
+  /** Exactly that record is durable here. */
+  | { readonly kind: 'state-held'; readonly record: StateRecord }
+  /** A later one is. */
+  | { readonly kind: 'state-refused'; readonly highest: StateRecord }
+  /** A share of a peer half of the sender, for the receiver to keep (decision 0005). Secret. */
+  | { readonly kind: 'half-dealt'; readonly scope: Scope; readonly share: Uint8Array }
+  | { readonly kind: 'half-held'; readonly scope: Scope; readonly digest: Digest }
+  /** Destroy the share of the sender's scope. */
+  | { readonly kind: 'half-erasing'; readonly scope: Scope }
+  | { readonly kind: 'half-erased'; readonly scope: Scope };
+
+/** Those about sealed storage (decision 0005). */
+export type SealMessage = Extract<MembershipMessage, { kind: `state-${string}` | `half-${string}` }>;
 
 export const ATTESTATION_NONCE_BYTES = 32;
 
@@ -43,4 +71,11 @@ export const membershipMessage: Codec<MembershipMessage> = union<MembershipMessa
     possession: signature64,
   }),
   'enrolment-signed': struct({ signature: signature64 }),
+  'state-announced': struct({ record: stateRecordCodec }),
+  'state-held': struct({ record: stateRecordCodec }),
+  'state-refused': struct({ highest: stateRecordCodec }),
+  'half-dealt': struct({ scope: scopeCodec, share: fixedBytes(HALF_BYTES) }),
+  'half-held': struct({ scope: scopeCodec, digest: digest32 }),
+  'half-erasing': struct({ scope: scopeCodec }),
+  'half-erased': struct({ scope: scopeCodec }),
 });

@@ -3,8 +3,12 @@ import type { Link, LinkService, Listener } from '../link.ts';
 import type { NativeAddress } from './addon.ts';
 import type { NativeSockets } from './sockets.ts';
 
-/** AF_VSOCK ports. The enclave listens on the first, its parent on the second. */
-export const VSOCK_PORTS: Readonly<Record<LinkService, number>> = { ingress: 5001, egress: 5002 };
+/** AF_VSOCK ports. The parent listens for `egress`, the enclave for the others. */
+export const VSOCK_PORTS: Readonly<Record<LinkService, number>> = {
+  ingress: 5001,
+  egress: 5002,
+  members: 5003,
+};
 
 const CONNECT_TIMEOUT_MS = 2_000;
 

@@ -21,16 +21,20 @@ import {
 import { checkGovernance, type Governance, governanceCodec } from './governance.ts';
 import { checkMeasurement, type Measurement, measurementCodec, measurementName } from './measurement.ts';
 import { type RpcSet, rpcSetCodec } from './rpc.ts';
+import { checkStorage, type Storage, storageCodec } from './storage.ts';
 
 export type { Measurement } from './measurement.ts';
 
-/** One member: its Shamir x-coordinate, its Ed25519 identity key and where its parent listens. */
+/** One member: its Shamir x-coordinate, its Ed25519 keys, where its parent listens and where it keeps what it seals. */
 export interface Member {
   readonly party: PartyId;
   /** 32 bytes */
   readonly identity: Uint8Array;
+  /** 32 bytes: speaks for the node while its identity is sealed (decision 0005). */
+  readonly bootKey: Uint8Array;
   /** `host:port` (shared/address.ts) */
   readonly address: string;
+  readonly storage: Storage;
 }
 
 /**
@@ -59,7 +63,7 @@ export interface Configuration {
   readonly custodians: readonly Digest[];
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
 const DOMAIN = utf8('kms/v1/configuration');
 const MAX_MEASUREMENTS = 16;
 const MAX_CUSTODIANS = 32;
@@ -72,7 +76,13 @@ const fields: Codec<{ readonly format: number } & Configuration> = struct({
   epoch,
   t: u8,
   members: list<Member>(
-    struct({ party, identity: fixedBytes(32), address: text(MAX_ADDRESS_BYTES) }),
+    struct({
+      party,
+      identity: fixedBytes(32),
+      bootKey: fixedBytes(32),
+      address: text(MAX_ADDRESS_BYTES),
+      storage: storageCodec,
+    }),
     MAX_PARTIES,
   ),
   measurements: list(measurementCodec, MAX_MEASUREMENTS),
@@ -139,12 +149,20 @@ function checkMembers(configuration: Configuration): Committee {
   if (members.some((member, index) => member.party !== index + 1)) {
     throw new KmsError('BAD_INPUT', `a configuration lists the parties 1..${n}, each once and in order`);
   }
-  for (const { identity, address } of members) {
-    if (identity.length !== 32) throw new KmsError('BAD_INPUT', 'an identity key has 32 bytes');
+  for (const { identity, bootKey, address, storage } of members) {
+    if (identity.length !== 32 || bootKey.length !== 32) {
+      throw new KmsError('BAD_INPUT', 'identity and boot keys have 32 bytes');
+    }
     parseAddress(address);
+    checkStorage(storage);
   }
-  if (new Set(members.map(({ identity }) => toHex(identity))).size !== n) {
-    throw new KmsError('BAD_INPUT', 'two parties have the same identity key');
+  if (new Set(members.flatMap(({ identity, bootKey }) => [toHex(identity), toHex(bootKey)])).size !== 2 * n) {
+    throw new KmsError('BAD_INPUT', 'two identity or boot keys are the same');
+  }
+  for (const own of ['kmsKey', 'bucket'] as const) {
+    if (new Set(members.map(({ storage }) => storage[own])).size !== n) {
+      throw new KmsError('BAD_INPUT', `two parties have the same ${own}`);
+    }
   }
   if (new Set(members.map(({ address }) => address)).size !== n) {
     throw new KmsError('BAD_INPUT', 'two parties have the same address');

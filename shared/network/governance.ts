@@ -1,8 +1,8 @@
+import { isPrimeOrderPoint } from '../ed25519.ts';
 import { KmsError } from '../errors.ts';
 import { MAX_PARTIES } from '../ids.ts';
 import { toHex } from '../wire/bytes.ts';
 import { type Codec, fixedBytes, list, struct, u8 } from '../wire/codec.ts';
-import { isPrimeOrderPoint } from './strict-ed25519.ts';
 
 /** Operator governance keys (Ed25519, offline, never an enclave's) and how many of them must sign. */
 export interface Governance {

@@ -11,7 +11,6 @@ import {
   configurationDigest,
 } from './configuration.ts';
 import { type Governance, MAX_GOVERNANCE_KEYS } from './governance.ts';
-import { isStrictlySigned } from './strict-ed25519.ts';
 
 /** Signature by the governance key of that index (from 0) among the signing governance's keys. */
 export interface GovernanceSignature {
@@ -101,7 +100,7 @@ function isSignedBy(
   { key, signature }: GovernanceSignature,
 ): boolean {
   const publicKey = signing.keys[key];
-  return publicKey !== undefined && isStrictlySigned(crypto, publicKey, statement, signature);
+  return publicKey !== undefined && crypto.verify(publicKey, statement, signature);
 }
 
 /**

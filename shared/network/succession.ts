@@ -57,7 +57,10 @@ function checkCommittee(before: Configuration, next: Configuration): void {
     next.epoch === before.epoch &&
     next.t === before.t &&
     next.members.length === before.members.length &&
-    next.members.every(({ identity }, i) => equalBytes(identity, before.members[i]!.identity));
+    next.members.every(({ identity, bootKey }, i) => {
+      const member = before.members[i]!;
+      return equalBytes(identity, member.identity) && equalBytes(bootKey, member.bootKey);
+    });
   if (!isSame) {
     throw badConfiguration(
       'a configuration cannot change the committee yet: epoch, t, parties and identities stay as they are',

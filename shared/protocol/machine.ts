@@ -42,9 +42,12 @@ export interface Membership {
   readonly primitives: Primitives;
 }
 
+/** A membership as somebody sees it whose identity is still sealed. */
+export type Roll = Omit<Membership, 'signer'>;
+
 export type { Rng };
 
-export function peersOf(membership: Membership): readonly PartyId[] {
+export function peersOf(membership: Pick<Membership, 'committee' | 'self'>): readonly PartyId[] {
   return membership.committee.parties.filter((party) => party !== membership.self);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { nodePrimitives } from '../../enclave/primitives.ts';
-import { type Digest, digest, type PartyId, partyId } from '../../shared/ids.ts';
+import { type Digest, digest, type PartyId } from '../../shared/ids.ts';
 import type * as broadcastModule from '../../shared/protocol/broadcast/broadcast.ts';
 import {
   type BroadcastMessage,
@@ -189,7 +189,7 @@ describe('broadcast', () => {
   test('broadcast: a bare certificate in the last round would split honest parties', async () => {
     const outcome = await attackBoth(
       'late-certificate',
-      [{ file: SOURCE, find: 'if (certificate.relays.length < round - 2) return [];', replace: '' }],
+      [{ file: SOURCE, find: ' && relays.length >= round - 2', replace: '' }],
       async (load) => {
         const rules: Rule[] = [];
         const sim = await simulation(load, { n: 7, t: 2, rules });
@@ -231,30 +231,103 @@ describe('broadcast', () => {
     expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
-  test('broadcast: a signature for another step or sender is worth nothing', async () => {
-    const sim = await simulation(real, { n: 4, t: 1 });
-    const [sender, ...honest] = sim.committee.parties as [PartyId, ...PartyId[]];
-    const value = utf8('forged');
-    const of = digestOf(nodePrimitives, value);
-    const wrongStep = signStatement(sim.membership(sender), 'broadcast/value', session, 'other', sender, of);
-    const wrongSender = signStatement(
-      sim.membership(partyId(2)),
-      'broadcast/value',
-      session,
-      step,
-      sender,
-      of,
+  test('broadcast: a signature of another step is worth nothing', async () => {
+    const outcome = await attackBoth(
+      'step-unbound',
+      [
+        {
+          file: SOURCE,
+          find: "return signStatement(this.#membership, 'broadcast/value', session, step, sender, value);",
+          replace: "return signStatement(this.#membership, 'broadcast/value', session, sender, value);",
+        },
+        {
+          file: SOURCE,
+          find: 'isSigned(this.#membership, one.party, one.signature, domain, session, step, ...fields)',
+          replace:
+            "(domain === 'broadcast/value' ? isSigned(this.#membership, one.party, one.signature, domain, session, ...fields) : isSigned(this.#membership, one.party, one.signature, domain, session, step, ...fields))",
+        },
+      ],
+      async (load) => {
+        const { Broadcast } = await load<typeof broadcastModule>(SOURCE);
+        const sim = await simulation(load, { n: 4, t: 1 });
+        const [liar, victim, ...others] = sim.committee.parties as [PartyId, PartyId, ...PartyId[]];
+        const participants = sim.committee.parties;
+        const terms = { session, step: 'other', participants, startMs: START_MS, roundMs: ROUND_MS };
+        // What the victim says in another step of the session, the liar says again in this one.
+        const elsewhere = new Broadcast(sim.membership(victim), { ...terms, maxValueBytes: 100 });
+        const [message] = elsewhere.propose(utf8('said elsewhere'), START_MS);
+        if (message === undefined) throw new Error('nothing was said');
+        for (const to of others) sim.inject({ from: liar, to, message, atMs: START_MS + 1 });
+        sim.start();
+        return outcomes(sim, others).some((one) => !one.includes('value 2'));
+      },
     );
-    for (const signature of [wrongStep, wrongSender]) {
-      const message = encode(broadcastMessage, {
-        kind: 'relay',
-        sender,
-        value,
-        signatures: [{ party: sender, signature }],
-      });
-      for (const to of honest) sim.inject({ from: partyId(2), to, message, atMs: START_MS + 1 });
-    }
-    sim.start();
-    expect(new Set(outcomes(sim, honest))).toEqual(new Set(['value 1|value 2|value 3|value 4']));
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  test('broadcast: a signature that passes on the value of another is not the value of its signer', async () => {
+    const outcome = await attackBoth(
+      'sender-unbound',
+      [
+        {
+          file: SOURCE,
+          find: "return signStatement(this.#membership, 'broadcast/value', session, step, sender, value);",
+          replace: "return signStatement(this.#membership, 'broadcast/value', session, step, value);",
+        },
+        {
+          file: SOURCE,
+          find: "this.#areSigned(relay.signatures, 'broadcast/value', relay.sender, digest)",
+          replace: "this.#areSigned(relay.signatures, 'broadcast/value', digest)",
+        },
+      ],
+      async (load) => {
+        const rules: Rule[] = [];
+        const sim = await simulation(load, { n: 7, t: 2, rules });
+        const [liar, accomplice, victim, ...others] = sim.committee.parties as [
+          PartyId,
+          PartyId,
+          PartyId,
+          ...PartyId[],
+        ];
+        // The victim alone hears the liar's value and passes it on in round 2; the accomplice shows no view.
+        rules.push((delivery) => {
+          const message = decode(broadcastMessage, delivery.message);
+          if (delivery.from === accomplice && message.kind !== 'relay') return [];
+          if (delivery.from === liar && message.kind !== 'relay') return [];
+          if (delivery.from === liar && delivery.to !== victim) return [];
+          const isPassedOn = delivery.from === victim && message.kind === 'relay' && message.sender === liar;
+          if (!isPassedOn) return [delivery];
+          const own = message.signatures.filter((one) => one.party === victim);
+          const second = message.signatures.filter((one) => one.party === liar);
+          const forged: BroadcastMessage = { ...message, sender: victim, signatures: [...own, ...second] };
+          return [delivery, { ...delivery, from: accomplice, message: encode(broadcastMessage, forged) }];
+        });
+        sim.start();
+        return outcomes(sim, others).some((one) => !one.includes('value 3'));
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  test('broadcast: a value counts with the signature of its sender only', async () => {
+    const outcome = await attackBoth(
+      'unsigned-by-sender',
+      [
+        {
+          file: SOURCE,
+          find: 'if (!relay.signatures.some((one) => one.party === relay.sender)) return [];',
+          replace: '',
+        },
+      ],
+      async (load) => {
+        const sim = await simulation(load, { n: 4, t: 1 });
+        const [liar, victim, ...others] = sim.committee.parties as [PartyId, PartyId, ...PartyId[]];
+        const message = secondValue(sim, victim, [liar]);
+        for (const to of others) sim.inject({ from: liar, to, message, atMs: START_MS + 1 });
+        sim.start();
+        return outcomes(sim, others).some((one) => !one.includes('value 2'));
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 });

@@ -159,6 +159,41 @@ function loneSigner(attempts: number): readonly Rule[] {
   return [order.rule, starve];
 }
 
+describe('everything that was ever said, said again', () => {
+  test.each([20, 45, 70])(
+    'crash: replayed to parties that restarted at effect %i, it changes nothing',
+    (effect) => {
+      const recorded: Delivery[] = [];
+      const recorder: Rule = (delivery) => {
+        recorded.push({ ...delivery, message: delivery.message.slice() });
+        return [delivery];
+      };
+      const { sim, witness } = simulation('replay', recorder);
+      sim.crashBefore.set(other, effect);
+      sim.start();
+      sim.run(() => sim.machine(other) === undefined);
+      for (const party of parties) {
+        sim.crash(party);
+        witness.died(party);
+      }
+      sim.crashBefore.clear();
+      const before = recorded.length;
+      expect(before).toBeGreaterThan(20);
+      for (const party of parties) sim.restart(party);
+      // The whole record at once, then again and again in the middle of what the parties do now.
+      for (let again = 0; again < 4; again++) {
+        sim.at(sim.nowMs + 1 + again * 700, () => {
+          for (const delivery of recorded.slice(0, before)) sim.inject({ ...delivery, atMs: sim.nowMs + 1 });
+        });
+      }
+      expect(sim.run(haveKey(sim), FOREVER_MS)).toBe(true);
+      checkKey(kernel, sim, parties);
+      expectSound(sim, witness);
+      for (const party of parties) expect(sim.machine(party)?.culprits).toEqual([]);
+    },
+  );
+});
+
 describe('crash between attempts', () => {
   test('crash: a party that was never in the session remembers the key it adopted', () => {
     const { sim, witness } = simulation('adopter');

@@ -5,6 +5,7 @@ import type { KeyGeneration } from '../../shared/protocol/keygen/keygen.ts';
 import { type KeygenMessage, keygenMessage } from '../../shared/protocol/keygen/messages.ts';
 import { requestPurpose } from '../../shared/protocol/keygen/request.ts';
 import { type AgreementMessage, agreementMessage } from '../../shared/protocol/session/messages.ts';
+import { setupMessage } from '../../shared/protocol/setup/messages.ts';
 import { signStatement } from '../../shared/protocol/statement.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
 import type * as factoryModule from '../simulator/committee-keys.ts';
@@ -16,7 +17,7 @@ type Load = <Module>(file: string) => Promise<Module>;
 type Sim = Simulation<KeyGeneration>;
 
 const AGREEMENT = 'shared/protocol/session/agreement.ts';
-const SETTLEMENT = 'shared/protocol/keygen/settlement.ts';
+const CUSTODY = 'shared/protocol/keygen/seed-custody.ts';
 const real: Load = (file) => import(/* @vite-ignore */ `../../${file}`);
 const [one, two, three, four] = [1, 2, 3, 4].map((id) => partyId(id)) as [PartyId, PartyId, PartyId, PartyId];
 const HOUR_MS = 3_600_000;
@@ -53,9 +54,9 @@ describe('key generation under a malicious starter', () => {
       'seedless',
       [
         {
-          file: SETTLEMENT,
+          file: CUSTODY,
           find: 'this.#recovery ??= new SeedArchive',
-          replace: 'if (transcript) return [];\n    this.#recovery ??= new SeedArchive',
+          replace: 'if (record) return [];\n    this.#recovery ??= new SeedArchive',
         },
       ],
       async (load) => {
@@ -126,6 +127,39 @@ describe('key generation under a malicious starter', () => {
     };
     spam();
     expect(sim.run(haveKey(sim, [three]), 100_000)).toBe(true);
+  });
+
+  test('keygen: a session that fails after the key has come begins no other', async () => {
+    const outcome = await attackBoth(
+      'restless',
+      [
+        {
+          file: 'shared/protocol/keygen/keygen.ts',
+          find: 'this.#endAttempt();\n    if (this.#finished !== undefined) return [];',
+          replace: 'this.#endAttempt();',
+        },
+      ],
+      async (load) => {
+        let asked = 0;
+        const sim: Sim = await simulation(load, [
+          (delivery) => {
+            const message = inside(delivery);
+            if (delivery.from === two && agreementIn(delivery)?.kind === 'nonce-request') asked++;
+            if (delivery.to !== two) return [delivery];
+            // Party 2 learns of the key, and of its own session too little and too late.
+            if (message.kind !== 'setup') return [delivery];
+            const { kind } = decode(setupMessage, message.body);
+            if (kind === 'commitments') return [delivery];
+            return kind === 'signature' ? [{ ...delivery, atMs: delivery.atMs + 6000 }] : [];
+          },
+        ]);
+        sim.start();
+        expect(sim.run(haveKey(sim, sim.committee.parties), 15_000)).toBe(true);
+        sim.run(() => false, 20_000);
+        return asked > 0;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 });
 

@@ -9,7 +9,7 @@ export interface Edit {
 }
 
 const ROOT = join(import.meta.dirname, '../..');
-const FOLDERS = ['shared', 'enclave', 'test/simulator'];
+const FOLDERS = ['shared', 'enclave', 'client', 'infra/eif', 'test/simulator'];
 
 /**
  * A copy of the source with rules removed, from which a test imports the code under attack. So the product has no

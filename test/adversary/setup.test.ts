@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import { nodePrimitives } from '../../enclave/primitives.ts';
 import { corruptSets } from '../../shared/committee.ts';
 import { type PartyId, partyId } from '../../shared/ids.ts';
 import type * as kernelModule from '../../shared/math/kernel/kernel.ts';
 import { Kernel } from '../../shared/math/kernel/kernel.ts';
+import { broadcastMessage } from '../../shared/protocol/broadcast/messages.ts';
 import type { KeyGeneration } from '../../shared/protocol/keygen/keygen.ts';
 import { keygenMessage } from '../../shared/protocol/keygen/messages.ts';
-import { type SetupMessage, setupMessage } from '../../shared/protocol/setup/messages.ts';
+import { agreementMessage } from '../../shared/protocol/session/messages.ts';
+import { namingCodec, type SetupMessage, setupMessage } from '../../shared/protocol/setup/messages.ts';
+import { digestOf, signStatement } from '../../shared/protocol/statement.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
 import type * as factoryModule from '../simulator/committee-keys.ts';
 import { checkKey } from '../simulator/key-check.ts';
@@ -63,30 +67,91 @@ async function expectKey(sim: Sim, honest: readonly PartyId[]): Promise<void> {
   for (const party of honest) expect(sim.machine(party)?.finished?.seeds).toBeDefined();
 }
 
+/** The liar broadcasts this instead of whom it lacks something of. */
+function otherNaming(sim: Sim, value: Uint8Array): Rule {
+  return (delivery) => {
+    const message = decode(keygenMessage, delivery.message);
+    if (delivery.from !== liar || message.kind !== 'setup') return [delivery];
+    const inner = decode(setupMessage, message.body);
+    if (inner.kind !== 'namings' || decode(broadcastMessage, inner.body).kind !== 'relay') return [delivery];
+    const of = digestOf(nodePrimitives, value);
+    const fields = [message.session, 'setup/namings', liar, of];
+    const signature = signStatement(sim.membership(liar), 'broadcast/value', ...fields);
+    const signatures = [{ party: liar, signature }];
+    const relay = encode(broadcastMessage, { kind: 'relay', sender: liar, value, signatures });
+    const body = encode(setupMessage, { kind: 'namings', body: relay });
+    return [{ ...delivery, message: encode(keygenMessage, { ...message, body }) }];
+  };
+}
+
 describe('seed setup', () => {
-  test('setup: a dealer that opens to one holder only is healed by the other holders', async () => {
-    const toOthers = (delivery: Delivery) => delivery.from === liar && delivery.to !== partyId(1);
-    const rules = [editSetup(toOthers, (message) => (message.kind === 'contributions' ? [] : [message]))];
-    const sim = await simulation(real, { rules });
-    sim.start();
-    await expectKey(sim, sim.committee.parties.slice(0, 3));
+  test('setup: a dealer that opens to one holder only is healed by the other holders, and nobody names it', async () => {
+    const outcome = await attackBoth(
+      'no-asking',
+      [
+        {
+          file: SETUP,
+          find: 'effects.push(...this.#ask(nowMs), ...this.#name(nowMs));',
+          replace: 'effects.push(...this.#name(nowMs));',
+        },
+      ],
+      async (load) => {
+        const named = new Set<PartyId>();
+        const toOthers = (delivery: Delivery) => delivery.from === liar && delivery.to !== partyId(1);
+        const rules: Rule[] = [
+          editSetup(toOthers, (message) => (message.kind === 'contributions' ? [] : [message])),
+          (delivery) => {
+            const inner = setupIn(delivery);
+            const broadcast = inner?.kind === 'namings' ? decode(broadcastMessage, inner.body) : undefined;
+            if (broadcast?.kind === 'relay' && broadcast.sender !== liar)
+              for (const dealer of decode(namingCodec, broadcast.value)) named.add(dealer);
+            return [delivery];
+          },
+        ];
+        const sim = await simulation(load, { rules });
+        sim.start();
+        await expectKey(sim, sim.committee.parties.slice(0, 3));
+        return named.size > 0;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
   test('setup: values that do not open the commitments are never used', async () => {
-    const rules = [
-      editSetup(from(liar), (message) => {
-        if (message.kind !== 'contributions' && message.kind !== 'answer') return [message];
-        return [
-          {
-            ...message,
-            values: message.values.map((one) => ({ ...one, value: one.value.map((b) => b ^ 1) })),
-          },
+    const outcome = await attackBoth(
+      'unchecked-openings',
+      [
+        {
+          file: 'shared/protocol/setup/contributions.ts',
+          find: ' && commitments.isOpening(dealer, set, value))',
+          replace: ')',
+        },
+      ],
+      async (load) => {
+        // Every holder gets a value of its own.
+        const rules: Rule[] = [
+          (delivery) =>
+            editSetup(from(liar), (message) => {
+              if (message.kind !== 'contributions' && message.kind !== 'answer') return [message];
+              const values = message.values.map((one) => ({
+                ...one,
+                value: one.value.map((byte) => byte ^ delivery.to),
+              }));
+              return [{ ...message, values }];
+            })(delivery),
         ];
-      }),
-    ];
-    const sim = await simulation(real, { rules });
-    sim.start();
-    await expectKey(sim, sim.committee.parties.slice(0, 3));
+        const sim = await simulation(load, { rules });
+        sim.start();
+        const honest = sim.committee.parties.slice(0, 3);
+        const isMade = sim.run(
+          () => honest.every((party) => sim.machine(party)?.finished !== undefined),
+          60_000,
+        );
+        if (isMade) checkKey(await Kernel.load(), sim, honest);
+        return !isMade;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
   });
 
   test('setup: a dealer that opens to nobody is out, the key is made without it', async () => {
@@ -237,6 +302,91 @@ describe('seed setup', () => {
             (party) => (sim.machine(party)?.progress.phase ?? '') === 'opening key elements',
           ) && shares > 0
         );
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  test('setup: a party that names all honest dealers falsely has named nobody out', async () => {
+    const outcome = await attackBoth(
+      'false-naming',
+      [
+        {
+          file: 'shared/protocol/setup/transcript.ts',
+          find: 'return outside + namers <= of.t;',
+          replace: 'return outside + namers < of.t;',
+        },
+      ],
+      async (load) => {
+        const rules: Rule[] = [];
+        const sim = await simulation(load, { rules });
+        const honest = sim.committee.parties.slice(0, 3);
+        rules.push(otherNaming(sim, encode(namingCodec, honest)));
+        sim.start();
+        sim.run(() => honest.every((party) => sim.machine(party)?.finished !== undefined), 60_000);
+        return honest.some((party) => sim.machine(party)?.finished?.record.attempt !== 0);
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  test('setup: a naming that is longer than a naming can be costs its sender its word, and nobody the key', async () => {
+    const outcome = await attackBoth(
+      'oversized-naming',
+      [
+        {
+          file: 'shared/protocol/broadcast/broadcast.ts',
+          find: 'if (relay.value.length > this.#terms.maxValueBytes) return [];',
+          replace: '',
+        },
+      ],
+      async (load) => {
+        const rules: Rule[] = [];
+        const sim = await simulation(load, { rules });
+        rules.push(otherNaming(sim, new Uint8Array(2000)));
+        sim.start();
+        const honest = sim.committee.parties.slice(0, 3);
+        sim.run(() => honest.every((party) => sim.machine(party)?.finished !== undefined), 60_000);
+        return honest.some((party) => sim.machine(party)?.finished?.record.attempt !== 0);
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  test('setup: garbage that comes before the proposal does not keep a party from joining durably', async () => {
+    const starter = partyId(1);
+    const victim = partyId(2);
+    const outcome = await attackBoth(
+      'early-garbage',
+      [
+        {
+          file: 'shared/protocol/keygen/keygen.ts',
+          find: 'this.#forgeries.hear(from, nowMs, () => this.#guard(nowMs, receive))',
+          replace: 'this.#forgeries.hear(from, nowMs, receive)',
+        },
+      ],
+      async (load) => {
+        let commitments = 0;
+        const rules: Rule[] = [
+          (delivery) => {
+            const message = decode(keygenMessage, delivery.message);
+            const inner = setupIn(delivery);
+            if (delivery.from === victim && inner?.kind === 'commitments') commitments++;
+            if (delivery.to !== victim) return [delivery];
+            const isProposal =
+              message.kind === 'agreement' && decode(agreementMessage, message.body).kind === 'proposal';
+            if (isProposal) return [{ ...delivery, atMs: delivery.atMs + 100 }];
+            if (delivery.from !== starter || message.kind !== 'setup') return [delivery];
+            const garbage = encode(keygenMessage, { ...message, body: new Uint8Array([99]) });
+            return [{ ...delivery, message: garbage }];
+          },
+        ];
+        const sim = await simulation(load, { rules });
+        sim.start();
+        sim.run(() => sim.machine(victim)?.progress.phase === 'setting up seeds', 10_000);
+        sim.run(() => false, 200);
+        const isDurable = [...sim.disk(victim).keys()].some((name) => name.endsWith('/request'));
+        return !isDurable && commitments === 0;
       },
     );
     expect(outcome).toEqual({ withRule: false, withoutRule: true });

@@ -19,7 +19,7 @@
  *   flood is included. `open-envelope`, `switch-down`, `sign-share`, `verify-share` and `user-share-seal` are what
  *   lies around it; `public-decryption-*` is everything one party computes for one request, without the network.
  * - `keygen-*` is the work of all parties together, in one process under virtual time.
- * - `relay-*` and `cold-start-ready` are wall clock, over several processes: they suffer from everything else that runs.
+ * - `relay-*` and `cold-start-*` are wall clock, over several processes: they suffer from everything else that runs.
  * - The key of the decryption jobs is handed out by a dealer. The liars of `decode-*-liars` are as many as the
  *   committee tolerates, each wrong in one residue.
  */

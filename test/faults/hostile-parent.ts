@@ -63,9 +63,9 @@ export class HostileParent {
     return parent;
   }
 
-  /** A stream to the enclave that nobody outside asked for. */
-  async intrude(): Promise<Socket> {
-    const stream = await this.#link.connect('ingress');
+  /** A stream to the enclave that nobody outside asked for; the parent may say of it what it likes. */
+  async intrude(as: 'ingress' | 'members' = 'ingress'): Promise<Socket> {
+    const stream = await this.#link.connect(as);
     this.#keep(stream);
     return stream;
   }

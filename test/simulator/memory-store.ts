@@ -1,4 +1,4 @@
-import type { SealedStore } from '../../enclave/store/sealed-store.ts';
+import type { Changes, SealedStore } from '../../enclave/store/sealed-store.ts';
 
 /** A sealed store in memory; copy() is what a thief of the disk gets, and what an operator can put back later. */
 export class MemoryStore implements SealedStore {
@@ -22,6 +22,13 @@ export class MemoryStore implements SealedStore {
 
   async delete(name: string): Promise<void> {
     this.records.delete(name);
+  }
+
+  async change(changes: Changes): Promise<void> {
+    for (const [name, bytes] of changes) {
+      if (bytes === undefined) await this.delete(name);
+      else await this.put(name, bytes);
+    }
   }
 
   async list(prefix: string): Promise<readonly string[]> {

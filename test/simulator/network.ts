@@ -1,7 +1,7 @@
 import { ed25519Signer, nodePrimitives } from '../../enclave/primitives.ts';
 import { digest, epochId, partyId } from '../../shared/ids.ts';
 import { ConfigurationChain } from '../../shared/network/chain.ts';
-import type { Configuration, Measurement } from '../../shared/network/configuration.ts';
+import type { Configuration, Measurement, Member } from '../../shared/network/configuration.ts';
 import { type Genesis, NO_GATEWAY, networkIdOf } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
@@ -41,10 +41,29 @@ export function mockGenesis(signers: readonly Signer[], change: Partial<Genesis>
   };
 }
 
+export interface TestMember {
+  readonly identity: Uint8Array;
+  readonly address: string;
+  readonly bootKey?: Uint8Array;
+}
+
+/** A boot key and a storage of its own for a party that does not say otherwise. */
+export function storedBy(party: number): Pick<Member, 'bootKey' | 'storage'> {
+  const account = String(party).padStart(12, '0');
+  return {
+    bootKey: new Uint8Array(32).fill(0xb0).fill(party, 0, 1),
+    storage: {
+      kmsKey: `arn:aws:kms:eu-central-1:${account}:key/00000000-0000-4000-8000-${account}`,
+      role: `arn:aws:iam::${account}:role/node`,
+      bucket: `kms-test-${party}`,
+    },
+  };
+}
+
 /** Configuration 0. */
 export function founding(
   genesis: Genesis,
-  members: readonly { readonly identity: Uint8Array; readonly address: string }[],
+  members: readonly TestMember[],
   change: Partial<Configuration> = {},
 ): Configuration {
   return {
@@ -53,7 +72,7 @@ export function founding(
     predecessor: NO_DIGEST,
     epoch: epochId(0),
     t: Math.floor((members.length - 1) / 3),
-    members: members.map(({ identity, address }, i) => ({ party: partyId(i + 1), identity, address })),
+    members: members.map((member, i) => ({ ...storedBy(i + 1), ...member, party: partyId(i + 1) })),
     measurements: [measurement(10)],
     activationBlock: 0,
     overlapUntilBlock: 0,
@@ -92,7 +111,7 @@ export function signedBy(
 
 /** A mock network of these nodes, founded. */
 export function foundedChain(
-  members: readonly { readonly identity: Uint8Array; readonly address: string }[],
+  members: readonly TestMember[],
   change: Partial<Genesis> = {},
 ): ConfigurationChain {
   const signers = operators(4);

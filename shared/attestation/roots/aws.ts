@@ -1,6 +1,8 @@
 import type { OpenChainHead } from '../../network/chain-head.ts';
 import { type AttestationRoot, pinnedRoot } from '../root.ts';
 
+export { AMAZON_ROOTS as ENDPOINT_ROOTS } from './amazon.ts';
+
 /**
  * AWS Nitro Enclaves Root G1, valid 2019-10-28 to 2049-10-28; published by AWS with this fingerprint.
  * @see https://docs.aws.amazon.com/enclaves/latest/user/verify-root.html

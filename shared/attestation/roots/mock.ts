@@ -25,6 +25,9 @@ const mockRoot: AttestationRoot = pinnedRoot({
 /** The roots of this build; `#roots` names this file under the condition `default`. */
 export const ROOTS: readonly AttestationRoot[] = [mockRoot];
 
+/** DER of the roots that TLS to cloud services leads to: stand-ins take certificates from the same public key. */
+export const ENDPOINT_ROOTS: readonly Uint8Array[] = [mockRoot.der];
+
 /** What every mock enclave reports as its image: SHA-384 of a text with a version (a test holds them to it). */
 export const MOCK_MEASUREMENT: Measurement = {
   pcr0: fromHex(

@@ -138,6 +138,7 @@ export class Broadcast {
     // Two values already prove that the sender failed; more add nothing.
     if (known === undefined || known.length >= 2 || round > t + 1 || relay.signatures.length < round)
       return [];
+    if (relay.value.length > this.#terms.maxValueBytes) return [];
     if (!relay.signatures.some((one) => one.party === relay.sender)) return [];
     const digest = digestOf(this.#membership.primitives, relay.value);
     if (known.some((one) => one.digest === digest)) return [];
@@ -188,18 +189,23 @@ export class Broadcast {
   }
 
   #onCertificate(certificate: ViewCertificate, nowMs: number): Uint8Array[] {
-    if (certificate.view !== this.#signedView?.digest) return [];
+    // Before any signature is looked at: what cannot count must not cost anything, however often it comes.
+    if (certificate.view !== this.#signedView?.digest || !this.#counts(certificate, nowMs)) return [];
     if (certificate.views.length !== this.#terms.participants.length) return [];
     if (!this.#areSigned(certificate.views, 'broadcast/signed-view', certificate.view)) return [];
     if (!this.#areSigned(certificate.relays, 'broadcast/relayed-view', certificate.view)) return [];
     return this.#accept(certificate, nowMs);
   }
 
-  /** The certificate is valid; it counts only with enough relays for the current round. */
-  #accept(certificate: Omit<ViewCertificate, 'kind'>, nowMs: number): Uint8Array[] {
+  /** A certificate counts only with enough relays for the current round. */
+  #counts({ relays }: Pick<ViewCertificate, 'relays'>, nowMs: number): boolean {
     const round = this.#round(nowMs);
-    if (this.#signedView === undefined || round > this.#lastRound) return [];
-    if (certificate.relays.length < round - 2) return [];
+    return round <= this.#lastRound && relays.length >= round - 2;
+  }
+
+  /** The certificate is valid. */
+  #accept(certificate: Omit<ViewCertificate, 'kind'>, nowMs: number): Uint8Array[] {
+    if (this.#signedView === undefined || !this.#counts(certificate, nowMs)) return [];
     this.#outcome = this.#signedView.outcome;
     const self = this.#membership.self;
     const { session, step } = this.#terms;

@@ -1,8 +1,7 @@
-import type { KeyId, PartyId } from '../../ids.ts';
+import type { PartyId } from '../../ids.ts';
+import { concat } from '../../wire/bytes.ts';
 
 export const CHUNK_BYTES = 4 << 20;
-/** Larger than any record: SEAL's default Galois keys at N = 16384 take 150 MB. */
-export const MAX_RECORD_BYTES = 512 << 20;
 
 /** A piece of an encoded key record. */
 export interface Chunk {
@@ -18,17 +17,18 @@ export function chunkAt(record: Uint8Array, offset: number): Chunk {
 
 /**
  * Fetches an encoded key record from one peer, piece by piece. Nothing in it is trusted until its digest is the
- * certified one; a peer that sends something else has wasted one download.
+ * certified one; a peer that sends something else has wasted one download of the size that the request's records have.
  */
 export class RecordDownload {
-  readonly key: KeyId;
   readonly from: PartyId;
-  #bytes: Uint8Array | undefined;
+  readonly #sizeBytes: number;
+  readonly #pieces: Uint8Array[] = [];
   #received = 0;
 
-  constructor(key: KeyId, from: PartyId) {
-    this.key = key;
+  /** @param sizeBytes of the record: follows from its request */
+  constructor(from: PartyId, sizeBytes: number) {
     this.from = from;
+    this.#sizeBytes = sizeBytes;
   }
 
   /** Offset of the piece to ask for next. */
@@ -38,20 +38,16 @@ export class RecordDownload {
 
   /** @returns false if the piece is not the one asked for; the download is then worthless */
   add({ offset, total, bytes }: Chunk): boolean {
-    if (total > MAX_RECORD_BYTES || offset !== this.#received || offset >= total) return false;
+    if (total !== this.#sizeBytes || offset !== this.#received || offset >= total) return false;
     // Whole pieces only: a peer that sends single bytes would never be done, and never late.
     if (bytes.length !== Math.min(CHUNK_BYTES, total - offset)) return false;
-    // Grows with what has arrived, never with what was announced.
-    const grown = new Uint8Array(offset + bytes.length);
-    if (this.#bytes !== undefined) grown.set(this.#bytes);
-    grown.set(bytes, offset);
-    this.#bytes = grown;
-    this.#received = grown.length;
+    this.#pieces.push(bytes);
+    this.#received += bytes.length;
     return true;
   }
 
-  /** The whole record once `total` bytes are here. */
-  complete(total: number): Uint8Array | undefined {
-    return this.#received === total ? this.#bytes : undefined;
+  /** The whole record once all of it is here. */
+  get complete(): Uint8Array | undefined {
+    return this.#received === this.#sizeBytes ? concat(...this.#pieces) : undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { KmsError } from '../../errors.ts';
 import type { Digest, KeyId, PartyId } from '../../ids.ts';
 import { decode, encode } from '../../wire/codec.ts';
+import { Forgeries } from '../forgeries.ts';
 import type { Effect, Machine, Membership } from '../machine.ts';
 import { SessionAgreement } from '../session/agreement.ts';
 import { KeyAttempt, type KeygenSettings } from './attempt.ts';
@@ -31,6 +32,7 @@ export class KeyGeneration implements Machine {
   readonly request: KeyRequest;
   readonly #membership: Membership;
   readonly #settings: KeygenSettings;
+  readonly #forgeries = new Forgeries();
   readonly #early = new EarlyMessages();
   readonly #settlements = new Map<KeyId, KeySettlement>();
   readonly #culprits = new Set<PartyId>();
@@ -40,7 +42,7 @@ export class KeyGeneration implements Machine {
   #isFollower = false;
 
   constructor(membership: Membership, request: KeyRequest, settings: KeygenSettings) {
-    this.#membership = membership;
+    this.#membership = this.#forgeries.watch(membership);
     this.request = request;
     this.#settings = settings;
     this.purpose = requestPurpose(membership, request);
@@ -58,7 +60,7 @@ export class KeyGeneration implements Machine {
     const machine = new KeyGeneration(membership, first.state.request, settings);
     machine.#agreement = machine.#newAgreement(1 + Math.max(...attempts.map((files) => files.state.attempt)));
     for (const files of attempts) {
-      const settlement = KeySettlement.restore(membership, files, settings.roundMs);
+      const settlement = KeySettlement.restore(machine.#membership, files, settings.roundMs);
       machine.#settlements.set(files.state.key, settlement);
       if (settlement.finished !== undefined) machine.#finished ??= settlement;
     }
@@ -147,9 +149,8 @@ export class KeyGeneration implements Machine {
   }
 
   receive(from: PartyId, message: Uint8Array, nowMs: number): Effect[] {
-    return this.#guard(nowMs, () =>
-      this.#handle(from, decode(keygenMessage, message), message.length, nowMs),
-    );
+    const handle = (): Effect[] => this.#handle(from, decode(keygenMessage, message), message.length, nowMs);
+    return this.#forgeries.hear(from, nowMs, () => this.#guard(nowMs, handle)) ?? [];
   }
 
   tick(nowMs: number): Effect[] {
@@ -273,7 +274,9 @@ export class KeyGeneration implements Machine {
   #replayEarly(nowMs: number): Effect[] {
     return this.#early.take().flatMap(([from, message]) => {
       const attempt = this.#attempt;
-      return attempt === undefined ? [] : this.#advance(attempt.receive(from, message, nowMs), nowMs);
+      if (attempt === undefined) return [];
+      const receive = (): Effect[] => this.#advance(attempt.receive(from, message, nowMs), nowMs);
+      return this.#forgeries.hear(from, nowMs, () => this.#guard(nowMs, receive)) ?? [];
     });
   }
 
@@ -298,6 +301,7 @@ export class KeyGeneration implements Machine {
     const attempt = this.#attempt;
     if (attempt === undefined) return [];
     this.#endAttempt();
+    if (this.#finished !== undefined) return [];
     this.#agreement = this.#newAgreement(attempt.session.attempt + 1);
     return this.#agree(this.#agreement.start(nowMs), nowMs);
   }

@@ -1,4 +1,6 @@
 import { KmsError } from '../../errors.ts';
+import { galoisElements } from '../../fhe/galois.ts';
+import { keyPrimes, presetByName } from '../../fhe/presets.ts';
 import type { Digest, EpochId, KeyId } from '../../ids.ts';
 import type { Residues } from '../../math/ring.ts';
 import type { Hashes } from '../../primitives.ts';
@@ -64,6 +66,17 @@ export const keyRecordCodec: Codec<KeyRecord> = struct({
   relinearisation: list(struct({ b: ringElement, h1: ringElement }), MAX_DIGITS),
   galois: list(struct({ element: u32, b: list(ringElement, MAX_DIGITS) }), 64),
 });
+
+/** Bytes of an encoded record of this request. @throws {KmsError} UNKNOWN_PRESET */
+export function recordSizeBytes(request: KeyRequest): number {
+  const preset = presetByName(request.preset);
+  const element = 4 + 8 * preset.degree * keyPrimes(preset).length;
+  const relinearisation = 4 + preset.levels * 2 * element;
+  const galois = 4 + galoisElements(preset, request.galois).length * (4 + 4 + preset.levels * element);
+  // Version, epoch, attempt; network, key, session, transcript.
+  const names = 1 + 4 + 4 + 4 * 32;
+  return names + encode(keyRequestCodec, request).length + element + relinearisation + galois;
+}
 
 /** A key record and the n - t signatures that make it a key. */
 export interface CertifiedKey {

@@ -1,13 +1,14 @@
-import type { KeyId, PartyId } from '../../ids.ts';
+import { KmsError } from '../../errors.ts';
+import type { Digest, KeyId, PartyId } from '../../ids.ts';
 import { decode, encode } from '../../wire/codec.ts';
-import { tokenBucket } from '../allowance.ts';
+import { Allowance } from '../allowance.ts';
 import { type Certificate, CertificateCollector, isCertified, keyScope } from '../certificate.ts';
-import { type Effect, type Membership, peersOf, sendToAll } from '../machine.ts';
-import { KeySeeds } from '../prss/seeds.ts';
-import { archiveName, SeedArchive } from '../setup/archive.ts';
+import { type Effect, type Membership, sendToAll } from '../machine.ts';
+import type { KeySeeds } from '../prss/seeds.ts';
+import { archiveName } from '../setup/archive.ts';
 import { setupMessage } from '../setup/messages.ts';
-import { type HeldSeeds, sealSeeds, seedRecordName } from '../setup/setup.ts';
-import { type Chunk, chunkAt, RecordDownload } from './download.ts';
+import { type HeldSeeds, seedRecordName } from '../setup/setup.ts';
+import { type Chunk, chunkAt } from './download.ts';
 import {
   certificateName,
   encodeCertificate,
@@ -18,7 +19,9 @@ import {
 } from './files.ts';
 import { keygenMessage, type SettlementMessage } from './messages.ts';
 import { type CertifiedKey, checkRecord, type KeyRecord, keyDigest, keyRecordCodec } from './record.ts';
+import { type ChunkRequest, RecordFetch } from './record-fetch.ts';
 import type { KeyRequest } from './request.ts';
+import { SeedCustody } from './seed-custody.ts';
 
 export interface FinishedKey extends CertifiedKey {
   /** Undefined while this party has not got its seeds: it holds no share of this key yet. */
@@ -28,12 +31,14 @@ export interface FinishedKey extends CertifiedKey {
 /** Unanswered questions are repeated after this many rounds. */
 const QUERY_ROUNDS = 8;
 const MAX_QUERY_ROUNDS = 512;
-/** A peer that is slow with a piece of a record is replaced after this many rounds. */
-const CHUNK_ROUNDS = 4;
-/** A certificate that comes before this party's own record is given time to be overtaken by it. */
-const DOWNLOAD_DELAY_ROUNDS = 1;
 /** Answers to one peer's questions, per QUERY_ROUNDS: each question costs the asker little and this party much. */
 const ANSWERS_PER_PEER = 64;
+
+/** A record and its digest, which takes a pass over megabytes: made once, never for a peer's message. */
+interface DigestedRecord {
+  readonly value: KeyRecord;
+  readonly digest: Digest;
+}
 
 /**
  * What becomes of one key of a request, from the moment this party holds seeds for it or hears that it exists: signing the
@@ -49,21 +54,14 @@ export class KeySettlement {
   readonly #request: KeyRequest;
   readonly #roundMs: number;
   readonly #collector: CertificateCollector;
-  readonly #mayAnswer: (to: PartyId, nowMs: number) => boolean;
-  /** Peers known to have the certified record, in the order they said so. */
-  readonly #sources: PartyId[] = [];
-  /** Peers known to hold their seeds. */
-  readonly #seeded = new Set<PartyId>();
-  #held: HeldSeeds | undefined;
-  /** Asks the others for seeds this party missed. */
-  #recovery: SeedArchive | undefined;
+  readonly #answers: Allowance;
+  readonly #fetch: RecordFetch;
+  readonly #custody: SeedCustody;
   /** The record this party signed or adopted. */
-  #record: KeyRecord | undefined;
+  #record: DigestedRecord | undefined;
   #hasSigned = false;
   #finished: FinishedKey | undefined;
-  #download: (RecordDownload & { deadlineMs?: number }) | undefined;
-  #downloadDueMs: number | undefined;
-  #nextQueryMs: number;
+  #nextQueryMs = Number.POSITIVE_INFINITY;
   #queryRounds = QUERY_ROUNDS;
   /** The finished record as it is served to peers. */
   #encoded: Uint8Array | undefined;
@@ -80,27 +78,22 @@ export class KeySettlement {
     this.attempt = of.attempt;
     this.#roundMs = roundMs;
     this.#collector = new CertificateCollector(membership, keyScope(of.key));
-    this.#mayAnswer = tokenBucket(ANSWERS_PER_PEER, QUERY_ROUNDS * roundMs);
-    this.#nextQueryMs = Number.POSITIVE_INFINITY;
+    this.#answers = new Allowance(ANSWERS_PER_PEER, QUERY_ROUNDS * roundMs);
+    this.#fetch = new RecordFetch(request, roundMs);
+    this.#custody = new SeedCustody(membership, of.key);
   }
 
   /** Continues from what this party has made durable. */
   static restore(membership: Membership, files: KeyFiles, roundMs: number): KeySettlement {
-    const { state, seeds, record, certificate } = files;
+    const { state, record, certificate } = files;
     const settlement = new KeySettlement(membership, state.request, state, roundMs);
-    const { committee, self } = membership;
-    if (seeds !== undefined) {
-      const archive = files.archive && SeedArchive.decode(membership, state.key, files.archive);
-      settlement.#held = {
-        transcript: seeds.transcript,
-        seeds: new KeySeeds(committee, self, seeds.seeds),
-        archive: archive?.digest === seeds.transcript ? archive : undefined,
-      };
-    }
+    settlement.#custody.restore(files);
     if (certificate !== undefined) settlement.#collector.adopt(certificate);
-    settlement.#record = record;
-    // A record is written before its certificate by who signed it, after it by who adopted it.
-    if (record !== undefined && certificate === undefined) settlement.#sign(record);
+    if (record !== undefined) {
+      settlement.#record = settlement.#digested(record);
+      // A record is written before its certificate by who signed it, after it by who adopted it.
+      if (certificate === undefined) settlement.#sign(settlement.#record);
+    }
     settlement.#settle();
     return settlement;
   }
@@ -120,8 +113,8 @@ export class KeySettlement {
   }
 
   get nextWakeMs(): number | undefined {
-    const isDone = this.#finished?.seeds !== undefined && this.#held?.archive === undefined;
-    const wakes = [this.#download?.deadlineMs, this.#downloadDueMs, isDone ? undefined : this.#nextQueryMs];
+    const isDone = this.#finished?.seeds !== undefined && !this.#custody.isOpen;
+    const wakes = [this.#fetch.nextWakeMs, isDone ? undefined : this.#nextQueryMs];
     const next = Math.min(...wakes.filter((ms) => ms !== undefined));
     return Number.isFinite(next) ? next : undefined;
   }
@@ -134,11 +127,7 @@ export class KeySettlement {
   }
 
   tick(nowMs: number): Effect[] {
-    const effects: Effect[] = [];
-    const isStale = this.#download?.deadlineMs !== undefined && nowMs >= this.#download.deadlineMs;
-    if (isStale) this.#download = undefined;
-    if (isStale || (this.#downloadDueMs !== undefined && nowMs >= this.#downloadDueMs))
-      effects.push(...this.#fetch(nowMs));
+    const effects = this.#asked(this.#fetch.tick(nowMs));
     if (nowMs >= this.#nextQueryMs) effects.push(...this.#ask(nowMs));
     return effects;
   }
@@ -149,14 +138,12 @@ export class KeySettlement {
     this.#queryRounds = Math.min(2 * this.#queryRounds, MAX_QUERY_ROUNDS);
     if (this.#finished === undefined) return this.#sendAll({ ...this.#name, kind: 'query' });
     if (this.#finished.seeds === undefined) return this.#askForSeeds();
-    const unknown = peersOf(this.#membership).filter((peer) => !this.#seeded.has(peer));
-    return unknown.map((peer) => this.#send(peer, { ...this.#name, kind: 'query' }));
+    return this.#custody.unseeded.map((peer) => this.#send(peer, { ...this.#name, kind: 'query' }));
   }
 
   /** Seeds that this party has made durable in the session of this attempt. */
   hold(held: HeldSeeds, nowMs: number): Effect[] {
-    if (this.#held !== undefined && this.#held.transcript === held.transcript) return [];
-    this.#held = held;
+    if (!this.#custody.hold(held)) return [];
     this.#nextQueryMs = Math.min(this.#nextQueryMs, nowMs + QUERY_ROUNDS * this.#roundMs);
     return this.#settle();
   }
@@ -164,7 +151,7 @@ export class KeySettlement {
   /** Durable before spoken: the record, and with the seeds everything needed to honour it, then the signature. */
   sign(record: KeyRecord): Effect[] {
     if (this.#hasSigned || this.#finished !== undefined) return [];
-    this.#sign(record);
+    this.#sign(this.#digested(record));
     const sealed: Effect = {
       kind: 'persist',
       name: recordName(this.key),
@@ -197,9 +184,9 @@ export class KeySettlement {
       case 'archive':
         return this.#onArchive(from, message.body, nowMs);
       case 'query':
-        return this.#mayAnswer(from, nowMs) ? this.#answer(from) : [];
+        return this.#answers.take(from, nowMs) ? this.#answer(from) : [];
       case 'fetch':
-        return this.#mayAnswer(from, nowMs) ? this.#serve(from, message.offset) : [];
+        return this.#answers.take(from, nowMs) ? this.#serve(from, message.offset) : [];
     }
   }
 
@@ -208,9 +195,7 @@ export class KeySettlement {
     if (this.#finished !== undefined) return [];
     this.#nextQueryMs = Number.POSITIVE_INFINITY;
     if (this.#hasSigned) return [];
-    this.#held?.seeds[Symbol.dispose]();
-    this.#held?.archive?.[Symbol.dispose]();
-    this.#held = undefined;
+    this.#custody[Symbol.dispose]();
     const names = [
       seedRecordName(this.key),
       archiveName(this.key),
@@ -224,10 +209,14 @@ export class KeySettlement {
     return { key: this.key, attempt: this.attempt };
   }
 
-  #sign(record: KeyRecord): void {
+  #digested(value: KeyRecord): DigestedRecord {
+    return { value, digest: keyDigest(this.#membership.primitives, value) };
+  }
+
+  #sign(record: DigestedRecord): void {
     this.#record = record;
     this.#hasSigned = true;
-    this.#collector.sign(keyDigest(this.#membership.primitives, record));
+    this.#collector.sign(record.digest);
   }
 
   #repeatSignature(): Effect[] {
@@ -237,7 +226,7 @@ export class KeySettlement {
 
   #ownSignature(): SettlementMessage | undefined {
     if (!this.#hasSigned || this.#record === undefined) return undefined;
-    const statement = keyDigest(this.#membership.primitives, this.#record);
+    const { digest: statement } = this.#record;
     return { ...this.#name, kind: 'key-signature', statement, by: this.#collector.sign(statement) };
   }
 
@@ -247,19 +236,15 @@ export class KeySettlement {
     const record = this.#record;
     if (certificate === undefined || record === undefined) return [];
     if (this.#finished !== undefined) return this.#gainSeeds(this.#finished);
-    if (certificate.statement !== keyDigest(this.#membership.primitives, record)) return [];
-    this.#downloadDueMs = undefined;
-    this.#download = undefined;
-    this.#finished = { record, certificate, seeds: this.#seedsOf(record) };
-    return [...this.#sealFinished(record, certificate), ...this.#announce(), ...this.#askForSeeds()];
-  }
-
-  #seedsOf(record: KeyRecord): KeySeeds | undefined {
-    return this.#held?.transcript === record.transcript ? this.#held.seeds : undefined;
+    if (certificate.statement !== record.digest) return [];
+    this.#fetch.stop();
+    const { value } = record;
+    this.#finished = { record: value, certificate, seeds: this.#custody.of(value) };
+    return [...this.#sealFinished(value, certificate), ...this.#announce(), ...this.#askForSeeds()];
   }
 
   #gainSeeds({ record, certificate, seeds }: FinishedKey): Effect[] {
-    const gained = this.#seedsOf(record);
+    const gained = this.#custody.of(record);
     if (seeds !== undefined || gained === undefined) return [];
     this.#finished = { record, certificate, seeds: gained };
     return this.#announce();
@@ -308,87 +293,65 @@ export class KeySettlement {
 
   #onCertificate(from: PartyId, certificate: Certificate, holdsSeeds: boolean, nowMs: number): Effect[] {
     if (!this.#collector.adopt(certificate)) return [];
-    if (!this.#sources.includes(from)) this.#sources.push(from);
-    if (holdsSeeds) this.#seeded.add(from);
+    this.#fetch.addSource(from);
+    if (holdsSeeds) this.#custody.noteSeeded(from);
     const effects = [...this.#settle(), ...this.#closeArchive()];
-    if (this.#finished === undefined && this.#download === undefined) {
-      this.#downloadDueMs ??= nowMs + DOWNLOAD_DELAY_ROUNDS * this.#roundMs;
-    }
+    if (this.#finished === undefined) this.#fetch.expect(nowMs);
     return effects;
   }
 
-  /** Every member has its seeds: the contributions have served. */
-  #closeArchive(): Effect[] {
-    const archive = this.#held?.archive;
-    if (this.#held === undefined || archive === undefined || this.#finished?.seeds === undefined) return [];
-    if (!peersOf(this.#membership).every((peer) => this.#seeded.has(peer))) return [];
-    archive[Symbol.dispose]();
-    this.#held = { ...this.#held, archive: undefined };
-    return [{ kind: 'erase', name: archiveName(this.key) }];
+  #closeArchive(): readonly Effect[] {
+    return this.#finished === undefined ? [] : this.#custody.close(this.#finished.record);
   }
 
-  /** Asks the next peer that has the record. */
-  #fetch(nowMs: number): Effect[] {
-    this.#downloadDueMs = undefined;
-    const source = this.#sources.shift();
-    if (this.#finished !== undefined || source === undefined) return [];
-    this.#sources.push(source);
-    this.#download = new RecordDownload(this.key, source);
-    return this.#next(this.#download, nowMs);
-  }
-
-  #next(download: RecordDownload & { deadlineMs?: number }, nowMs: number): Effect[] {
-    download.deadlineMs = nowMs + CHUNK_ROUNDS * this.#roundMs;
-    return [this.#send(download.from, { ...this.#name, kind: 'fetch', offset: download.offset })];
+  #asked(request: ChunkRequest | undefined): Effect[] {
+    if (request === undefined) return [];
+    return [this.#send(request.to, { ...this.#name, kind: 'fetch', offset: request.offset })];
   }
 
   #onChunk(from: PartyId, chunk: Chunk, nowMs: number): Effect[] {
-    const download = this.#download;
-    if (this.#finished !== undefined || download?.from !== from) return [];
-    if (!download.add(chunk)) return this.#fetch(nowMs);
-    const bytes = download.complete(chunk.total);
-    if (bytes === undefined) return this.#next(download, nowMs);
-    const adopted = this.#adopt(bytes);
-    return adopted ? this.#settle() : this.#fetch(nowMs);
+    if (this.#finished !== undefined) return [];
+    const outcome = this.#fetch.receive(from, chunk, nowMs);
+    if (!(outcome instanceof Uint8Array)) return this.#asked(outcome);
+    return this.#adopt(outcome) ? this.#settle() : this.#asked(this.#fetch.next(nowMs));
   }
 
   /** A record made by others, certified by n - t of them: taken as it is, and nothing else is signed. */
   #adopt(bytes: Uint8Array): boolean {
-    const record = decode(keyRecordCodec, bytes);
-    if (keyDigest(this.#membership.primitives, record) !== this.#collector.certificate?.statement)
+    try {
+      const record = this.#digested(decode(keyRecordCodec, bytes));
+      if (record.digest !== this.#collector.certificate?.statement) return false;
+      checkRecord(this.#membership, this.key, record.value);
+      this.#record = record;
+      return true;
+    } catch (error) {
+      if (!(error instanceof KmsError)) throw error;
       return false;
-    checkRecord(this.#membership, this.key, record);
-    this.#record = record;
-    return true;
+    }
   }
 
   /** This party has the key and no share of it: every member that holds a set may tell it the values. */
   #askForSeeds(): Effect[] {
-    if (this.#finished === undefined || this.#finished.seeds !== undefined) return [];
-    const { transcript } = this.#finished.record;
-    this.#recovery ??= new SeedArchive(this.#membership, this.key, transcript);
-    return this.#recovery.questions.flatMap((question) =>
-      this.#sendAll({ ...this.#name, kind: 'archive', body: encode(setupMessage, question) }),
-    );
+    if (this.#finished === undefined) return [];
+    return this.#custody
+      .questions(this.#finished.record)
+      .flatMap((question) =>
+        this.#sendAll({ ...this.#name, kind: 'archive', body: encode(setupMessage, question) }),
+      );
   }
 
   #onArchive(from: PartyId, body: Uint8Array, nowMs: number): Effect[] {
     const message = decode(setupMessage, body);
     if (message.kind === 'fetch' || message.kind === 'ask') {
-      const answer = this.#mayAnswer(from, nowMs) ? this.#held?.archive?.answer(from, message) : undefined;
+      const answer = this.#answers.take(from, nowMs) ? this.#custody.answer(from, message) : undefined;
       if (answer === undefined) return [];
       return [this.#send(from, { ...this.#name, kind: 'archive', body: encode(setupMessage, answer) })];
     }
-    const recovery = this.#recovery;
-    if (recovery === undefined || this.#finished === undefined || this.#finished.seeds !== undefined)
-      return [];
-    recovery.learn(message);
-    const seeds = recovery.deriveSeeds();
-    if (seeds === undefined) return message.kind === 'transcript' ? this.#askForSeeds() : [];
-    const { session, transcript } = this.#finished.record;
-    this.#held = { transcript, seeds, archive: recovery };
-    this.#recovery = undefined;
-    const sealed = sealSeeds({ key: this.key, session, archive: recovery, seeds });
+    if (this.#finished === undefined || this.#finished.seeds !== undefined) return [];
+    const sealed = this.#custody.learn(this.#finished.record, message);
+    // Each transcript is news once: a peer that repeats it must not make this party ask everybody again.
+    if (sealed === 'ask') return this.#askForSeeds();
+    if (sealed === 'wait') return [];
     return [...sealed, ...this.#settle(), ...this.#closeArchive()];
   }
 

@@ -95,12 +95,18 @@ export class SeedArchive {
     return values.length === 0 ? undefined : { kind: 'answer', dealer: question.dealer, values };
   }
 
-  /** An answer of some other member: checked against the certified digest or the commitments. */
-  learn(answer: SetupMessage): void {
-    if (answer.kind === 'transcript') this.setTranscript(answer.transcript);
+  /**
+   * An answer of some other member: checked against the certified digest or the commitments.
+   * @returns false if it was a transcript and no news
+   */
+  learn(answer: SetupMessage): boolean {
+    const before = this.#known;
+    if (answer.kind === 'transcript' && before === undefined) this.setTranscript(answer.transcript);
+    if (answer.kind === 'transcript') return this.#known !== before;
     if (answer.kind === 'answer' && this.#known !== undefined) {
       this.#store.take(this.#known.commitments, answer.dealer, answer.values);
     }
+    return true;
   }
 
   /** The seeds, once every value is here. */

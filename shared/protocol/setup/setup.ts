@@ -1,7 +1,7 @@
 import { KmsError } from '../../errors.ts';
 import type { Digest, KeyId, PartyId } from '../../ids.ts';
 import { bytes, type Codec, decode, digest32, encode, key as keyCodec, struct } from '../../wire/codec.ts';
-import { tokenBucket } from '../allowance.ts';
+import { Allowance } from '../allowance.ts';
 import { Broadcast } from '../broadcast/broadcast.ts';
 import { type Certificate, CertificateCollector } from '../certificate.ts';
 import type { Effect, Membership, Rng } from '../machine.ts';
@@ -96,7 +96,7 @@ export class SeedSetup {
   readonly #commitmentStep: Broadcast;
   readonly #namingStep: Broadcast;
   readonly #store: ContributionStore;
-  readonly #mayAnswer: (to: PartyId, nowMs: number) => boolean;
+  readonly #answers: Allowance;
   readonly #collector: CertificateCollector;
   /** Openings that arrived before the commitments were known. */
   readonly #early = new Map<PartyId, Extract<SetupMessage, { kind: 'contributions' }>>();
@@ -131,7 +131,7 @@ export class SeedSetup {
       startMs: namingStartMs,
       maxValueBytes: MAX_NAMING_BYTES,
     });
-    this.#mayAnswer = tokenBucket(ANSWERS_PER_PEER, roundMs);
+    this.#answers = new Allowance(ANSWERS_PER_PEER, roundMs);
     this.#collector = new CertificateCollector(membership, { domain: 'transcript', scope: id });
     this.#store = new ContributionStore(membership.committee, membership.self);
     this.#store.draw(rng);
@@ -199,7 +199,7 @@ export class SeedSetup {
         else this.#store.take(this.#commitments, from, message.values);
         return [];
       case 'ask': {
-        if (this.#commitments === undefined || !this.#mayAnswer(from, nowMs)) return [];
+        if (this.#commitments === undefined || !this.#answers.take(from, nowMs)) return [];
         const values = this.#store.answer(message.dealer, from, message.sets);
         return values.length === 0
           ? []
@@ -218,7 +218,7 @@ export class SeedSetup {
           ? []
           : [this.#send(from, { kind: 'fetch', transcript: message.certificate.statement })];
       case 'fetch':
-        if (this.#transcript?.digest !== message.transcript || !this.#mayAnswer(from, nowMs)) return [];
+        if (this.#transcript?.digest !== message.transcript || !this.#answers.take(from, nowMs)) return [];
         return [this.#send(from, { kind: 'transcript', transcript: this.#transcript.value })];
       case 'transcript':
         this.#adopt(message.transcript);

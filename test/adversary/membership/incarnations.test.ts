@@ -51,7 +51,7 @@ describe('whole nodes', () => {
     live = await LiveNodes.start();
     const [first, second, third, fourth] = live.all;
     for (const each of [second!, third!, fourth!]) await live.close(each);
-    const alone = await live.open(1, first!.store.copy());
+    const alone = await live.open(1, first!.cloud.copy());
     others.push(alone);
     await pause(300);
     expect(await phaseOf(alone)).toBe('attesting');
@@ -62,7 +62,7 @@ describe('whole nodes', () => {
     live = await LiveNodes.start();
     await allIn('ready', live.all);
     const [original, ...peers] = live.all;
-    const clone = await live.open(1, original!.store.copy());
+    const clone = await live.open(1, original!.cloud.copy());
     others.push(clone);
     await allIn('ready', [clone]);
     await eventually(async () => original!.superseded);
@@ -79,12 +79,12 @@ describe('whole nodes', () => {
     live = await LiveNodes.start();
     await allIn('ready', live.all);
     const [first] = live.all;
-    const old = first!.store.copy();
+    const old = first!.cloud.copy();
     // Two more boots that the old disk knows nothing of.
     let current = first!;
     for (let boot = 0; boot < 2; boot++) {
       await live.close(current);
-      current = await live.open(1, current.store);
+      current = await live.open(1, current.cloud);
       others.push(current);
       await allIn('ready', [current]);
     }

@@ -9,19 +9,22 @@ import { UnixLink as ParentLink } from '../../../parent/link/unix.ts';
 import { Relay } from '../../../parent/relay.ts';
 import { parseAddress } from '../../../shared/address.ts';
 import { mockChainHead, ROOTS } from '../../../shared/attestation/roots/mock.ts';
+import { partyId } from '../../../shared/ids.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
 import { ConfigurationChain } from '../../../shared/network/chain.ts';
 import { encodeGenesis } from '../../../shared/network/genesis.ts';
 import type { Measurement } from '../../../shared/network/measurement.ts';
 import { encodeSignedConfiguration } from '../../../shared/network/signed-configuration.ts';
+import type { Anchor } from '../../../shared/sealing/anchor.ts';
 import { mockNsm } from '../../simulator/attested.ts';
-import { MemoryStore } from '../../simulator/memory-store.ts';
+import { MemoryCloud } from '../../simulator/memory-cloud.ts';
 import { founding, mockGenesis, operators, signedBy } from '../../simulator/network.ts';
 import { freePort, type Logged, recorder } from '../../unit/net/nodes.ts';
 
 export interface LiveOptions {
   readonly timing?: StandingTiming;
   readonly measurement?: Measurement;
+  readonly anchor?: Anchor;
   /** Of this node's security module and so of its clock, against the others'. */
   readonly clockOffsetMs?: () => number;
 }
@@ -29,7 +32,7 @@ export interface LiveOptions {
 /** One process of a node: an enclave and a parent, in this process. */
 export interface LiveNode {
   readonly party: number;
-  readonly store: MemoryStore;
+  readonly cloud: MemoryCloud;
   readonly address: string;
   readonly log: Logged[];
   readonly node: Node;
@@ -58,10 +61,13 @@ export class LiveNodes {
   static async start(options: ReadonlyMap<number, LiveOptions> = new Map()): Promise<LiveNodes> {
     const live = new LiveNodes(await mkdtemp(join(tmpdir(), 'kms-live-')), await Kernel.load());
     for (let party = 1; party <= 4; party++) {
-      live.all.push(await live.open(party, new MemoryStore(), options.get(party)));
+      live.all.push(await live.open(party, new MemoryCloud(), options.get(party)));
     }
     const members = await Promise.all(
-      live.all.map(async ({ node, address }) => ({ identity: (await node.describe()).identity, address })),
+      live.all.map(async ({ node, address }) => {
+        const { identity, bootKey } = await node.describe();
+        return { identity, bootKey, address };
+      }),
     );
     live.#chain = ConfigurationChain.of(nodePrimitives, genesis, [
       signedBy(signers, founding(genesis, members)),
@@ -70,8 +76,13 @@ export class LiveNodes {
     return live;
   }
 
+  get chain(): ConfigurationChain {
+    if (this.#chain === undefined) throw new Error('there is no network yet');
+    return this.#chain;
+  }
+
   /** Another process of that party, with its own parent, address and security module. */
-  async open(party: number, store: MemoryStore, options: LiveOptions = {}): Promise<LiveNode> {
+  async open(party: number, cloud: MemoryCloud, options: LiveOptions = {}): Promise<LiveNode> {
     const directory = await mkdtemp(join(this.#directory, `${party}-`));
     const address = `127.0.0.1:${await freePort()}`;
     const log: Logged[] = [];
@@ -85,7 +96,8 @@ export class LiveNodes {
         nowMs: clock,
         ...(options.measurement === undefined ? {} : { measurement: options.measurement }),
       }),
-      store,
+      openCloud: async () => cloud,
+      anchor: options.anchor,
       link: new UnixLink(directory),
       primitives: nodePrimitives,
       rng: systemRng,
@@ -105,17 +117,16 @@ export class LiveNodes {
       allowed: async () => new Set(this.all.map((one) => one.address)),
       log: recorder(log),
     });
-    live = { party, store, address, log, node, relay, superseded: false };
+    live = { party, cloud, address, log, node, relay, superseded: false };
     return live;
   }
 
-  async join({ node }: LiveNode): Promise<void> {
-    const chain = this.#chain;
-    if (chain === undefined) throw new Error('there is no network yet');
-    await node.join(
-      encodeGenesis(genesis),
-      chain.links.map(({ signed }) => encodeSignedConfiguration(signed)),
-    );
+  async join({ node, party }: LiveNode): Promise<void> {
+    await node.join({
+      genesis: encodeGenesis(genesis),
+      configurations: this.chain.links.map(({ signed }) => encodeSignedConfiguration(signed)),
+      party: partyId(party),
+    });
   }
 
   async close(of: LiveNode): Promise<void> {

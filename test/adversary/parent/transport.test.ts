@@ -177,10 +177,12 @@ describe('hostile parent', () => {
     const inbound = hostile.recordings.filter(({ direction }) => direction === 'inbound');
     expect(inbound.length).toBeGreaterThan(0);
     for (const { fromOutside } of inbound) {
-      const stream = await hostile.intrude();
-      const ended = new Promise((resolve) => stream.once('close', resolve));
-      stream.resume().write(Buffer.concat(fromOutside));
-      await ended;
+      for (const as of ['ingress', 'members'] as const) {
+        const stream = await hostile.intrude(as);
+        const ended = new Promise((resolve) => stream.once('close', resolve));
+        stream.resume().write(Buffer.concat(fromOutside));
+        await ended;
+      }
     }
     expect(victim.received.length).toBe(0);
     await recovers();
@@ -192,7 +194,9 @@ describe('hostile parent', () => {
     const hello = hostile.recordings.find(({ direction }) => direction === 'inbound');
     const clientHello = Buffer.concat(hello?.fromOutside ?? []).subarray(0, 1_800);
     expect(clientHello[0]).toBe(22);
-    const streams = await Promise.all(Array.from({ length: 300 }, () => hostile.intrude()));
+    const streams = await Promise.all(
+      Array.from({ length: 300 }, (_, i) => hostile.intrude(i % 2 === 0 ? 'ingress' : 'members')),
+    );
     const floods = [
       ...streams.slice(0, 60).map((stream) => stream.write(randomBytes(30_000))),
       ...streams.slice(60, 160).map((stream) => stream.write(clientHello)),

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,9 @@ import { Interrupts } from '../../../client/cli/terminal.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import { isAlive, type ProcessId } from '../../../infra/local/process.ts';
 import { mockChainHead } from '../../../shared/attestation/roots/mock.ts';
+import { openEnvelope, sealEnvelope } from '../../../shared/fhe/envelope.ts';
+import { type KeyId, keyId } from '../../../shared/ids.ts';
+import { noble } from '../../../shared/noble.ts';
 import { freePort } from '../../unit/net/nodes.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'kms-cli-'));
@@ -61,6 +65,20 @@ function spawned(...argv: string[]): Run {
     env: { PATH: '/usr/local/bin:/usr/bin:/bin', KMS_STATE: state },
   });
   return { code: status ?? -1, stdout, stderr };
+}
+
+const FOREIGN = keyId('77'.repeat(32));
+
+/** The same body with another header. */
+function resealed(envelope: Uint8Array, to: { readonly keyId?: KeyId; readonly noise?: bigint }): Uint8Array {
+  const opened = openEnvelope(envelope, noble);
+  const bound = { ...opened.bound, bound: to.noise ?? opened.bound.bound };
+  return sealEnvelope({ ...opened, keyId: to.keyId ?? opened.keyId, bound }, opened.body);
+}
+
+/** Where an envelope's level stands: before the 32-byte bound, the body's length and the body. */
+function levelAt(envelope: Uint8Array): number {
+  return envelope.length - openEnvelope(envelope, noble).body.length - 4 - 32 - 1;
 }
 
 let key = '';
@@ -177,6 +195,47 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     expect(stderr).toContain('KEY-EXPOSING');
   });
 
+  it.each<[string, (good: Uint8Array) => Uint8Array, string, number]>([
+    ['truncated', (good) => good.slice(0, -1), 'BAD_ENCODING', 3],
+    ['extended', (good) => Uint8Array.from([...good, 0]), 'BAD_ENCODING', 3],
+    ['empty', () => new Uint8Array(0), 'BAD_ENCODING', 3],
+    ['of another file type', (good) => good.with(0, 0), 'BAD_ENCODING', 3],
+    ['with an unreduced residue', (good) => good.with(good.length - 1, 0xff), 'BAD_ENCODING', 3],
+    [
+      'of a key that the network does not have',
+      (good) => resealed(good, { keyId: FOREIGN }),
+      'UNKNOWN_KEY',
+      3,
+    ],
+    ['that claims another level than it has', (good) => good.with(levelAt(good), 2), 'WRONG_LEVEL', 3],
+    ['that may be too noisy', (good) => resealed(good, { noise: 1n << 200n }), 'TOO_NOISY', 5],
+    ['larger than any ciphertext', () => new Uint8Array(5 << 20), 'TOO_LARGE', 3],
+  ])(
+    'decrypt, user-decrypt: a ciphertext %s is refused with one clear error',
+    async (_, damage, code, exitCode) => {
+      const path = file('damaged.ct');
+      writeFileSync(path, damage(new Uint8Array(readFileSync(file('a.ct')))));
+      for (const argv of [
+        ['decrypt', path],
+        ['user-decrypt', path, '--user-key', file('me.key')],
+      ]) {
+        const error = await refusal(...argv);
+        expect(error).toMatchObject({ code, exitCode, culprits: [] });
+        expect(error.message.length).toBeGreaterThan(10);
+        const { code: plain, stdout, stderr } = await kms(...argv);
+        expect([plain, stdout]).toEqual([exitCode, '']);
+        expect(stderr).toContain(error.message);
+      }
+    },
+  );
+
+  it('eval: ciphertexts of two keys are refused', async () => {
+    const foreign = resealed(new Uint8Array(readFileSync(file('a.ct'))), { keyId: FOREIGN });
+    writeFileSync(file('foreign.ct'), foreign);
+    const error = await refusal('eval', 'add', file('a.ct'), file('foreign.ct'), '-o', file('x.ct'));
+    expect(error).toMatchObject({ code: 'WRONG_KEY', exitCode: 3 });
+  });
+
   it('bench: measures and checks', async () => {
     const { code, stdout } = await kms('bench', '--runs', '1', '--json');
     expect(code).toBe(0);
@@ -184,6 +243,22 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     expect(names).toEqual(
       ['scalar', 'vector'].flatMap((kind) => [`encrypt-${kind}`, `decrypt-${kind}`, `user-decrypt-${kind}`]),
     );
+  });
+
+  it('keygen: Ctrl-C ends it with 130; the network may finish the key, and nothing else is harmed', async () => {
+    const child = spawn(launcher, ['keygen', '--preset', 'test-4096', '--json'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', KMS_STATE: state },
+    });
+    const exit = once(child, 'exit');
+    child.stderr.on('data', (text) => {
+      if (`${text}`.includes('generating key')) child.kill('SIGINT');
+    });
+    expect((await exit)[0]).toBe(130);
+    const { nodes } = await json('net', 'status');
+    for (const node of nodes) expect(node).toMatchObject({ enclave: true, parent: true, phase: 'ready' });
+    await json('encrypt', '-k', key, '--value', '12', '-o', file('after.ct'));
+    expect(await json('decrypt', file('after.ct'))).toMatchObject({ value: 12, culprits: [] });
   });
 
   it('nodes down: one is done without, two give a clear error, and back up the same command succeeds', async () => {
@@ -302,7 +377,8 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     const { nodes, socketRoot } = readState();
     const processes = nodes.flatMap((node) => [node.processes.enclave, node.processes.parent]);
     expect(processes).toHaveLength(8);
-    expect(spawned('net', 'down').code).toBe(0);
+    const down = spawned('net', 'down', '--json');
+    expect([down.code, JSON.parse(down.stdout)]).toEqual([0, { state, erased: false }]);
     for (const process of processes) expect(await isAlive(process)).toBe(false);
     expect(() => readdirSync(socketRoot)).toThrow();
     expect((await refusal('keys')).exitCode).toBe(4);

@@ -15,6 +15,7 @@ function demo(steps: string): ChildProcess {
   return spawn(process.execPath, [entry], {
     cwd: home,
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
     env: { PATH: process.env.PATH, TMPDIR: home, STEPS: steps },
   });
 }
@@ -62,13 +63,23 @@ describe('demo', { timeout: 120_000 }, () => {
     expect(readdirSync(home)).toEqual(['out']);
   });
 
-  it.each(['starting', 'keygen'])('interrupt: while %s, leaves no process and no file', async (phase) => {
-    const child = demo('keygen');
+  it.each([
+    ['starting', 'keygen'],
+    ['keygen', 'keygen'],
+    ['decrypt-node-down', 'decrypt-node-down'],
+    ['decrypt-liar', 'decrypt-liar'],
+  ])('Ctrl-C: while %s, leaves no process and no file', async (phase, steps) => {
+    const child = demo(steps);
     const exit = ended(child);
+    const { pid } = child;
+    let isStopped = false;
     child.stderr?.on('data', (text) => {
-      if (`${text}`.includes(phase)) child.kill('SIGINT');
+      if (isStopped || pid === undefined || !`${text}`.includes(phase)) return;
+      isStopped = true;
+      // As a terminal does: everything in the foreground group.
+      process.kill(-pid, 'SIGINT');
     });
-    expect(await exit).toBe(130);
+    expect([isStopped, await exit, isStopped]).toEqual([false, 130, true]);
     expect(leftovers()).toEqual([]);
     expect(readdirSync(home).filter((name) => name !== 'out')).toEqual([]);
   });

@@ -1,17 +1,34 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { type PartyId, partyId } from '../../../shared/ids.ts';
+import type * as kernelModule from '../../../shared/math/kernel/kernel.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
 import type { KeyGeneration } from '../../../shared/protocol/keygen/keygen.ts';
 import { type KeygenMessage, keygenMessage } from '../../../shared/protocol/keygen/messages.ts';
 import { setupMessage } from '../../../shared/protocol/setup/messages.ts';
 import { type Codec, decode, encode } from '../../../shared/wire/codec.ts';
+import { Mutant } from '../../adversary/mutant.ts';
+import type * as factoryModule from '../../simulator/committee-keys.ts';
 import { keygenFactory } from '../../simulator/committee-keys.ts';
 import { checkKey } from '../../simulator/key-check.ts';
-import { type Rule, Simulation } from '../../simulator/simulation.ts';
+import { type Factory, type Rule, Simulation } from '../../simulator/simulation.ts';
 import { type Damage, damage, damaged } from './damage.ts';
 
 const kernel = await Kernel.load();
+
+/** A machine that hears everybody to the end: one that forges too much would be silenced, and the fuzz be idle. */
+const patient = new Mutant('patient', [
+  {
+    file: 'shared/protocol/forgeries.ts',
+    find: 'if (!this.#allowance.has(party, nowMs)) return undefined;',
+    replace: '',
+  },
+]);
+afterAll(() => patient[Symbol.dispose]());
+const { Kernel: PatientKernel } = await patient.import<typeof kernelModule>('shared/math/kernel/kernel.ts');
+const patientFactory = (
+  await patient.import<typeof factoryModule>('test/simulator/committee-keys.ts')
+).keygenFactory(await PatientKernel.load());
 const runs = Number(process.env.FUZZ_RUNS ?? 5);
 const parties = [1, 2, 3, 4].map((id) => partyId(id));
 const [reader, liar] = [partyId(1), partyId(4)];
@@ -42,8 +59,12 @@ function read<T>(codec: Codec<T>, bytes: Uint8Array): T | undefined {
   }
 }
 
-function simulation(seed: string, rules: readonly Rule[] = []): Simulation<KeyGeneration> {
-  return new Simulation({ n: 4, t: 1, seed, factory: keygenFactory(kernel), rules });
+function simulation(
+  seed: string,
+  rules: readonly Rule[] = [],
+  factory: Factory<KeyGeneration> = patientFactory,
+): Simulation<KeyGeneration> {
+  return new Simulation({ n: 4, t: 1, seed, factory, rules });
 }
 
 const haveKey = (sim: Simulation<KeyGeneration>, of: readonly PartyId[]) => (): boolean =>
@@ -67,7 +88,8 @@ describe('fuzz: machines', () => {
       });
       return isGenuineToo ? [...copies, delivery] : copies;
     };
-    const sim = simulation(`fuzz ${seed}`, [hostile]);
+    const factory = seed % 4 < 2 ? patientFactory : keygenFactory(kernel);
+    const sim = simulation(`fuzz ${seed}`, [hostile], factory);
     sim.start();
     expect(sim.run(haveKey(sim, honest), 900_000)).toBe(true);
     checkKey(kernel, sim, honest);

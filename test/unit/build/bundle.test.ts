@@ -50,13 +50,17 @@ describe('bundles', () => {
   it('bundles: production and mock differ in platform and roots, production and lab in roots', () => {
     expect(onlyIn('production', 'mock')).toEqual([
       'enclave/platform/nitro.ts',
+      'shared/attestation/roots/amazon.ts',
       'shared/attestation/roots/aws.ts',
     ]);
     expect(onlyIn('mock', 'production')).toEqual([
       'enclave/platform/mock.ts',
       'shared/attestation/roots/mock.ts',
     ]);
-    expect(onlyIn('production', 'lab')).toEqual(['shared/attestation/roots/aws.ts']);
+    expect(onlyIn('production', 'lab')).toEqual([
+      'shared/attestation/roots/amazon.ts',
+      'shared/attestation/roots/aws.ts',
+    ]);
     expect(onlyIn('lab', 'production')).toEqual(['shared/attestation/roots/lab.ts']);
   });
 

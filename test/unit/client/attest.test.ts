@@ -5,6 +5,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCli } from '../../../client/cli/cli.ts';
 import { Interrupts } from '../../../client/cli/terminal.ts';
+import { NO_NETWORK } from '../../../shared/attestation/certificate.ts';
 import { digest, epochId, partyId } from '../../../shared/ids.ts';
 import { type Enrolment, enrolmentCodec, signEnrolment } from '../../../shared/membership/enrolment.ts';
 import { encodeConfigurations } from '../../../shared/network/configuration-file.ts';
@@ -44,7 +45,13 @@ function describing(party: number, enrolment?: Uint8Array) {
   };
   return fakeApi({
     describe: async () => ({
-      ...{ identity: signerOf(party).publicKey, network: joined, connectedPeers: [], keyIds: [] },
+      ...{
+        identity: signerOf(party).publicKey,
+        network: joined,
+        bootKey: new Uint8Array(32),
+        connectedPeers: [],
+        keyIds: [],
+      },
       ...{ phase: 'ready', enrolment },
     }),
   });
@@ -73,7 +80,7 @@ async function attest(...argv: string[]): Promise<{ code: number; stdout: string
   const code = await runCli(['attest', ...argv, '--genesis', join(directory, 'genesis.bin')], {
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
-    env: {},
+    env: { KMS_STATE: directory },
     nowMs: () => 0,
     interrupts: new Interrupts(),
   });
@@ -115,6 +122,37 @@ describe('kms attest', () => {
     expect(stderr).toContain(`"PCR0": "${'14'.repeat(48)}"`);
     await network.present(3, signerOf(3), network.networkId);
     expect((await attest('3')).code).toBe(0);
+  });
+
+  it('attest: whoever is asked about a network must be bound to it, be a member and say so', async () => {
+    const { address } = network.chain.newest.signed.configuration.members[2]!;
+    const foreign = { measurement: measurement(20) };
+    // A genuine enclave of any image that joined nothing, with the words of a member.
+    network.show(3, await attestedIdentity(signerOf(3), NO_NETWORK, foreign));
+    for (const whom of ['3', address]) expect((await attest(whom)).code).toBe(5);
+    // One of another image that is bound to the network and says that it is in none.
+    network.show(3, await attestedIdentity(signerOf(3), network.networkId, foreign));
+    network.apis[2] = fakeApi({
+      describe: async () => ({
+        ...{
+          identity: signerOf(3).publicKey,
+          network: undefined,
+          bootKey: new Uint8Array(32),
+          connectedPeers: [],
+          keyIds: [],
+        },
+        phase: 'ready',
+      }),
+    });
+    expect((await attest('3')).stderr).toContain('contradicts its certificate');
+    // One of the right image with an identity of its own.
+    network.apis[2] = fakeApi({
+      describe: async () => ({ ...(await describing(3).describe()), identity: signerOf(9).publicKey }),
+    });
+    await network.present(3, signerOf(9), network.networkId);
+    const stranger = await attest(address);
+    expect([stranger.code, stranger.stderr]).toEqual([5, expect.stringContaining('none of its members')]);
+    await network.present(3, signerOf(3), network.networkId);
   });
 
   it('attest: the enrolment of a signer is verified, a false one is refused', async () => {

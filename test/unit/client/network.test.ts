@@ -255,6 +255,7 @@ describe('client: connections', () => {
     describe: async () => ({
       identity: signerOf(party).publicKey,
       network: undefined,
+      bootKey: new Uint8Array(32),
       connectedPeers: [],
       keyIds: [],
       phase: 'ready',

@@ -5,6 +5,7 @@ import { type CpioEntry, writeCpio } from '../../../infra/eif/cpio.ts';
 import { usualDefaults } from '../../../infra/eif/format.ts';
 import type { EnclaveImage } from '../../../infra/eif/image.ts';
 import { buildTime, encodeMetadata, type Metadata } from '../../../infra/eif/metadata.ts';
+import { codeOf } from '../../../shared/errors.ts';
 import { utf8 } from '../../../shared/wire/bytes.ts';
 
 export const metadata: Metadata = {
@@ -74,4 +75,14 @@ export async function signer(curve: 'P-256' | 'P-384' = 'P-384'): Promise<Signer
     key,
     keyPem: key.export({ format: 'pem', type: 'pkcs8' }).toString(),
   };
+}
+
+/** Of what it throws. */
+export function codeFrom(act: () => unknown): string {
+  try {
+    act();
+    return 'no error';
+  } catch (error) {
+    return codeOf(error);
+  }
 }

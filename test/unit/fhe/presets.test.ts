@@ -1,8 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { sealRuntime } from '../../../client/seal/context.ts';
+import { Ceremonies } from '../../../enclave/ceremonies.ts';
+import { systemRng } from '../../../enclave/primitives.ts';
 import { staticClaims } from '../../../infra/presets/claims.ts';
 import { absoluteSumBound, centredBinomialSum, ternarySum, variance } from '../../../infra/presets/tails.ts';
-import { keyPrimes, type Preset, presetByName, presets, primesAt } from '../../../shared/fhe/presets.ts';
+import { committee } from '../../../shared/committee.ts';
+import {
+  keyPrimes,
+  type Preset,
+  presetByName,
+  presetFor,
+  presets,
+  primesAt,
+} from '../../../shared/fhe/presets.ts';
+import { type Digest, digest } from '../../../shared/ids.ts';
+import { Kernel } from '../../../shared/math/kernel/kernel.ts';
+import { MemoryStore } from '../../simulator/memory-store.ts';
+import { memberships } from '../../simulator/simulation.ts';
 import { codeThrown } from './fixture.ts';
 
 describe('presets', () => {
@@ -10,6 +24,32 @@ describe('presets', () => {
     expect(presets.map(({ name }) => presetByName(name).degree)).toEqual([4096, 8192, 16384]);
     expect(codeThrown(() => presetByName('bfv-1024'))).toBe('UNKNOWN_PRESET');
     expect(codeThrown(() => presetByName('toString'))).toBe('UNKNOWN_PRESET');
+  });
+
+  it('presets: a production network makes no key for tests; lab and mock networks do', () => {
+    const networkOf = (tag: string): Digest => digest(tag.padEnd(64, '7'));
+    const [production, lab, mock] = ['6b6d7300', '6c616200', '6d6f636b'].map(networkOf);
+    expect(codeThrown(() => presetFor(production!, 'test-4096'))).toBe('UNKNOWN_PRESET');
+    for (const id of [lab!, mock!]) expect(presetFor(id, 'test-4096').testOnly).toBe(true);
+    for (const name of ['bfv-8192', 'bfv-16384']) expect(presetFor(production!, name).name).toBe(name);
+    expect(codeThrown(() => presetFor(mock!, 'bfv-1024'))).toBe('UNKNOWN_PRESET');
+  });
+
+  it('presets: nor does a node of one begin to', async () => {
+    const [membership] = memberships(committee(4, 1), 'presets').values();
+    const of = { ...membership!, networkId: digest('6b6d7300'.padEnd(64, '7')) };
+    const settings = { kernel: await Kernel.load(), rng: systemRng, roundMs: 100, openingMs: 100 };
+    const sent: unknown[] = [];
+    const ceremonies = new Ceremonies(of, settings, {
+      ...{ store: new MemoryStore(), send: (...message) => sent.push(message), nowMs: Date.now },
+      ...{ onKey: () => {}, onFailure: () => {} },
+    });
+    await ceremonies.load();
+    const request = { request: digest('11'.repeat(32)), preset: 'test-4096', galois: 'none' } as const;
+    const asked = ceremonies.generate(request, AbortSignal.timeout(5_000))[Symbol.asyncIterator]().next();
+    await expect(asked).rejects.toMatchObject({ code: 'UNKNOWN_PRESET' });
+    ceremonies.stop();
+    expect(sent).toEqual([]);
   });
 
   it('presets: cannot be changed', () => {

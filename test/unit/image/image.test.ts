@@ -24,7 +24,6 @@ describe('image', () => {
     expect(cmdlines.production).not.toMatch(/parent_cid|tsc|debug|init=/);
     expect(cmdlines.lab.replace(' enclave.parent_cid=2', '')).toBe(cmdlines.production);
     expect(configurations.production).toEqual({
-      dataDirectory: '/run/kms',
       parentCid: 3,
       roundMs: 5_000,
       openingMs: 120_000,

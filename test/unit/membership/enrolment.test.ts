@@ -1,7 +1,7 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Enrolments } from '../../../enclave/membership/enrolments.ts';
-import { ResultSigner } from '../../../enclave/membership/result-signer.ts';
+import { newResultSigner, RESULT_SIGNER, ResultSigner } from '../../../enclave/membership/result-signer.ts';
 import { Credentials } from '../../../enclave/net/credentials.ts';
 import type { Line } from '../../../enclave/net/line.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
@@ -65,7 +65,10 @@ class Member {
       nodePrimitives,
       await boundNsm(networkId),
     );
-    const signer = await ResultSigner.open(store, systemRng);
+    if ((await store.get(RESULT_SIGNER)) === undefined) {
+      await store.put(RESULT_SIGNER, newResultSigner(systemRng));
+    }
+    const signer = await ResultSigner.open(store);
     let member: Member | undefined;
     const enrolments = await Enrolments.open(membership, signer, {
       store,
@@ -262,9 +265,11 @@ describe('enrolment', () => {
 
   it('result signer: prints no secret', async () => {
     const store = new MemoryStore();
-    const signer = await ResultSigner.open(store, systemRng);
+    await expect(ResultSigner.open(store)).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    await store.put(RESULT_SIGNER, newResultSigner(systemRng));
+    const signer = await ResultSigner.open(store);
     expect([`${signer}`, JSON.stringify({ signer })]).toEqual(['[secret]', '{"signer":"[secret]"}']);
-    await store.put('membership/result-signer', new Uint8Array(32));
-    await expect(ResultSigner.open(store, systemRng)).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    await store.put(RESULT_SIGNER, new Uint8Array(32));
+    await expect(ResultSigner.open(store)).rejects.toMatchObject({ code: 'STORE_FAILED' });
   });
 });

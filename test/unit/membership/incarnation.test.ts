@@ -164,15 +164,32 @@ describe('the own incarnation', () => {
     expect((await OwnIncarnation.open(of(one), store, tls(2))).record.number).toBe(43);
   });
 
-  it('own incarnation: a higher record from a peer that had acknowledged it, or once it was acknowledged, ends it', async () => {
+  it('own incarnation: a higher record ends it once it was acknowledged; before, of another that starts the greater key goes on', async () => {
     const early = await OwnIncarnation.open(of(one), new MemoryStore(), tls(1));
     acknowledge(early, two);
     expect(await early.refused(two, record(one, 2, 9))).toBe('superseded');
+    const greater = await OwnIncarnation.open(of(one), new MemoryStore(), tls(9));
+    acknowledge(greater, two);
+    expect(await greater.refused(two, record(one, 2, 1))).toBe('renumbered');
+    // Also when the peer met it under an earlier number.
+    const renumbered = await OwnIncarnation.open(of(one), new MemoryStore(), tls(1));
+    acknowledge(renumbered, two);
+    expect(await renumbered.refused(three, record(one, 1, 9))).toBe('renumbered');
+    expect(await renumbered.refused(two, record(one, 3, 9))).toBe('superseded');
     const ready = await OwnIncarnation.open(of(one), new MemoryStore(), tls(1));
     acknowledge(ready, two, three);
     expect(await ready.refused(four, record(one, 2, 9))).toBe('superseded');
     for (const own of [early, ready]) {
       expect([own.isSuperseded, own.isAcknowledged]).toEqual([true, false]);
+    }
+  });
+
+  it('own incarnation: the same number of another boot never ends it: it goes above', async () => {
+    for (const acknowledging of [[two], [two, three]]) {
+      const own = await OwnIncarnation.open(of(one), new MemoryStore(), tls(1));
+      acknowledge(own, ...acknowledging);
+      expect(await own.refused(two, record(one, 1, 9))).toBe('renumbered');
+      expect([own.record.number, own.isAcknowledged, own.isSuperseded]).toEqual([2, false, false]);
     }
   });
 

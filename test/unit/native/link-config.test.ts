@@ -49,10 +49,10 @@ describe('link of an enclave', () => {
 
   it('link of an enclave: it listens to any context and connects to its parent alone', () => {
     const { own, other } = vsockAddresses();
-    for (const service of ['ingress', 'egress'] as const) {
+    for (const service of ['ingress', 'members', 'egress'] as const) {
       expect(own(service)).toEqual({ cid: ANY_CID, port: VSOCK_PORTS[service] });
       expect(other(service)).toEqual({ cid: PARENT_CID, port: VSOCK_PORTS[service] });
     }
-    expect(new Set(Object.values(VSOCK_PORTS)).size).toBe(2);
+    expect(new Set(Object.values(VSOCK_PORTS)).size).toBe(3);
   });
 });

@@ -69,6 +69,7 @@ describe('api server', () => {
     let description: NodeDescription = {
       identity: new Uint8Array(32).fill(1),
       network: undefined,
+      bootKey: new Uint8Array(32),
       connectedPeers: [],
       keyIds: [],
       phase: 'unjoined',
@@ -222,18 +223,19 @@ describe('api server', () => {
   });
 
   it('api server: a client that leaves ends the waiting for it', async () => {
-    const ended = Promise.withResolvers<void>();
+    const [asked, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const stop = new AbortController();
     const client = await (
       await serving({
         decrypt: (_, signal) => {
+          asked.resolve();
           signal.addEventListener('abort', () => ended.resolve());
           return new Promise(() => {});
         },
       })
     )();
-    const stop = new AbortController();
     const call = client.decrypt({ requestId, envelope: new Uint8Array(1) }, { signal: stop.signal });
-    setTimeout(() => stop.abort(), 20);
+    void asked.promise.then(() => stop.abort());
     await expect(call).rejects.toMatchObject({ code: Code.Canceled });
     await ended.promise;
   });

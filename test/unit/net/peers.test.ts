@@ -4,6 +4,7 @@ import { createClient } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
 import { UnixLink } from '../../../enclave/link/unix.ts';
 import { dialNode } from '../../../enclave/net/dial.ts';
+import { DialBudget } from '../../../enclave/net/dial-budget.ts';
 import { grpcOver } from '../../../enclave/net/http2.ts';
 import { PeerNetwork } from '../../../enclave/net/peers.ts';
 import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
@@ -176,7 +177,14 @@ describe('peer network', () => {
     const own = await attestedIdentity(first!.signer, networkId);
     const target = { address: second!.address, identity: second!.signer.publicKey };
     const link = new UnixLink(first!.directory);
-    const { socket } = await dialNode(link, own, nodePrimitives, mockTrust(networkId), target);
+    const { socket } = await dialNode(
+      link,
+      own,
+      nodePrimitives,
+      mockTrust(networkId),
+      target,
+      new DialBudget(),
+    );
     const frames: PeerFrame[] = [];
     const requests = async function* () {
       yield { frame: create(PeerFrameSchema, { incarnation: systemRng(16) }) };

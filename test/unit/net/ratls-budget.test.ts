@@ -1,14 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { HANDSHAKE_LIMITS, HandshakeBudget } from '../../../enclave/net/handshake-budget.ts';
+import {
+  HANDSHAKE_LIMITS,
+  HandshakeBudget,
+  MEMBERS_HANDSHAKE_LIMITS,
+} from '../../../enclave/net/handshake-budget.ts';
 import { partyId } from '../../../shared/ids.ts';
 
 const { costs, share, burstMs, memberShare, memberBurstMs } = HANDSHAKE_LIMITS;
 
 /** A budget and the time it sees. */
-function budget() {
+function budget(limits = HANDSHAKE_LIMITS) {
   const time = { nowMs: 0 };
-  return { time, budget: new HandshakeBudget(HANDSHAKE_LIMITS, () => time.nowMs) };
+  return { time, budget: new HandshakeBudget(limits, () => time.nowMs) };
 }
 
 describe('handshake budget', () => {
@@ -66,8 +70,19 @@ describe('handshake budget', () => {
     );
   });
 
-  it('handshake budget: comes back within seconds, whatever failed before', () => {
-    const { budget: all, time } = budget();
+  it('handshake budget: both services together stay below 5% of a core, and a burst of a second', () => {
+    expect(share + MEMBERS_HANDSHAKE_LIMITS.share).toBeLessThan(0.05);
+    expect(burstMs + MEMBERS_HANDSHAKE_LIMITS.burstMs).toBeLessThanOrEqual(1_000);
+    // Of the largest committee all members may come at once, as after a restart.
+    const all = 12 * (costs.tlsMs + costs.evidenceMs);
+    expect(MEMBERS_HANDSHAKE_LIMITS.burstMs).toBeGreaterThan(2 * all);
+  });
+
+  it.each([
+    ['ingress', HANDSHAKE_LIMITS],
+    ['members', MEMBERS_HANDSHAKE_LIMITS],
+  ])('handshake budget: %s: comes back within seconds, whatever failed before', (_name, limits) => {
+    const { budget: all, time } = budget(limits);
     for (let i = 0; i < 1_000; i++) all.failed();
     expect(all.allowsTls()).toBe(false);
     for (let i = 0; i < 100; i++) all.failed(partyId(1));

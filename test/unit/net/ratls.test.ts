@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { NodeChannel } from '../../../client/node-channel.ts';
 import { trustIn, unconditionally } from '../../../client/node-trust.ts';
 import { Credentials, type TlsIdentity } from '../../../enclave/net/credentials.ts';
-import { HandshakeBudget } from '../../../enclave/net/handshake-budget.ts';
+import { HANDSHAKE_LIMITS, HandshakeBudget } from '../../../enclave/net/handshake-budget.ts';
 import { Ingress } from '../../../enclave/net/ingress.ts';
 import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
 import { ed25519Signer, nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
@@ -196,7 +196,7 @@ describe('ratls: floods', () => {
       }
       return streams.filter(({ destroyed }) => !destroyed).length - before;
     };
-    expect(flood(400)).toBe(333);
+    expect(flood(400)).toBe(Math.floor(HANDSHAKE_LIMITS.burstMs / HANDSHAKE_LIMITS.costs.tlsMs));
     expect(flood(20)).toBe(0);
     // Refusing costs too: it does not even listen for a moment, and does not fill the log with it.
     expect([listens, closes]).toEqual([1, 1]);
@@ -205,7 +205,7 @@ describe('ratls: floods', () => {
       'ingress-paused',
     ]);
     await until(() => listens === 2);
-    nowMs += 750;
+    nowMs += 1_000;
     expect(flood(20)).toBe(10);
     await ingress.close();
     expect(network.nodes.every((node) => node.peers!.connected().length === 3)).toBe(true);

@@ -34,6 +34,7 @@ async function joined(): Promise<{ readonly nodes: readonly TestNode[]; readonly
       describe: async () => ({
         identity: all!.nodes[0]!.signer.publicKey,
         network: undefined,
+        bootKey: new Uint8Array(32),
         connectedPeers: [],
         keyIds: [],
         phase: 'test',

@@ -59,15 +59,14 @@ beforeEach(() => {
   block = 1000;
 });
 
-function open(build = mock, own = 1, seesChain = true): Promise<Configurations> {
-  const identity = new Uint8Array(32).fill(own);
-  return Configurations.open({
-    store,
+async function open(build = mock, seesChain = true): Promise<Configurations> {
+  const configurations = new Configurations({
     crypto: nodePrimitives,
-    identity,
     build,
     head: seesChain ? head : undefined,
   });
+  await configurations.attach(store);
+  return configurations;
 }
 
 function network(change: Partial<Genesis> = {}): ConfigurationChain {

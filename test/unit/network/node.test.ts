@@ -5,9 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UnixLink } from '../../../enclave/link/unix.ts';
 import { Node } from '../../../enclave/node.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
-import { DirectoryStore } from '../../../enclave/store/directory-store.ts';
 import { mockChainHead, ROOTS } from '../../../shared/attestation/roots/mock.ts';
-import { digest, keyId } from '../../../shared/ids.ts';
+import { digest, keyId, partyId } from '../../../shared/ids.ts';
 import { silent } from '../../../shared/log.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
 import { ConfigurationChain } from '../../../shared/network/chain.ts';
@@ -17,6 +16,7 @@ import {
   type SignedConfiguration,
 } from '../../../shared/network/signed-configuration.ts';
 import { mockNsm } from '../../simulator/attested.ts';
+import { MemoryCloud } from '../../simulator/memory-cloud.ts';
 import { founding, mockGenesis, operators, signedBy, successor } from '../../simulator/network.ts';
 
 const signers = operators(4);
@@ -24,6 +24,7 @@ const genesis = mockGenesis(signers);
 const kernel = await Kernel.load();
 let directory: string;
 let node: Node;
+let cloud: MemoryCloud;
 
 async function open(): Promise<Node> {
   return Node.open({
@@ -31,7 +32,8 @@ async function open(): Promise<Node> {
     roots: ROOTS,
     head: mockChainHead(Date.now),
     nsm: mockNsm(),
-    store: await DirectoryStore.open(join(directory, 'sealed'), new Uint8Array(32).fill(1), systemRng),
+    openCloud: async () => cloud,
+    anchor: undefined,
     link: new UnixLink(directory),
     primitives: nodePrimitives,
     rng: systemRng,
@@ -45,21 +47,29 @@ async function open(): Promise<Node> {
 
 /** A network of this node and three that do not exist. */
 async function network(): Promise<ConfigurationChain> {
-  const { identity } = await node.describe();
+  const { identity, bootKey } = await node.describe();
   const members = [identity, ...[2, 3, 4].map((i) => new Uint8Array(32).fill(i))];
   const zero = founding(
     genesis,
-    members.map((one, i) => ({ identity: one, address: `127.0.0.1:${i + 1}` })),
+    members.map((one, i) => ({
+      identity: one,
+      address: `127.0.0.1:${i + 1}`,
+      ...(i === 0 ? { bootKey } : {}),
+    })),
   );
   return ConfigurationChain.of(nodePrimitives, genesis, [signedBy(signers, zero)]);
 }
 
 const give = (...configurations: SignedConfiguration[]) =>
-  node.join(encodeGenesis(genesis), configurations.map(encodeSignedConfiguration));
+  node.join({
+    genesis: encodeGenesis(genesis),
+    configurations: configurations.map(encodeSignedConfiguration),
+  });
 const signal = new AbortController().signal;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'kms-node-'));
+  cloud = new MemoryCloud();
   node = await open();
 });
 
@@ -69,7 +79,7 @@ afterEach(async () => {
 });
 
 describe('node and its configurations', () => {
-  it('node: unjoined, then ready for good in one network, over restarts', async () => {
+  it('node: unjoined, then a member of one network', async () => {
     expect(await node.describe()).toMatchObject({ phase: 'unjoined', network: undefined });
     await expect(node.listKeys()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     const chain = await network();
@@ -80,13 +90,25 @@ describe('node and its configurations', () => {
       configuration: { number: 0, digest: chain.newest.digest },
     };
     expect(await give(chain.newest.signed)).toEqual(own);
-    for (let life = 0; life < 2; life++) {
-      expect(await node.describe()).toMatchObject({ phase: 'attesting', network: own });
-      // Its peers do not exist, so nobody acknowledges this boot.
-      await expect(node.listKeys()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-      await node.close();
-      node = await open();
-    }
+    expect(await node.describe()).toMatchObject({ phase: 'founding', network: own });
+    // Its peers do not exist, so nobody keeps anything for it.
+    await expect(node.listKeys()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('node: a founding that is interrupted is over: the identity was in that process alone', async () => {
+    const chain = await network();
+    await give(chain.newest.signed);
+    await node.close();
+    node = await open();
+    await expect(give(chain.newest.signed)).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
+    const again = {
+      genesis: encodeGenesis(genesis),
+      configurations: [encodeSignedConfiguration(chain.newest.signed)],
+    };
+    await node.join({ ...again, party: partyId(1) });
+    await expect
+      .poll(() => node.describe())
+      .toMatchObject({ phase: 'recover', reason: expect.stringContaining('interrupted') });
   });
 
   it('node: two callers with two networks at once: one is joined', async () => {
@@ -96,7 +118,7 @@ describe('node and its configurations', () => {
     const foreign = signedBy(signers, founding(other, members));
     const joined = await Promise.allSettled([
       give(chain.newest.signed),
-      node.join(encodeGenesis(other), [encodeSignedConfiguration(foreign)]),
+      node.join({ genesis: encodeGenesis(other), configurations: [encodeSignedConfiguration(foreign)] }),
     ]);
     expect(joined.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     expect((await node.describe()).network?.id).toBe(chain.networkId);
@@ -112,10 +134,10 @@ describe('node and its configurations', () => {
     expect(await give(next.newest.signed)).toMatchObject({
       configuration: { number: 1, digest: next.newest.digest },
     });
-    expect((await node.describe()).phase).toBe('attesting');
+    expect((await node.describe()).phase).toBe('founding');
   });
 
-  it('node: a conflict stops it, over restarts: it describes itself and does nothing else', async () => {
+  it('node: a conflict stops it: it describes itself and does nothing else', async () => {
     const chain = await network();
     await give(chain.newest.signed);
     const [one, rival] = [10, 11].map((activationBlock) =>
@@ -125,7 +147,7 @@ describe('node and its configurations', () => {
     await expect(give(rival!)).rejects.toMatchObject({ code: 'CONFLICT' });
     const conflict = { code: 'CONFLICT' };
     const request = { requestId: new Uint8Array(32), envelope: new Uint8Array(1) };
-    for (let life = 0; life < 2; life++) {
+    {
       expect(await node.describe()).toMatchObject({ phase: 'stopped', connectedPeers: [] });
       await expect(node.listKeys()).rejects.toMatchObject(conflict);
       await expect(node.getKey(keyId('11'.repeat(32)))).rejects.toMatchObject(conflict);
@@ -137,8 +159,6 @@ describe('node and its configurations', () => {
       const generating = node.generateKey(asked, signal)[Symbol.asyncIterator]();
       await expect(generating.next()).rejects.toMatchObject(conflict);
       await expect(give(one!)).rejects.toMatchObject(conflict);
-      await node.close();
-      node = await open();
     }
   });
 
@@ -147,7 +167,8 @@ describe('node and its configurations', () => {
     for (const change of [{ class: 'lab' as const }, { attestationRoot: digest('cd'.repeat(32)) }]) {
       const other = mockGenesis(signers, change);
       const signed = encodeSignedConfiguration(signedBy(signers, founding(other, members)));
-      await expect(node.join(encodeGenesis(other), [signed])).rejects.toMatchObject({ code: 'BAD_GENESIS' });
+      const asked = { genesis: encodeGenesis(other), configurations: [signed] };
+      await expect(node.join(asked)).rejects.toMatchObject({ code: 'BAD_GENESIS' });
     }
     expect((await node.describe()).phase).toBe('unjoined');
   });

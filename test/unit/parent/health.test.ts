@@ -54,7 +54,13 @@ describe('health', () => {
 
   it('health: is good only if the enclave describes itself through the relay', async () => {
     const describeNode = async () => ({
-      ...{ identity: new Uint8Array(32), network: undefined, connectedPeers: [], keyIds: [] },
+      ...{
+        identity: new Uint8Array(32),
+        network: undefined,
+        bootKey: new Uint8Array(32),
+        connectedPeers: [],
+        keyIds: [],
+      },
       phase: 'unjoined' as const,
     });
     let failing = false;

@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UnixLink as EnclaveLink } from '../../../enclave/link/unix.ts';
 import { readParentConfig } from '../../../parent/config.ts';
 import { UnixLink } from '../../../parent/link/unix.ts';
-import { Relay, type RelayLimits } from '../../../parent/relay.ts';
+import { LARGE_BUFFERS_BYTES, Relay, type RelayLimits } from '../../../parent/relay.ts';
+import { SPLICE_BUFFER_BYTES } from '../../../parent/splice.ts';
 import { parseAddress } from '../../../shared/address.ts';
 import { egressLine, MAX_EGRESS_LINE_BYTES, readEgressLine } from '../../../shared/egress.ts';
 import { silent } from '../../../shared/log.ts';
@@ -37,20 +38,27 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function start(allowed: readonly string[] = [], change: Partial<RelayLimits> = {}): Promise<void> {
+async function start(
+  allowed: readonly string[] = [],
+  change: Partial<RelayLimits> = {},
+  isMember: (address: string) => boolean = () => false,
+): Promise<void> {
   relay = await Relay.open({
     link: new UnixLink(directory),
     listen: parseAddress(address),
     allowed: async () => new Set(allowed),
-    log: recorder(log),
+    ...{ log: recorder(log), isMember },
     limits: { ...limits, ...change },
   });
 }
 
 /** The enclave's side: every inbound stream goes to the handler. */
-async function enclave(onStream: (stream: Socket) => void): Promise<EnclaveLink> {
+async function enclave(
+  onStream: (stream: Socket) => void,
+  service: 'ingress' | 'members' = 'ingress',
+): Promise<EnclaveLink> {
   const link = new EnclaveLink(directory);
-  await link.listen('ingress', (stream) => {
+  await link.listen(service, (stream) => {
     stream.on('error', () => {});
     sockets.push(stream);
     onStream(stream);
@@ -160,6 +168,70 @@ describe('relay', () => {
     await until(() => drain(inside));
     const next = await client();
     await until(() => inside.length === 4 && !next.destroyed);
+  });
+
+  it('relay: connections are as many as there is memory for, in both directions together', async () => {
+    const maxBufferedBytes = LARGE_BUFFERS_BYTES + 3 * SPLICE_BUFFER_BYTES;
+    await enclave((stream) => stream.resume());
+    const target = await outside(() => {});
+    await start([target], { maxInbound: 100, maxOutbound: 100, maxMembers: 0, maxBufferedBytes });
+    await client();
+    await client();
+    const stream = await new EnclaveLink(directory).connect('egress');
+    sockets.push(stream);
+    stream.write(egressLine(target));
+    await until(() => relay?.counters.dialled === 1);
+    const surplus = await client();
+    await until(() => drain([surplus]));
+    const asked = await new EnclaveLink(directory).connect('egress');
+    await until(() => drain([asked]));
+    expect(log.map(({ reason, service }) => `${service} ${reason}`)).toEqual([
+      'inbound buffer-limit',
+      'outbound buffer-limit',
+    ]);
+  });
+
+  it('relay: members’ hosts have a way and room of their own, whatever others take', async () => {
+    const [ordinary, members]: Socket[][] = [[], []];
+    await enclave((stream) => ordinary!.push(stream.resume()));
+    await enclave((stream) => members!.push(stream.resume()), 'members');
+    const maxBufferedBytes = LARGE_BUFFERS_BYTES + 5 * SPLICE_BUFFER_BYTES;
+    const isMember = (from: string): boolean => from === '127.0.0.9';
+    await start([], { maxInbound: 100, maxMembers: 2, maxBufferedBytes }, isMember);
+    const from = async (localAddress: string): Promise<Socket> => {
+      const socket = createConnection({ ...parseAddress(address), localAddress });
+      sockets.push(socket.on('error', () => {}).resume());
+      await new Promise((resolve) => socket.once('connect', resolve));
+      return socket;
+    };
+    for (let i = 0; i < 6; i++) await from('127.0.0.1');
+    await until(() => ordinary!.length === 3 && log.length === 3);
+    expect(new Set(log.map(({ reason }) => reason))).toEqual(new Set(['buffer-limit']));
+    await from('127.0.0.9');
+    await from('127.0.0.9');
+    await until(() => members!.length === 2);
+    const surplus = await from('127.0.0.9');
+    await until(() => surplus.destroyed);
+    expect(log.at(-1)?.reason).toBe('connection-limit');
+    expect([ordinary!.length, relay?.counters.inbound]).toEqual([3, 5]);
+  });
+
+  it('relay: a member’s host goes the way of all others when its own is closed', async () => {
+    await enclave((stream) => stream.pipe(stream));
+    await start([], {}, () => true);
+    const socket = await client();
+    const back = collect(socket);
+    socket.write('hello');
+    await until(() => back.bytes.toString() === 'hello');
+  });
+
+  it('relay: refusals without end are counted, and a few of them logged', async () => {
+    await start([], { maxInbound: 1_000, acceptsPerSecond: 1, acceptBurst: 1 });
+    const all = await Promise.all(Array.from({ length: 120 }, () => client()));
+    await until(() => all.every((socket) => drain([socket])));
+    const refused = [...(relay?.counters.refused.values() ?? [])].reduce((a, b) => a + b, 0);
+    expect(refused).toBe(120);
+    expect(log.length).toBeLessThanOrEqual(80);
   });
 
   it('relay: without an enclave a connection is closed; when it comes back, connections pass', async () => {

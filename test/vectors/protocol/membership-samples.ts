@@ -1,8 +1,10 @@
-import { digest, epochId, partyId } from '../../../shared/ids.ts';
+import { digest, epochId, keyId, partyId } from '../../../shared/ids.ts';
 import { clockReadingCodec } from '../../../shared/membership/clock-reading.ts';
 import { type Enrolment, enrolmentCodec } from '../../../shared/membership/enrolment.ts';
 import { type Incarnation, incarnationCodec } from '../../../shared/membership/incarnation.ts';
 import { type MembershipMessage, membershipMessage } from '../../../shared/membership/messages.ts';
+import { NODE_SCOPE, type Scope } from '../../../shared/sealing/scope.ts';
+import { type StateRecord, stateRecordCodec } from '../../../shared/sealing/state-record.ts';
 import { type Codec, encode } from '../../../shared/wire/codec.ts';
 import { measurement } from '../../simulator/network.ts';
 
@@ -25,6 +27,12 @@ const statement: Enrolment['statement'] = {
 };
 const enrolment: Enrolment = { statement, signatures: [{ party: partyId(1), signature }] };
 
+const state: StateRecord = {
+  ...{ party: partyId(2), version: 5, incarnation: 7 },
+  ...{ digest: digest('c3'.repeat(32)), signature },
+};
+const scope: Scope = { kind: 'key', key: keyId('c5'.repeat(32)), epoch: epochId(3) };
+
 const messages: { readonly [K in MembershipMessage['kind']]: Extract<MembershipMessage, { kind: K }> } = {
   incarnation: { kind: 'incarnation', record },
   'incarnation-acknowledged': { kind: 'incarnation-acknowledged', signature },
@@ -35,6 +43,13 @@ const messages: { readonly [K in MembershipMessage['kind']]: Extract<MembershipM
   'attestation-shown': { kind: 'attestation-shown', document: filled(20, 6) },
   'enrolment-asked': { kind: 'enrolment-asked', statement, document: filled(21, 7), possession: signature },
   'enrolment-signed': { kind: 'enrolment-signed', signature },
+  'state-announced': { kind: 'state-announced', record: state },
+  'state-held': { kind: 'state-held', record: state },
+  'state-refused': { kind: 'state-refused', highest: state },
+  'half-dealt': { kind: 'half-dealt', scope: NODE_SCOPE, share: filled(32, 8) },
+  'half-held': { kind: 'half-held', scope, digest: digest('c4'.repeat(32)) },
+  'half-erasing': { kind: 'half-erasing', scope },
+  'half-erased': { kind: 'half-erased', scope },
 };
 
 export const clockAsked: MembershipMessage = messages['clock-asked'];
@@ -56,4 +71,5 @@ export const membershipSamples = [
   sample('incarnation', incarnationCodec, record),
   sample('clock reading', clockReadingCodec, reading),
   sample('enrolment', enrolmentCodec, enrolment),
+  sample('state record', stateRecordCodec, state),
 ];

@@ -1,0 +1,51 @@
+import type { Duplex } from 'node:stream';
+import type { AttestationRoot } from '../shared/attestation/root.ts';
+import type { Digest, PartyId } from '../shared/ids.ts';
+import type { Link } from '../shared/link.ts';
+import type { Log } from '../shared/log.ts';
+import type { Kernel } from '../shared/math/kernel/kernel.ts';
+import type { ChainHead } from '../shared/network/chain-head.ts';
+import type { Storage } from '../shared/network/storage.ts';
+import type { Primitives, Rng } from '../shared/primitives.ts';
+import type { Anchor } from '../shared/sealing/anchor.ts';
+import type { Build } from './configurations.ts';
+import type { DecryptorFactory } from './key-ring.ts';
+import type { StandingTiming } from './membership/standing.ts';
+import type { Nsm } from './nsm/nsm.ts';
+import type { Cloud } from './sealing/cloud.ts';
+
+/** Whose storage is to be opened. */
+export interface CloudPlace {
+  readonly storage: Storage;
+  readonly networkId: Digest;
+  readonly party: PartyId;
+}
+
+/** What a node is made of; the composition root (boot.ts) gives it. */
+export interface NodeParts {
+  readonly build: Build;
+  /** Of the build (`#roots`): they vouch for the peers. */
+  readonly roots: readonly AttestationRoot[];
+  /** Undefined: no chain to ask (shared/network/chain-head.ts). */
+  readonly head: ChainHead | undefined;
+  readonly nsm: Nsm;
+  /** Opens the storage that a configuration names; PCR16 is bound to the network by then. @throws {KmsError} */
+  readonly openCloud: (place: CloudPlace) => Promise<Cloud>;
+  /** Undefined: nothing remembers states outside the nodes (production before capability 5). */
+  readonly anchor: Anchor | undefined;
+  readonly link: Link<Duplex>;
+  readonly primitives: Primitives;
+  readonly rng: Rng;
+  readonly kernel: Kernel;
+  /** Enclave time, Unix (membership/clock.ts). */
+  readonly nowMs: () => number;
+  readonly log: Log;
+  /** Round length of synchronous setups: network bound plus clock error. */
+  readonly roundMs: number;
+  readonly openingMs: number;
+  /** A later boot of this identity is alive: the process has to end. */
+  readonly onSuperseded?: () => void;
+  readonly timing?: StandingTiming;
+  /** Where a key's share comes from; a lying one exists in tests only. */
+  readonly makeDecryptor?: DecryptorFactory;
+}

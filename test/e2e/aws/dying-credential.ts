@@ -1,0 +1,1 @@
+export const dyingCredential = { accessKeyId: 'DYING', secretAccessKey: 'd', account: '111122223333' };

@@ -1,0 +1,296 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createConnection, createServer, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Duplex } from 'node:stream';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { readingInto } from '../../../parent/own-buffer.ts';
+import { ReadBuffers, SMALL_BYTES } from '../../../parent/read-buffers.ts';
+import { SPLICE_BUFFER_BYTES, type Splice, splice } from '../../../parent/splice.ts';
+import { until } from '../net/nodes.ts';
+
+const LARGE_BYTES = 512 * 1024;
+/** Two stretches of kernel buffers, generously. */
+const KERNEL_BYTES = 12 << 20;
+const IDLE_MS = 60_000;
+const directory = mkdtempSync(join(tmpdir(), 'kms-splice-'));
+const closers: (() => void)[] = [];
+let count = 0;
+
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function kept<S extends Duplex>(stream: S): S {
+  stream.on('error', () => {});
+  closers.push(() => stream.destroy());
+  return stream;
+}
+
+/** [the end that connected, the end that was accepted], over TCP or a unix socket. */
+async function connection(kind: 'tcp' | 'unix'): Promise<readonly [Socket, Socket]> {
+  const server = createServer({ allowHalfOpen: false, pauseOnConnect: true });
+  closers.push(() => server.close());
+  const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+  if (kind === 'tcp') server.listen(0, '127.0.0.1');
+  else server.listen(join(directory, `${++count}.sock`));
+  await once(server, 'listening');
+  const address = server.address() as AddressInfo | string;
+  const to = typeof address === 'string' ? { path: address } : { host: '127.0.0.1', port: address.port };
+  const one = createConnection({ ...to, allowHalfOpen: false });
+  await once(one, 'connect');
+  return [kept(one), kept(await accepted)];
+}
+
+/** Streams that are no sockets of node's, such as those of the native layer. */
+class Wrapped extends Duplex {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    super({ allowHalfOpen: false });
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      if (!this.push(Buffer.from(chunk))) socket.pause();
+    });
+    socket.once('end', () => this.push(null));
+    socket.once('close', () => this.destroy());
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#socket.write(chunk, done);
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#socket.destroy();
+    done(error);
+  }
+}
+
+interface Rig {
+  readonly outside: Socket;
+  readonly inside: Socket;
+  readonly spliced: Splice;
+  /** Of splice()'s `ended`. */
+  readonly ends: boolean[];
+}
+
+interface RigOptions {
+  readonly buffers?: ReadBuffers;
+  readonly idleMs?: number;
+  readonly wrapped?: boolean;
+}
+
+/** outside - (accepted, connected) - inside, as a relay has them. */
+async function rig({
+  buffers = new ReadBuffers(16 << 20),
+  idleMs = IDLE_MS,
+  wrapped,
+}: RigOptions = {}): Promise<Rig> {
+  const [outside, accepted] = await connection('tcp');
+  const [connected, inside] = await connection('unix');
+  const ends: boolean[] = [];
+  const [a, b] =
+    wrapped === true ? [kept(new Wrapped(accepted)), kept(new Wrapped(connected))] : [accepted, connected];
+  const spliced = splice(a, b, buffers, idleMs, (idle) => ends.push(idle));
+  closers.push(() => spliced.end());
+  return { outside, inside, spliced, ends };
+}
+
+/** Reads so many bytes, now and then not. @returns their digest */
+async function readAll(stream: Socket, sizeBytes: number, hesitant: boolean): Promise<string> {
+  const hash = createHash('sha256');
+  let left = sizeBytes;
+  const { promise, resolve } = Promise.withResolvers<string>();
+  stream.on('data', (chunk: Buffer) => {
+    hash.update(chunk);
+    left -= chunk.length;
+    if (left <= 0) resolve(left === 0 ? hash.digest('hex') : 'too much');
+    else if (hesitant && randomInt(20) === 0) {
+      stream.pause();
+      setTimeout(() => stream.resume(), randomInt(8));
+    }
+  });
+  stream.resume();
+  return await promise;
+}
+
+/** Writes in pieces of any size. */
+async function writeAll(stream: Socket, bytes: Buffer, mostBytes: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const size = 1 + randomInt(mostBytes);
+    if (!stream.write(bytes.subarray(at, at + size))) await once(stream, 'drain');
+    at += size;
+    if (randomInt(8) === 0) await turn();
+  }
+}
+
+const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+describe('splice', () => {
+  it.each([
+    ['sockets', false],
+    ['other streams', true],
+  ])('splice: %s: what goes in comes out, both ways at once, whoever hesitates', async (_name, wrapped) => {
+    const shapes = [
+      [9_000_000, 1_000_000, 400],
+      [3_000_000, 3_000_000, 70_000],
+      [200_000, 12_000_000, 300],
+    ] as const;
+    for (const [thereBytes, backBytes, mostBytes] of shapes) {
+      const { outside, inside, spliced } = await rig({ wrapped });
+      const [there, back] = [randomBytes(thereBytes), randomBytes(backBytes)];
+      const reading = Promise.all([readAll(inside, thereBytes, true), readAll(outside, backBytes, true)]);
+      await Promise.all([writeAll(outside, there, 200_000), writeAll(inside, back, mostBytes * 100)]);
+      expect(await reading).toEqual([digestOf(there), digestOf(back)]);
+      expect(spliced.bytes).toEqual({ fromA: thereBytes, fromB: backBytes });
+      await until(() => spliced.flushed);
+    }
+  });
+
+  it('splice: this version of node lets every socket read into buffers of ours', async () => {
+    for (const kind of ['tcp', 'unix'] as const) {
+      for (const one of await connection(kind)) {
+        const heir = readingInto(one, { buffer: () => Buffer.alloc(8), callback: () => true });
+        expect(heir).toBeInstanceOf(Socket);
+        heir?.destroy();
+        await once(one, 'close');
+      }
+    }
+    expect(
+      readingInto(new Wrapped(new Socket()), { buffer: () => Buffer.alloc(8), callback: () => true }),
+    ).toBe(undefined);
+  });
+
+  it.each([
+    ['sockets', false],
+    ['other streams', true],
+  ])(
+    'splice: %s: a reader that does not read stops the writer, and loses nothing',
+    async (_name, wrapped) => {
+      const { outside, inside, spliced } = await rig({ wrapped });
+      const bytes = randomBytes(48 << 20);
+      outside.write(bytes);
+      let before = -1;
+      while (spliced.bytes.fromA !== before || before <= 0) {
+        before = spliced.bytes.fromA;
+        await sleep(100);
+      }
+      expect(spliced.flushed).toBe(false);
+      expect(spliced.bytes.fromA).toBeLessThan(SPLICE_BUFFER_BYTES + LARGE_BYTES + KERNEL_BYTES);
+      expect(await readAll(inside, bytes.length, false)).toBe(digestOf(bytes));
+    },
+  );
+
+  it('splice: what had arrived before, and what comes with the end, arrives', async () => {
+    for (const sizeBytes of [1, 5_000, 3_000_000]) {
+      const [outside, accepted] = await connection('tcp');
+      const [connected, inside] = await connection('unix');
+      const bytes = randomBytes(sizeBytes);
+      // As after the line of an egress stream: some has been read, and the end may be known already.
+      const readable = once(accepted, 'readable');
+      outside.end(bytes);
+      await readable;
+      accepted.unshift(Buffer.from('first'));
+      await sleep(20);
+      const ended: boolean[] = [];
+      splice(accepted, connected, new ReadBuffers(LARGE_BYTES), IDLE_MS, (idle) => ended.push(idle));
+      expect(await readAll(inside, sizeBytes + 5, true)).toBe(
+        digestOf(Buffer.concat([Buffer.from('first'), bytes])),
+      );
+      await until(() => inside.destroyed && ended.length === 1);
+      expect(ended).toEqual([false]);
+    }
+  });
+
+  it('splice: one side ends while the other does not read and still talks: all of it arrives', async () => {
+    const { outside, inside, ends } = await rig();
+    const bytes = randomBytes(4 << 20);
+    outside.resume().end(bytes);
+    for (let i = 0; i < 20; i++) {
+      inside.write(randomBytes(1_000));
+      await sleep(5);
+    }
+    expect(await readAll(inside, bytes.length, false)).toBe(digestOf(bytes));
+    await until(() => ends.length === 1);
+    expect(ends).toEqual([false]);
+  });
+
+  it.each(['outside', 'inside'] as const)(
+    'splice: %s breaks in the middle: both are gone, once',
+    async (who) => {
+      const { outside, inside, ends } = await rig();
+      for (const stream of [outside, inside]) stream.write(randomBytes(8 << 20));
+      await sleep(30);
+      const [broken, other] = who === 'outside' ? [outside, inside] : [inside, outside];
+      other.resume();
+      if (who === 'outside') broken.resetAndDestroy();
+      else broken.destroy();
+      await until(() => other.destroyed);
+      await sleep(20);
+      expect(ends).toEqual([false]);
+    },
+  );
+
+  it('splice: half-dead: a reader that takes nothing is idle, one that takes a little is not', async () => {
+    const stalled = await rig({ idleMs: 150 });
+    stalled.outside.write(randomBytes(8 << 20));
+    await until(() => stalled.ends.length === 1);
+    expect(stalled.ends).toEqual([true]);
+
+    const slow = await rig({ idleMs: 400 });
+    slow.outside.write(randomBytes(8 << 20));
+    const startedAt = performance.now();
+    let read = 0;
+    slow.inside.on('data', (chunk: Buffer) => {
+      read += chunk.length;
+      slow.inside.pause();
+      setTimeout(() => slow.inside.resume(), 10);
+    });
+    slow.inside.resume();
+    await until(() => read === 8 << 20);
+    expect(performance.now() - startedAt).toBeGreaterThan(400);
+    expect(slow.ends).toEqual([]);
+  });
+
+  it('splice: those who hold all large buffers and do not read slow nobody else down for ever', async () => {
+    const buffers = new ReadBuffers(2 * LARGE_BYTES);
+    const stalled = [await rig({ buffers }), await rig({ buffers })];
+    for (const { outside } of stalled) outside.write(randomBytes(8 << 20));
+    await until(() => buffers.free === 0);
+    await sleep(100);
+    const { outside, inside } = await rig({ buffers });
+    const bytes = randomBytes(6 << 20);
+    outside.write(bytes);
+    expect(await readAll(inside, bytes.length, false)).toBe(digestOf(bytes));
+    for (const { spliced } of stalled) spliced.end();
+    expect(buffers.free).toBe(2);
+  });
+
+  it('splice: a large buffer comes back when there is little to carry', async () => {
+    const buffers = new ReadBuffers(LARGE_BYTES);
+    const { outside, inside } = await rig({ buffers });
+    let [read, least] = [0, 1];
+    inside.on('data', (chunk: Buffer) => {
+      read += chunk.length;
+      least = Math.min(least, buffers.free);
+    });
+    inside.resume();
+    outside.write(randomBytes(8 << 20));
+    await until(() => read === 8 << 20);
+    expect(least).toBe(0);
+    outside.write(randomBytes(SMALL_BYTES / 4));
+    await until(() => buffers.free === 1);
+  });
+});
