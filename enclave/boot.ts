@@ -64,7 +64,7 @@ async function readConfig(): Promise<EnclaveConfig> {
 }
 
 async function standardParts(
-  { anchorDirectory, roundMs, openingMs }: EnclaveConfig,
+  { anchorDirectory, roundMs, openingMs, cloudMs }: EnclaveConfig,
   link: Link<Duplex>,
   log: Log,
   open: OpenPlatform,
@@ -77,7 +77,8 @@ async function standardParts(
     roots: ROOTS,
     head: openChainHead(() => clock.nowMs()),
     nsm: platform.nsm,
-    openCloud: (place) => openAwsCloud({ link, nsm: platform.nsm, roots: ENDPOINT_ROOTS }, place),
+    openCloud: (place) =>
+      openAwsCloud({ link, nsm: platform.nsm, roots: ENDPOINT_ROOTS, attemptMs: cloudMs }, place),
     anchor: platform.openAnchor(anchorDirectory),
     link,
     primitives: nodePrimitives,

@@ -16,9 +16,12 @@ export interface AwsCloudParts {
   readonly nsm: Nsm;
   /** DER: `ENDPOINT_ROOTS` of `#roots`. */
   readonly roots: readonly Uint8Array[];
+  /** Of one attempt at either service; default: what suits it. */
+  readonly attemptMs?: number | undefined;
 }
 
 const HTTPS_PORT = 443;
+const ATTEMPTS = 4;
 /** Those that a key policy may state. */
 const POLICY_PCRS = [0, 3, 8, 16];
 
@@ -28,7 +31,7 @@ const POLICY_PCRS = [0, 3, 8, 16];
  * @throws {KmsError} KMS_POLICY, KMS_REFUSED, KMS_UNAVAILABLE, UNAVAILABLE
  */
 export async function openAwsCloud(
-  { link, nsm, roots }: AwsCloudParts,
+  { link, nsm, roots, attemptMs }: AwsCloudParts,
   { storage, networkId, party }: CloudPlace,
 ): Promise<Cloud> {
   const key = parseKeyArn(storage.kmsKey);
@@ -37,8 +40,9 @@ export async function openAwsCloud(
     stream.write(egressLine(`${host}:${HTTPS_PORT}`));
     return stream;
   };
+  const patience = attemptMs === undefined ? {} : { patience: { attemptMs, totalMs: ATTEMPTS * attemptMs } };
   const credentials = (): ReturnType<typeof askCredentials> => askCredentials(link);
-  const kms = await openAttestedKms({ key, nsm, credentials, connect, roots });
+  const kms = await openAttestedKms({ key, nsm, credentials, connect, roots, ...patience });
   const pcrs = new Map<number, Uint8Array>();
   for (const index of POLICY_PCRS) pcrs.set(index, (await nsm.describePcr(index)).value);
   const expected = { role: storage.role, registers: policyRegistersOf(pcrs) };
@@ -46,6 +50,7 @@ export async function openAwsCloud(
   const objects = new S3Objects({
     ...{ region: key.region, account: key.account, bucket: storage.bucket, credentials, connect, roots },
     prefix: `${networkId}/${party}/`,
+    ...patience,
   });
   const context = (purpose: string): EncryptionContext => ({ networkId, party: String(party), purpose });
   return { objects, dataKeys: dataKeysOf(kms, key.arn, context, () => kms.inspectPolicy(expected)) };

@@ -26,7 +26,7 @@ export const labTiming = { roundMs: 20_000, openingMs: 600_000 } as const;
  */
 export const configurations: Readonly<Record<ImageClass, object>> = {
   production: { parentCid: PARENT_CID, roundMs: 5_000, openingMs: 120_000 },
-  lab: { parentCid: LAB_PARENT_CID, ...labTiming },
+  lab: { parentCid: LAB_PARENT_CID, ...labTiming, cloudMs: 60_000 },
 };
 
 const NODE = '/usr/bin/node';
