@@ -44,7 +44,10 @@ export const command: readonly string[] = [
   ...[APPLICATION, '--config', CONFIGURATION],
 ];
 
-/** Nothing that Node or a library reads settings from. */
-export const environment: readonly string[] = ['NODE_ENV=production'];
+/**
+ * Nothing that Node or a library reads settings from. Some libraries ask for a home before they find nothing there; the
+ * image has no list of users to look it up in.
+ */
+export const environment: readonly string[] = ['NODE_ENV=production', 'HOME=/app'];
 
 export const places = { node: NODE, application: APPLICATION, configuration: CONFIGURATION } as const;

@@ -29,7 +29,7 @@ describe('image', () => {
       openingMs: 120_000,
     });
     expect(command).toContain('--disable-sigusr1');
-    expect(environment).toEqual(['NODE_ENV=production']);
+    expect(environment).toEqual(['NODE_ENV=production', 'HOME=/app']);
   });
 
   it('kernel: a line that Kconfig drops, or a driver that stays on, is named', () => {
