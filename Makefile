@@ -1,8 +1,10 @@
 # Every target works from a bare clone: the toolchain (Node 24 included) comes with npm ci.
 .PHONY: demo test check bench fuzz build clean install presets bundles native
+.PHONY: eif repro lab-setup lab test-eif
 
 # npm itself runs on whatever Node the machine has; scripts run on the pinned one.
 RUN := npm run --silent
+NODE := node_modules/.bin/node --disable-warning=ExperimentalWarning
 
 build: install
 	@$(RUN) kernel
@@ -40,6 +42,25 @@ bundles: build
 # The addon for AF_VSOCK and the security module; needs a C compiler. Only the image and its tests use it.
 native: build
 	@$(RUN) native
+
+# The enclave images with their measurements and lists of files, in out/image. Debian 12 and gcc; the kernel is built once and kept.
+eif: build
+	@$(NODE) infra/image/build.ts
+
+# Builds everything twice, kernel included, in two directories, and compares.
+repro: build
+	@$(NODE) infra/image/repro.ts
+
+# What boots images under emulation: QEMU and a vsock backend from Debian's sources, built once and kept.
+lab-setup: build
+	@$(NODE) infra/lab/setup.ts
+
+# A network of the lab image in an emulated machine and three processes, until Ctrl-C.
+lab: lab-setup eif
+	@$(NODE) infra/lab/lab.ts
+
+test-eif: lab-setup eif
+	@node_modules/.bin/vitest run --config test/image/vitest.config.ts
 
 clean:
 	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated

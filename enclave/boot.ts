@@ -14,6 +14,7 @@ import { openLink } from './link/open.ts';
 import { logTo, stdoutLog } from './log.ts';
 import { EnclaveClock } from './membership/clock.ts';
 import { Node, type NodeParts } from './node.ts';
+import type { OpenPlatform } from './platform/platform.ts';
 import { nodePrimitives, systemRng } from './primitives.ts';
 import { Telemetry } from './telemetry.ts';
 
@@ -25,8 +26,9 @@ const FAREWELL_MS = 500;
 /**
  * Runs an enclave, `--config <file>`, until SIGTERM or SIGINT.
  * @param parts replaces parts of the node: for tests that need one that lies
+ * @param open the machine below, of the build: for a lab's nodes that are processes
  */
-export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
+export async function boot(parts: Partial<NodeParts> = {}, open: OpenPlatform = openPlatform): Promise<void> {
   let telemetry: Telemetry | undefined;
   const log = logTo(stdoutLog, (...line) => telemetry?.log(...line));
   const end = async (code: number): Promise<never> => {
@@ -38,7 +40,8 @@ export async function boot(parts: Partial<NodeParts> = {}): Promise<void> {
     const link = openLink(config.link);
     // An enclave's own output goes nowhere: what it has to say goes to its parent, from the first line on.
     telemetry = Telemetry.open({ link });
-    const standard = await standardParts(config, link, log, () => void end(SUPERSEDED));
+    log('info', 'started', { pid: process.pid });
+    const standard = await standardParts(config, link, log, open, () => void end(SUPERSEDED));
     const node = await Node.open({ ...standard, ...parts });
     void keepIntroduced(node, link, log);
     const stop = (): void => {
@@ -61,14 +64,14 @@ async function readConfig(): Promise<EnclaveConfig> {
 }
 
 async function standardParts(
-  { anchorDirectory, roundMs, openingMs }: EnclaveConfig,
+  { anchorDirectory, roundMs, openingMs, cloudMs }: EnclaveConfig,
   link: Link<Duplex>,
   log: Log,
+  open: OpenPlatform,
   end: () => void,
 ): Promise<NodeParts> {
-  log('info', 'started', { pid: process.pid });
-  const platform = await openPlatform();
-  const aws = { link, nsm: platform.nsm, roots: ENDPOINT_ROOTS };
+  const platform = await open();
+  const aws = { link, nsm: platform.nsm, roots: ENDPOINT_ROOTS, attemptMs: cloudMs };
   const clock = await EnclaveClock.start({ nsm: platform.nsm, log });
   return {
     build: thisBuild(),

@@ -12,6 +12,8 @@ export interface EnclaveConfig {
   readonly roundMs: number;
   /** How long a key generation waits for an opening after its setup. */
   readonly openingMs: number;
+  /** How long one attempt at a cloud service may take, where this machine is slow; default: what suits the service. */
+  readonly cloudMs: number | undefined;
 }
 
 const MAX_MS = 3_600_000;
@@ -36,6 +38,7 @@ export async function readEnclaveConfig(path: string): Promise<EnclaveConfig> {
     link: linkOf(path, take('socketDirectory'), take('parentCid')),
     roundMs: millisecondsOf(path, 'roundMs', take('roundMs')),
     openingMs: millisecondsOf(path, 'openingMs', take('openingMs')),
+    cloudMs: optionalMilliseconds(path, 'cloudMs', take('cloudMs')),
   };
   const unknown = [...entries.keys()];
   if (unknown.length > 0)
@@ -68,6 +71,10 @@ function textOf(path: string, name: string, value: unknown): string {
 
 function optionalText(path: string, name: string, value: unknown): string | undefined {
   return value === undefined ? undefined : textOf(path, name, value);
+}
+
+function optionalMilliseconds(path: string, name: string, value: unknown): number | undefined {
+  return value === undefined ? undefined : millisecondsOf(path, name, value);
 }
 
 function millisecondsOf(path: string, name: string, value: unknown): number {

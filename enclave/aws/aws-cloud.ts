@@ -9,6 +9,7 @@ import type { CloudPlace } from '../node-parts.ts';
 import type { Nsm } from '../nsm/nsm.ts';
 import { askCredentials } from '../parent-services.ts';
 import type { Cloud, DataKeys, SuccessorKeys } from '../sealing/cloud.ts';
+import type { Patience } from './attempts.ts';
 import { type AttestedKms, type EncryptionContext, openAttestedKms } from './attested-kms.ts';
 import { throughParent } from './egress.ts';
 import { S3Objects } from './s3-objects.ts';
@@ -18,8 +19,11 @@ export interface AwsCloudParts {
   readonly nsm: Nsm;
   /** DER: `ENDPOINT_ROOTS` of `#roots`. */
   readonly roots: readonly Uint8Array[];
+  /** Of one attempt at either service; default: what suits it. */
+  readonly attemptMs?: number | undefined;
 }
 
+const ATTEMPTS = 4;
 /** Those that a key policy may state. */
 const POLICY_PCRS = [0, 3, 8, 16];
 
@@ -38,6 +42,7 @@ export async function openAwsCloud(parts: AwsCloudParts, place: CloudPlace): Pro
   const objects = new S3Objects({
     ...{ region, account, bucket: storage.bucket, roots, connect: throughParent(link) },
     ...{ credentials: () => askCredentials(link), prefix: `${networkId}/${party}/` },
+    ...patienceOf(parts),
   });
   return { kmsKey, objects, dataKeys: dataKeysOf(kms, kmsKey, place, expected) };
 }
@@ -75,10 +80,16 @@ export async function openAwsSuccessor(
   throw failure;
 }
 
-function openKms({ link, nsm, roots }: AwsCloudParts, { storage }: CloudPlace): Promise<AttestedKms> {
+function openKms(parts: AwsCloudParts, { storage }: CloudPlace): Promise<AttestedKms> {
+  const { link, nsm, roots } = parts;
   const key = parseKeyArn(storage.kmsKey);
   const credentials = (): ReturnType<typeof askCredentials> => askCredentials(link);
-  return openAttestedKms({ key, nsm, credentials, connect: throughParent(link), roots });
+  const reach = { credentials, connect: throughParent(link), roots, ...patienceOf(parts) };
+  return openAttestedKms({ key, nsm, ...reach });
+}
+
+function patienceOf({ attemptMs }: AwsCloudParts): { readonly patience?: Patience } {
+  return attemptMs === undefined ? {} : { patience: { attemptMs, totalMs: ATTEMPTS * attemptMs } };
 }
 
 async function ownRegisters(nsm: Nsm): Promise<PolicyRegisters> {

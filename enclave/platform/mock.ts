@@ -61,6 +61,8 @@ export interface MockOptions {
   /** PCR0, 1, 2 and 8 from boot on. */
   readonly measurement?: Measurement;
   readonly rng?: Rng;
+  /** Another root than the one of mock networks. */
+  readonly root?: Issuer;
 }
 
 export const openPlatform: OpenPlatform = async () => openMockPlatform();
@@ -74,13 +76,13 @@ export function openMockPlatform(options: MockOptions = {}): Platform {
   };
 }
 
-interface Issuer {
+export interface Issuer {
   readonly certificate: X509Certificate;
   readonly key: CryptoKey;
 }
 
 /** A chain as AWS makes it: root, region, zone, instance, enclave. */
-interface Evidence {
+export interface Evidence {
   readonly leaf: Issuer;
   readonly bundle: readonly Uint8Array[];
   readonly fromMs: number;
@@ -92,6 +94,7 @@ export class MockSecurityModule {
   readonly #nowMs: () => number;
   readonly #rng: Rng;
   readonly #moduleId: string;
+  readonly #root: Issuer | undefined;
   readonly #pcrs: Uint8Array[] = Array.from({ length: PCR_COUNT }, () => new Uint8Array(PCR_BYTES));
   /** As in Nitro: the lower half belongs to the platform. */
   readonly #locked = new Set(Array.from({ length: PCR_COUNT / 2 }, (_, index) => index));
@@ -101,6 +104,7 @@ export class MockSecurityModule {
     this.#nowMs = options.nowMs ?? (() => Date.now());
     this.#rng = options.rng ?? systemRng;
     this.#moduleId = `i-${toHex(this.#rng(8))}-enc${toHex(this.#rng(8))}`;
+    this.#root = options.root;
     const { pcr0, pcr1, pcr2, pcr8 } = options.measurement ?? MOCK_MEASUREMENT;
     for (const [index, value] of [pcr0, pcr1, pcr2].entries()) this.#pcrs[index] = value;
     if (pcr8 !== undefined) this.#pcrs[8] = pcr8;
@@ -175,52 +179,55 @@ export class MockSecurityModule {
     const nowMs = this.#nowMs();
     const old = await this.#evidence;
     if (old !== undefined && nowMs >= old.fromMs && nowMs < old.untilMs - RENEW_BEFORE_MS) return old;
-    this.#evidence = this.#makeEvidence(nowMs);
+    const root = this.#root ?? { certificate: rootCertificate(), key: await rootKey() };
+    this.#evidence = issueEvidence({ root, moduleId: this.#moduleId, nowMs, rng: this.#rng });
     return this.#evidence;
   }
+}
 
-  async #makeEvidence(nowMs: number): Promise<Evidence> {
-    const root: Issuer = { certificate: rootCertificate(), key: await rootKey() };
-    const instance = this.#moduleId.slice(0, this.#moduleId.indexOf('-enc'));
-    const place = (name: string): string => `C=US,O=Threshold KMS,OU=Mock,CN=${name}`;
-    const signing = KeyUsageFlags.digitalSignature | KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign;
-    const issue = (to: Omit<Issuance, 'nowMs' | 'serial'>): Promise<Issuer> =>
-      issueCertificate({ ...to, nowMs, serial: `01${toHex(this.#rng(15))}` });
-    const region = await issue({
-      ...{ by: root, subject: place(`${toHex(this.#rng(8))}.${DOMAIN}`), pathLength: 2, usage: signing },
-      ...{ agoMs: 2 * DAY_MS, lifeMs: 20 * DAY_MS },
-    });
-    const zone = await issue({
-      ...{
-        by: region,
-        subject: place(`${toHex(this.#rng(8))}.zonal.${DOMAIN}`),
-        pathLength: 1,
-        usage: signing,
-      },
-      ...{ agoMs: DAY_MS, lifeMs: 6 * DAY_MS },
-    });
-    const host = await issue({
-      ...{
-        by: zone,
-        subject: place(`${instance}.${DOMAIN}`),
-        pathLength: 0,
-        usage: KeyUsageFlags.keyCertSign,
-      },
-      ...{ agoMs: HOUR_MS, lifeMs: DAY_MS },
-    });
-    const leaf = await issue({
-      ...{ by: host, subject: place(`${this.#moduleId}.mock-region-1`), pathLength: 'none' },
-      ...{ usage: KeyUsageFlags.digitalSignature | KeyUsageFlags.nonRepudiation },
-      ...{ agoMs: 3 * SECOND_MS, lifeMs: LEAF_LIFE_MS },
-    });
-    const { notBefore, notAfter } = leaf.certificate;
-    return {
-      leaf,
-      bundle: [root, region, zone, host].map(({ certificate }) => derOf(certificate)),
-      fromMs: notBefore.getTime(),
-      untilMs: notAfter.getTime(),
-    };
-  }
+export interface EvidenceTerms {
+  readonly root: Issuer;
+  readonly moduleId: string;
+  readonly nowMs: number;
+  readonly rng: Rng;
+  /** Of the module's own certificate; default three hours, as AWS's. */
+  readonly lifeMs?: number;
+  /** The module's key can be handed to another process. */
+  readonly isExtractable?: boolean;
+}
+
+/** What a security module proves itself with, under a root whose private key is public. */
+export async function issueEvidence(terms: EvidenceTerms): Promise<Evidence> {
+  const { root, moduleId, nowMs, rng, lifeMs = LEAF_LIFE_MS, isExtractable = false } = terms;
+  const instance = moduleId.slice(0, moduleId.indexOf('-enc'));
+  const place = (name: string): string => `C=US,O=Threshold KMS,OU=Mock,CN=${name}`;
+  const signing = KeyUsageFlags.digitalSignature | KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign;
+  const issue = (to: Omit<Issuance, 'nowMs' | 'serial'>): Promise<Issuer> =>
+    issueCertificate({ ...to, nowMs, serial: `01${toHex(rng(15))}` });
+  const region = await issue({
+    ...{ by: root, subject: place(`${toHex(rng(8))}.${DOMAIN}`), pathLength: 2, usage: signing },
+    ...{ agoMs: 2 * DAY_MS, lifeMs: 20 * DAY_MS },
+  });
+  const zone = await issue({
+    ...{ by: region, subject: place(`${toHex(rng(8))}.zonal.${DOMAIN}`), pathLength: 1, usage: signing },
+    ...{ agoMs: DAY_MS, lifeMs: 6 * DAY_MS },
+  });
+  const host = await issue({
+    ...{ by: zone, subject: place(`${instance}.${DOMAIN}`), pathLength: 0, usage: KeyUsageFlags.keyCertSign },
+    ...{ agoMs: HOUR_MS, lifeMs: Math.max(DAY_MS, lifeMs + 2 * HOUR_MS) },
+  });
+  const leaf = await issue({
+    ...{ by: host, subject: place(`${moduleId}.mock-region-1`), pathLength: 'none', isExtractable },
+    ...{ usage: KeyUsageFlags.digitalSignature | KeyUsageFlags.nonRepudiation },
+    ...{ agoMs: 3 * SECOND_MS, lifeMs },
+  });
+  const { notBefore, notAfter } = leaf.certificate;
+  return {
+    leaf,
+    bundle: [root, region, zone, host].map(({ certificate }) => derOf(certificate)),
+    fromMs: notBefore.getTime(),
+    untilMs: notAfter.getTime(),
+  };
 }
 
 interface Issuance {
@@ -233,10 +240,11 @@ interface Issuance {
   readonly nowMs: number;
   readonly agoMs: number;
   readonly lifeMs: number;
+  readonly isExtractable?: boolean;
 }
 
 async function issueCertificate(to: Issuance): Promise<Issuer> {
-  const keys = await crypto.subtle.generateKey(CURVE, false, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey(CURVE, to.isExtractable ?? false, ['sign', 'verify']);
   const isCa = to.pathLength !== 'none';
   const certificate = await X509CertificateGenerator.create(
     {

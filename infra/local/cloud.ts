@@ -8,14 +8,16 @@ import { fileURLToPath } from 'node:url';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { ENDPOINT_ROOTS, MOCK_MEASUREMENT } from '../../shared/attestation/roots/mock.ts';
+import { ENDPOINT_ROOTS as labRoots } from '../../shared/attestation/roots/lab.ts';
+import { ENDPOINT_ROOTS as mockRoots } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/ids.ts';
+import type { Measurement } from '../../shared/network/measurement.ts';
 import { type Storage, s3Host } from '../../shared/network/storage.ts';
 import { kmsHost } from '../../shared/sealing/key-arn.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { policyFor } from '../kms-policy/policy.ts';
-import { issueEndpointCertificate } from './aws/endpoint-certificate.ts';
+import { issueEndpointCertificate, type StandInClass } from './aws/endpoint-certificate.ts';
 import { freePort, isAlive, type ProcessId, startProcess, stopProcess } from './process.ts';
 
 /** The stand-ins of one local network, as its state file knows them. */
@@ -57,11 +59,16 @@ function operatorOf(party: number): string {
 export class LocalCloud {
   readonly #directory: string;
   readonly #n: number;
+  readonly #class: StandInClass;
 
-  /** @param directory `cloud` in the network's state directory */
-  constructor(directory: string, n: number) {
+  /**
+   * @param directory `cloud` in the network's state directory
+   * @param of whose root the enclaves' documents and these services' certificates lead to
+   */
+  constructor(directory: string, n: number, of: StandInClass) {
     this.#directory = directory;
     this.#n = n;
+    this.#class = of;
   }
 
   /** What a parent reads. */
@@ -106,13 +113,13 @@ export class LocalCloud {
     };
     const kms = await this.#run('kms', KMS_ENTRY, state.kms, logDirectory, started('kms'), {
       ...{ dataDirectory: this.keysDirectory, port: state.kms.port, region: REGION },
-      ...{ class: 'mock', tls: true },
+      ...{ class: this.#class, tls: true },
       principals: keys.flatMap(({ role, operator }, i) => [
         { ...role, arn: roleOf(i + 1) },
         { ...operator, arn: operatorOf(i + 1), iamActions: ['kms:*'] },
       ]),
     });
-    const { cert, key } = await issueEndpointCertificate('mock', [s3Host(REGION), 'localhost']);
+    const { cert, key } = await issueEndpointCertificate(this.#class, [s3Host(REGION), 'localhost']);
     const [certificateFile, keyFile] = ['s3.crt', 's3.key'].map((name) => join(this.#directory, name));
     await writeFile(certificateFile!, cert, { mode: 0o600 });
     await writeFile(keyFile!, key, { mode: 0o600 });
@@ -136,15 +143,22 @@ export class LocalCloud {
   }
 
   /** As an operator does for each node: a key whose policy names the image and the network, and a bucket. */
-  async provision(state: CloudState, networkId: Digest): Promise<readonly Storage[]> {
+  async provision(
+    state: CloudState,
+    networkId: Digest,
+    measurementOf: (party: number) => Measurement,
+  ): Promise<readonly Storage[]> {
     return Promise.all(
       this.#parties.map(async (party) => {
         const { operator } = await this.#keysOf(party);
         const policy = await policyFor({
           ...{ account: accountOf(party), role: roleOf(party), operators: [operatorOf(party)] },
-          ...{ pcr0: toHex(MOCK_MEASUREMENT.pcr0), pcr3: 'none', networkId },
+          ...{ pcr0: toHex(measurementOf(party).pcr0), pcr3: 'none', networkId },
         });
-        const client = { ...clientSettings(operator), endpoint: `https://localhost:${state.kms.port}` };
+        const client = {
+          ...clientSettings(this.#class, operator),
+          endpoint: `https://localhost:${state.kms.port}`,
+        };
         const { KeyMetadata } = await new KMSClient(client).send(
           new CreateKeyCommand({ Policy: JSON.stringify(policy), BypassPolicyLockoutSafetyCheck: true }),
         );
@@ -152,7 +166,7 @@ export class LocalCloud {
         if (kmsKey === undefined) throw new KmsError('INTERNAL', 'the stand-in for KMS made no key');
         const bucket = `kms-node-${party}-${networkId.slice(0, 16)}`;
         const s3 = new S3Client({
-          ...clientSettings(operator),
+          ...clientSettings(this.#class, operator),
           ...{ endpoint: `https://localhost:${state.s3.port}`, forcePathStyle: true },
         });
         await s3.send(new CreateBucketCommand({ Bucket: bucket }));
@@ -214,8 +228,8 @@ async function keysIn(file: string): Promise<AccountKeys['role']> {
   return keys;
 }
 
-function clientSettings(credentials: AccountKeys['role']) {
-  const ca = ENDPOINT_ROOTS.map(
+function clientSettings(of: StandInClass, credentials: AccountKeys['role']) {
+  const ca = (of === 'mock' ? mockRoots : labRoots).map(
     (der) =>
       `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`,
   );

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { makeGovernanceKey, readGovernanceKey } from '../../client/cli/governance-key-file.ts';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
 import { nodePrimitives } from '../../enclave/primitives.ts';
+import type { AttestationRoot } from '../../shared/attestation/root.ts';
 import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, epochId, partyId } from '../../shared/ids.ts';
@@ -17,6 +18,7 @@ import {
   networkIdOf,
 } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
+import { type Measurement, measurementName } from '../../shared/network/measurement.ts';
 import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
 import type { Storage } from '../../shared/network/storage.ts';
 import { NO_DIGEST } from '../../shared/protocol/statement.ts';
@@ -32,13 +34,22 @@ export interface Founders {
   readonly members: readonly Pick<Member, 'identity' | 'bootKey' | 'address'>[];
   /** Makes what the nodes seal to, for a network whose id is known. */
   readonly provision: (networkId: Digest) => Promise<readonly Storage[]>;
+  /** Default: mock enclaves. */
+  readonly build?: FoundedBuild;
+}
+
+/** What a network's enclaves are: of which build, and which image each. */
+export interface FoundedBuild {
+  readonly root: AttestationRoot;
+  readonly measurementOf: (party: number) => Measurement;
 }
 
 /**
- * Makes a mock network in a state directory: one operator's governance key per node (governance/<party>.key), genesis
+ * Makes a network in a state directory: one operator's governance key per node (governance/<party>.key), genesis
  * and configuration 0, signed by as many as must. The files are whole before the first node is given them.
  */
 export async function foundNetwork(directory: string, founders: Founders): Promise<ConfigurationChain> {
+  const { root, measurementOf } = founders.build ?? mockBuild();
   const keyFiles = founders.members.map((_, i) => join(directory, GOVERNANCE_DIRECTORY, `${i + 1}.key`));
   for (const file of keyFiles) await ensureKey(file);
   const signers = await Promise.all(keyFiles.map(readGovernanceKey));
@@ -48,8 +59,8 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
   };
   const genesis: Genesis = {
     name: founders.name,
-    class: 'mock',
-    attestationRoot: mockRoot(),
+    class: root.class,
+    attestationRoot: root.sha256,
     gateway: NO_GATEWAY,
     governance,
     measurementDelayBlocks: MEASUREMENT_DELAY_BLOCKS,
@@ -68,7 +79,7 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
       ...member,
       storage: places[i]!,
     })),
-    measurements: [MOCK_MEASUREMENT],
+    measurements: different(founders.members.map((_, i) => measurementOf(i + 1))),
     activationBlock: 0,
     overlapUntilBlock: 0,
     governance,
@@ -110,8 +121,12 @@ async function ensureKey(file: string): Promise<void> {
   if (!exists) await makeGovernanceKey(file);
 }
 
-function mockRoot(): Digest {
+export function mockBuild(): FoundedBuild {
   const [root] = ROOTS;
   if (root === undefined) throw new KmsError('INTERNAL', 'there is no mock root');
-  return root.sha256;
+  return { root, measurementOf: () => MOCK_MEASUREMENT };
+}
+
+function different(measurements: readonly Measurement[]): readonly Measurement[] {
+  return [...new Map(measurements.map((one) => [measurementName(one), one])).values()];
 }

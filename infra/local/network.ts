@@ -10,8 +10,9 @@ import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { Storage } from '../../shared/network/storage.ts';
+import type { StandInClass } from './aws/endpoint-certificate.ts';
 import { type CloudState, LocalCloud } from './cloud.ts';
-import { foundNetwork, GOVERNANCE_DIRECTORY, readNetwork } from './founding.ts';
+import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
 import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
@@ -27,6 +28,12 @@ export interface UpOptions {
   /** Enclave entry point; `entries` overrides it for single parties. */
   readonly entry?: string;
   readonly entries?: ReadonlyMap<number, string>;
+  /** Enclave images, by party: their enclaves are emulated machines. The lab has been set up. */
+  readonly images?: ReadonlyMap<number, string>;
+  /** What a new network is founded with; default: mock enclaves. */
+  readonly build?: FoundedBuild;
+  /** For all nodes to come up and connect. */
+  readonly startTimeoutMs?: number;
   /** Aborted: everything that was started is stopped again. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: UpProgress) => void;
@@ -50,6 +57,7 @@ export interface NodeStatus {
 export const DEFAULT_STATE_DIRECTORY = '.kms';
 
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
+const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
 const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
 const CLOUD_DIRECTORY = 'cloud';
 const ANCHOR_DIRECTORY = 'anchors';
@@ -99,7 +107,7 @@ export class LocalNetwork {
     const directory = resolve(options.stateDirectory ?? DEFAULT_STATE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const found = await readState(directory);
-    const state = found ?? (await freshState(directory, termsOf(options)));
+    const state = found ?? { ...(await freshState(directory, termsOf(options))), ...classOf(options.build) };
     const { n, t } = state;
     if ((options.n ?? n) !== n || (options.t ?? t) !== t) {
       throw new KmsError(
@@ -108,7 +116,7 @@ export class LocalNetwork {
       );
     }
     const network = new LocalNetwork(directory, state);
-    const limit = AbortSignal.timeout(START_TIMEOUT_MS);
+    const limit = AbortSignal.timeout(options.startTimeoutMs ?? START_TIMEOUT_MS);
     const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
     try {
       await network.#start(options, signal);
@@ -148,7 +156,11 @@ export class LocalNetwork {
 
   /** KMS and S3 of this network. */
   get cloud(): LocalCloud {
-    return new LocalCloud(join(this.directory, CLOUD_DIRECTORY), this.n);
+    return new LocalCloud(join(this.directory, CLOUD_DIRECTORY), this.n, this.#class);
+  }
+
+  get #class(): StandInClass {
+    return this.#state.class ?? 'mock';
   }
 
   /** Secret key of the operator of that node. */
@@ -269,12 +281,14 @@ export class LocalNetwork {
     for (const { party } of this.#state.nodes) {
       signal.throwIfAborted();
       report('starting', party - 1);
-      const entry = options.entries?.get(party) ?? options.entry;
+      const image = options.images?.get(party);
+      if (image !== undefined) await this.#change(party, { image: resolve(image), entry: MACHINE_ENTRY });
+      const entry = image === undefined ? (options.entries?.get(party) ?? options.entry) : undefined;
       await this.startNode(party, entry === undefined ? {} : { entry: resolve(entry) });
     }
     if (known === undefined) {
       report('founding', 0);
-      const chain = await this.#found(signal);
+      const chain = await this.#found(options.build ?? mockBuild(), signal);
       for (const { party } of this.#state.nodes) {
         report('joining', party - 1);
         await this.#join(party, chain, signal);
@@ -315,7 +329,7 @@ export class LocalNetwork {
   }
 
   /** Founded on what the nodes say they are, once; it is written down before any node is given it. */
-  async #found(signal: AbortSignal): Promise<ConfigurationChain> {
+  async #found(build: FoundedBuild, signal: AbortSignal): Promise<ConfigurationChain> {
     const { name, t, nodes } = this.#state;
     const members = await Promise.all(
       nodes.map(async ({ party, address }) => {
@@ -324,8 +338,8 @@ export class LocalNetwork {
       }),
     );
     const provision = (networkId: Digest): Promise<readonly Storage[]> =>
-      this.cloud.provision(this.#state.cloud, networkId);
-    const chain = await foundNetwork(this.directory, { name, t, members, provision });
+      this.cloud.provision(this.#state.cloud, networkId, build.measurementOf);
+    const chain = await foundNetwork(this.directory, { name, t, members, provision, build });
     await this.#save({ ...this.#state, networkId: chain.networkId });
     return chain;
   }
@@ -342,9 +356,17 @@ export class LocalNetwork {
 
   /** Gives the node what it does not have: a start that was interrupted may have come this far. */
   async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
-    const { network } = await this.#card(party, () => true, signal);
-    if (network?.configuration.digest === chain.newest.digest) return;
-    await joinNode(placeOf(this.#node(party)), chain);
+    for (;;) {
+      const { network } = await this.#card(party, () => true, signal);
+      if (network?.configuration.digest === chain.newest.digest) return;
+      try {
+        await joinNode(placeOf(this.#node(party)), chain);
+        return;
+      } catch (error) {
+        // A slow node joins after the question has been given up: it is asked again.
+        if (signal.aborted || !['TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) throw error;
+      }
+    }
   }
 
   /** Asks until the node answers what is waited for. */
@@ -371,26 +393,31 @@ export class LocalNetwork {
   }
 
   async #startProcess(party: number, role: Role): Promise<void> {
-    const { address, socketDirectory, entry, parentEntry = PARENT_ENTRY } = this.#node(party);
+    const { address, socketDirectory, entry, image, parentEntry = PARENT_ENTRY } = this.#node(party);
     const { roundMs, openingMs } = this.#state;
     const status = this.#node(party).status ?? `127.0.0.1:${await freePort()}`;
     await this.#change(party, { status });
     const home = join(this.directory, 'nodes', `${party}`);
     await mkdir(home, { recursive: true, mode: 0o700 });
-    const config =
-      role === 'enclave'
-        ? { anchorDirectory: join(this.directory, ANCHOR_DIRECTORY), socketDirectory, roundMs, openingMs }
-        : {
-            ...{ listen: address, socketDirectory, configurationsFile: this.configurationsFile, status },
-            ...{ genesisFile: this.genesisFile, party, hosts: this.cloud.hosts(this.#state.cloud) },
-            credentialsFile: this.cloud.credentialsFile(party),
-          };
+    const vhostSocket = join(socketDirectory, 'vm.vsock');
+    // A mock network's anchor stands for the chain; an image has no such directory, and a lab's nodes are alike.
+    const anchor = this.#class === 'mock' ? { anchorDirectory: join(this.directory, ANCHOR_DIRECTORY) } : {};
+    const ofEnclave =
+      image === undefined ? { ...anchor, socketDirectory, roundMs, openingMs } : { image, vhostSocket };
+    const ofParent = {
+      ...(image === undefined ? { socketDirectory } : { vhostSocket }),
+      ...{ listen: address, configurationsFile: this.configurationsFile, status },
+      ...{ genesisFile: this.genesisFile, party, hosts: this.cloud.hosts(this.#state.cloud) },
+      credentialsFile: this.cloud.credentialsFile(party),
+    };
+    const config = role === 'enclave' ? ofEnclave : ofParent;
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
     const id = await startProcess(
       role === 'enclave' ? entry : parentEntry,
       ['--config', configFile],
       this.#logFile(party, role),
+      role === 'enclave' && this.#class === 'lab' ? ['kms-lab'] : [],
     );
     await this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } });
   }
@@ -419,6 +446,10 @@ export class LocalNetwork {
     this.#saving = saved.catch(() => undefined);
     return saved;
   }
+}
+
+function classOf(build: FoundedBuild | undefined): { readonly class?: StandInClass } {
+  return build?.root.class === 'lab' ? { class: 'lab' } : {};
 }
 
 function placeOf({ address }: NodeState): NodePlace {

@@ -19,16 +19,22 @@ const POLL_MS = 20;
 /**
  * Starts a Node process in a process group of its own that outlives this one.
  * @param logFile its standard output and error are appended
+ * @param conditions of package.json's "imports": another build
  * @throws {KmsError} UNAVAILABLE if it cannot be started
  */
 export async function startProcess(
   entry: string,
   args: readonly string[],
   logFile: string,
+  conditions: readonly string[] = [],
 ): Promise<ProcessId> {
   await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
   await using log = await open(logFile, 'a', 0o600);
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, ...args], {
+  const options = [
+    '--disable-warning=ExperimentalWarning',
+    ...conditions.map((condition) => `--conditions=${condition}`),
+  ];
+  const child = spawn(process.execPath, [...options, entry, ...args], {
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
     // No environment reaches a node but what Node needs to find itself.

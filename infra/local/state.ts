@@ -4,6 +4,7 @@ import { parseAddress } from '../../shared/address.ts';
 import { committee } from '../../shared/committee.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { digest, partyId } from '../../shared/ids.ts';
+import type { StandInClass } from './aws/endpoint-certificate.ts';
 import type { CloudState } from './cloud.ts';
 import type { ProcessId } from './process.ts';
 
@@ -17,6 +18,8 @@ export interface NodeState {
   readonly socketDirectory: string;
   /** Enclave entry point. */
   readonly entry: string;
+  /** An enclave image's file: the entry point runs it in an emulated machine. */
+  readonly image?: string;
   /** Another one than the real parent's. */
   readonly parentEntry?: string;
   /** Loopback `host:port` of the parent's health and metrics, once it has been started. */
@@ -38,6 +41,8 @@ export interface NetworkState {
   readonly cloud: CloudState;
   /** Once the network is founded: 64 hex digits. */
   readonly networkId?: string;
+  /** Of its enclaves; default: mock. */
+  readonly class?: StandInClass;
   /** True once every node's first state was in effect. Before that a node that ends takes its identity with it. */
   readonly isComplete?: boolean;
   readonly nodes: readonly NodeState[];
@@ -91,7 +96,7 @@ function check(state: NetworkState): void {
     partyId(party, state.n);
     parseAddress(address);
     if (node.status !== undefined) parseAddress(node.status);
-    const entries = [socketDirectory, entry, node.parentEntry ?? ''];
+    const entries = [socketDirectory, entry, node.parentEntry ?? '', node.image ?? ''];
     if (entries.some((path) => typeof path !== 'string')) {
       throw new KmsError('BAD_ENCODING', 'a node lacks its directories');
     }

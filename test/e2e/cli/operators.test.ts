@@ -84,7 +84,7 @@ async function until(party: number, phase: string, ...more: string[]): Promise<v
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'kms-operators-'));
-  cloud = new LocalCloud(file('cloud'), PARTIES.length);
+  cloud = new LocalCloud(file('cloud'), PARTIES.length, 'mock');
   services = await cloud.start(await freshCloud(), home);
   const made: HandMadeNode[] = [];
   for (const party of PARTIES) {
@@ -123,7 +123,7 @@ describe('operators', { timeout: 2 * PATIENCE_MS }, () => {
     ];
     const { networkId } = await json('net', 'genesis', ...named, '-o', file('genesis.bin'));
     // The policy of each KMS key names the network; buckets belong to the same accounts.
-    await writeFile(file('storage.json'), JSON.stringify(await cloud.provision(services, digest(networkId))));
+    await writeFile(file('storage.json'), JSON.stringify(await cloud.provision(services, digest(networkId), MOCK_MEASUREMENT)));
     const pcrs = { PCR0: MOCK_MEASUREMENT.pcr0, PCR1: MOCK_MEASUREMENT.pcr1, PCR2: MOCK_MEASUREMENT.pcr2 };
     const measured = Object.entries(pcrs).map(([name, value]) => [name, toHex(value)]);
     await writeFile(file('image.json'), JSON.stringify({ Measurements: Object.fromEntries(measured) }));
