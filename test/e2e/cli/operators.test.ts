@@ -123,7 +123,10 @@ describe('operators', { timeout: 2 * PATIENCE_MS }, () => {
     ];
     const { networkId } = await json('net', 'genesis', ...named, '-o', file('genesis.bin'));
     // The policy of each KMS key names the network; buckets belong to the same accounts.
-    await writeFile(file('storage.json'), JSON.stringify(await cloud.provision(services, digest(networkId), MOCK_MEASUREMENT)));
+    await writeFile(
+      file('storage.json'),
+      JSON.stringify(await cloud.provision(services, digest(networkId), () => MOCK_MEASUREMENT)),
+    );
     const pcrs = { PCR0: MOCK_MEASUREMENT.pcr0, PCR1: MOCK_MEASUREMENT.pcr1, PCR2: MOCK_MEASUREMENT.pcr2 };
     const measured = Object.entries(pcrs).map(([name, value]) => [name, toHex(value)]);
     await writeFile(file('image.json'), JSON.stringify({ Measurements: Object.fromEntries(measured) }));
