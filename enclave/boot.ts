@@ -41,15 +41,16 @@ export async function boot(parts: Partial<NodeParts> = {}, open: OpenPlatform = 
     // An enclave's own output goes nowhere: what it has to say goes to its parent, from the first line on.
     telemetry = Telemetry.open({ link });
     log('info', 'started', { pid: process.pid });
-    const standard = await standardParts(config, link, log, open, () => void end(SUPERSEDED));
-    const node = await Node.open({ ...standard, ...parts });
-    void keepIntroduced(node, link, log);
+    let node: Node | undefined;
     const stop = (): void => {
       log('info', 'stopping');
       // Whatever still runs has nothing durable left to do: effects are complete before they are spoken of.
-      void node.close().finally(() => end(0));
+      void Promise.resolve(node?.close()).finally(() => end(0));
     };
     process.once('SIGTERM', stop).once('SIGINT', stop);
+    const standard = await standardParts(config, link, log, open, () => void end(SUPERSEDED));
+    node = await Node.open({ ...standard, ...parts });
+    void keepIntroduced(node, link, log);
   } catch (error) {
     log('error', 'failed', { code: codeOf(error) });
     process.stderr.write(`${error instanceof KmsError ? error.message : 'the enclave failed'}\n`);

@@ -77,8 +77,8 @@ describe('machine driver', () => {
       [
         {
           file: DRIVER,
-          find: '(this.#pending.get(from) ?? 0) >= MAX_PENDING_PER_PEER)',
-          replace: '(this.#pending.get(from) ?? 0) >= 1e9 * MAX_PENDING_PER_PEER)',
+          find: '(this.#pending.get(from) ?? 0) < MAX_PENDING_PER_PEER)',
+          replace: '(this.#pending.get(from) ?? 0) < 1e9 * MAX_PENDING_PER_PEER)',
         },
       ],
       async (load) => {
@@ -116,9 +116,8 @@ describe('machine driver', () => {
       [
         {
           file: DRIVER,
-          find: 'while (!this.#isStopped && (this.#pending.get(from) ?? 0) >= MAX_PENDING_PER_PEER) {',
-          replace:
-            'while (!this.#isStopped && (this.#pending.get(from) ?? 0) >= 1 && MAX_PENDING_PER_PEER > 0) {',
+          find: '(this.#pending.get(from) ?? 0) < MAX_PENDING_PER_PEER) return;',
+          replace: '(this.#pending.get(from) ?? 0) < 1 && MAX_PENDING_PER_PEER > 0) return;',
         },
       ],
       async (load) => {
@@ -139,6 +138,31 @@ describe('machine driver', () => {
         driver.stop();
         store.release();
         if (!isStuck) expect(log.some((line) => line.startsWith('send'))).toBe(true);
+        return isStuck;
+      },
+    );
+    expect(outcome).toEqual({ withRule: false, withoutRule: true });
+  });
+
+  test('driver: a held peer is read on after a while, since the word that ends the wait may be its own', async () => {
+    const outcome = await attackBoth(
+      'held-for-ever',
+      [
+        {
+          file: DRIVER,
+          find: 'setTimeout(resolve, MAX_HOLD_MS)',
+          replace: 'setTimeout(resolve, 1000 * MAX_HOLD_MS)',
+        },
+      ],
+      async (load) => {
+        const { MachineDriver: Driver } = await load<typeof driverModule>(DRIVER);
+        const store = new HeldStore();
+        const driver = new Driver(new Recorder(persistThenSend), ports(store).ports);
+        driver.start();
+        const flood = Promise.all(Array.from({ length: 300 }, (_, i) => driver.receive(peer, bytes(i))));
+        const isStuck = await Promise.race([flood.then(() => false), turn(4_000).then(() => true)]);
+        driver.stop();
+        store.release();
         return isStuck;
       },
     );

@@ -1,6 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../../../client/cli/cli.ts';
 import { Interrupts } from '../../../client/cli/terminal.ts';
@@ -91,6 +90,5 @@ describe('sealed nodes', { timeout: 2 * PATIENCE_MS }, () => {
     await network.restart(2);
     await network.local.connected(living);
     for (const key of keys) expect(await network.decrypts(key)).toEqual([4]);
-    await sleep(0);
   });
 });
