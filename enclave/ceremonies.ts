@@ -1,4 +1,5 @@
-import { KmsError } from '../shared/errors.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf, KmsError } from '../shared/errors.ts';
 import { presetFor } from '../shared/fhe/presets.ts';
 import { type Digest, type KeyId, keyId, type PartyId } from '../shared/ids.ts';
 import { Forgeries } from '../shared/protocol/forgeries.ts';
@@ -35,6 +36,8 @@ interface Ceremony {
 
 /** A caller waits this long without progress before it is told that the request failed. */
 const STALL_MS = 120_000;
+/** A bucket that does not answer is asked again after this. */
+const LOAD_AGAIN_MS = 2_000;
 
 /** All key generations of this node, running, waiting for signatures, or finished; one machine per request. */
 export class Ceremonies {
@@ -42,6 +45,7 @@ export class Ceremonies {
   readonly #settings: KeygenSettings;
   readonly #ports: CeremonyPorts;
   readonly #running = new Map<Digest, Ceremony>();
+  #isStopped = false;
   readonly #early = new EarlyCeremonyMessages();
   readonly #forgeries = new Forgeries();
   /** Settled by load(): before that nobody knows which requests this node has begun in an earlier life. */
@@ -57,12 +61,19 @@ export class Ceremonies {
 
   /** Continues every key generation that this node's store knows. Requests wait for it. */
   async load(): Promise<void> {
-    try {
-      await this.#loadAll();
-      this.#loaded.resolve();
-    } catch (error) {
-      this.#loaded.reject(error);
-      throw error;
+    for (;;) {
+      try {
+        await this.#loadAll();
+        this.#loaded.resolve();
+        return;
+      } catch (error) {
+        if (codeOf(error) !== 'UNAVAILABLE' || this.#isStopped) {
+          this.#loaded.reject(error);
+          throw error;
+        }
+      }
+      // Nothing was begun: everything is read before the first machine runs.
+      await sleep(LOAD_AGAIN_MS, undefined, { ref: false });
     }
   }
 
@@ -142,6 +153,7 @@ export class Ceremonies {
   }
 
   stop(): void {
+    this.#isStopped = true;
     for (const { driver } of this.#running.values()) driver.stop();
   }
 

@@ -185,6 +185,8 @@ export class Node implements NodeApi {
     this.#working = true;
     this.#member?.work?.ceremonies.load().catch((error: unknown) => {
       this.#parts.log('error', 'key-generations-not-continued', { code: codeOf(error) });
+      // What this node has signed it does not know any more: it must not sign anything else.
+      if (!this.#stop.signal.aborted) this.#lose(error);
     });
     for (const { from, message } of this.#held.release()) void this.#handle(from, message);
   }
