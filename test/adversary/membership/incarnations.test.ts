@@ -82,6 +82,12 @@ describe('whole nodes', () => {
   it('clone: the older of two living incarnations is superseded, and only the newer one is a peer', async () => {
     live = await LiveNodes.start();
     await allIn('ready', live.all);
+    // Every change of its state is behind the original: a clone with an older one would only recover.
+    await eventually(async () =>
+      (await Promise.all(live!.all.map(({ node }) => node.describe()))).every(
+        ({ enrolment }) => enrolment !== undefined,
+      ),
+    );
     const [original, ...peers] = live.all;
     const clone = await live.again(original!, original!.cloud.copy());
     others.push(clone);
