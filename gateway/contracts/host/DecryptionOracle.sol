@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
 import {Results} from "../common/Results.sol";
 import {AccessControl} from "./AccessControl.sol";
 import {Compute} from "./Compute.sol";
@@ -10,7 +10,7 @@ import {KmsVerifier} from "./KmsVerifier.sol";
 /// @title Public decryption for contracts
 /// @notice Three transactions, each by anybody: the request; the delivery, which verifies and stores; the callback, with the gas its
 /// requester set, repeated until it succeeds once. Whatever the callback does, the result stays here to be pulled.
-contract DecryptionOracle is ReentrancyGuardTransient {
+contract DecryptionOracle is ReentrancyGuard {
     struct Request {
         uint256 id;
         uint256 chainId;

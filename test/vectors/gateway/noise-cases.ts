@@ -44,9 +44,10 @@ export function noiseCases(): readonly NoiseCase[] {
   return presets.flatMap((preset, index) => {
     const operands = operandsOf(preset);
     const unary = operands.flatMap((a) => [3, 5, 6, 7].map((operation) => [operation, a, a] as const));
-    const scaled = operands.flatMap((a) =>
-      factorsOf(preset).map((l1) => [4, a, { ...a, bound: l1 }] as const),
-    );
+    const scaled = [
+      ...operands.flatMap((a) => factorsOf(preset).map((l1) => [a, l1] as const)),
+      ...scaledBorder(preset),
+    ].map(([a, l1]) => [4, a, { ...a, bound: l1 }] as const);
     const binary = pairsOf(preset).flatMap(([a, b]) => [1, 2].map((operation) => [operation, a, b] as const));
     return [...unary, ...scaled, ...binary].map(([operation, a, b]) => ({
       preset: index + 1,
