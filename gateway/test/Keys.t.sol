@@ -131,7 +131,7 @@ contract KeysTest is GatewayFixture {
         isTrue(!keys.decrypts(KEY), "destroyed");
     }
 
-    function testFuzz_noWayLeadsOutOfDestruction(uint8 fromState, uint8 toState) external {
+    function testFuzz_noWayLeadsOutOfDestruction(uint8 fromState, uint8 toState) external view {
         toState = toState % 8;
         fromState = fromState % 8;
         try this.transition(fromState, toState) {

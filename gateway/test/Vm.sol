@@ -6,6 +6,7 @@ interface Vm {
     function addr(uint256 secret) external pure returns (address);
     function assume(bool condition) external pure;
     function chainId(uint256 id) external;
+    function cool(address target) external;
     function deal(address account, uint256 amount) external;
     function etch(address target, bytes calldata code) external;
     function expectRevert() external;
