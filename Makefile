@@ -7,6 +7,7 @@ RUN := npm run --silent
 build: install
 	@$(RUN) kernel
 	@$(RUN) proto
+	@$(RUN) contracts
 
 # npm ci when the lockfile is newer than what is installed.
 install: node_modules/.package-lock.json
@@ -42,4 +43,4 @@ native: build
 	@$(RUN) native
 
 clean:
-	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated
+	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated gateway/generated

@@ -28,7 +28,8 @@ abstract contract Meter is Checks {
     {
         uint256 before = gasleft();
         (bool isDone, bytes memory reason) = target.call{value: value}(data);
-        total = before - gasleft() + 21_000 + calldataGas(data);
+        uint256 used = before - gasleft();
+        total = used + 21_000 + calldataGas(data);
         if (!isDone) {
             assembly ("memory-safe") {
                 revert(add(reason, 32), mload(reason))

@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { createRequire } from 'node:module';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Abi } from 'viem';
+import { forge } from './forge.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const SOURCES = join(root, 'gateway/contracts');
@@ -13,7 +15,7 @@ export const CONTRACTS: string = join(root, 'gateway/generated/contracts');
 /** A contract as chains and their clients need it. */
 export interface CompiledContract {
   readonly name: string;
-  readonly abi: readonly unknown[];
+  readonly abi: Abi;
   /** Creation code, without constructor arguments. */
   readonly bytecode: `0x${string}`;
   /** Where each immutable of the runtime code lies; zero there. */
@@ -35,7 +37,7 @@ interface CompilerOutput {
 }
 
 interface ContractOutput {
-  readonly abi: readonly unknown[];
+  readonly abi: Abi;
   readonly evm: {
     readonly bytecode: { readonly object: string };
     readonly deployedBytecode: { readonly object: string };
@@ -140,4 +142,13 @@ function inputDigest(): string {
   return hash.digest('hex');
 }
 
-if (import.meta.main) contracts();
+/** Compiles; with --test runs forge's tests as well, with the arguments that follow. */
+if (import.meta.main) {
+  contracts();
+  const [flag, ...args] = process.argv.slice(2);
+  if (flag === '--test') {
+    const { code, output } = await forge(['test', ...args]);
+    process.stdout.write(output);
+    process.exitCode = code ?? 1;
+  }
+}

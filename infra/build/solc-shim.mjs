@@ -10,7 +10,7 @@ const { version } = require('solc/package.json');
 /** Forge hands over the text of most files; it leaves out what only a library's own files import. */
 function readImport(path) {
   try {
-    return { contents: readFileSync(resolve(import.meta.dirname, path), 'utf8') };
+    return { contents: readFileSync(resolve(import.meta.dirname, '../../gateway', path), 'utf8') };
   } catch {
     return { error: `${path} is not there` };
   }
@@ -23,5 +23,7 @@ if (process.argv.includes('--version')) {
 } else {
   const chunks = [];
   for await (const chunk of process.stdin) chunks.push(chunk);
-  process.stdout.write(require('solc').compile(Buffer.concat(chunks).toString('utf8'), { import: readImport }));
+  process.stdout.write(
+    require('solc').compile(Buffer.concat(chunks).toString('utf8'), { import: readImport }),
+  );
 }
