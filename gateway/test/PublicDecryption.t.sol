@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Quorum} from "../contracts/common/Quorum.sol";
+import {Results} from "../contracts/common/Results.sol";
 import {Ciphertexts} from "../contracts/gateway/Ciphertexts.sol";
 import {Decryptions} from "../contracts/gateway/Decryptions.sol";
 import {Fees} from "../contracts/gateway/Fees.sol";
@@ -11,6 +12,8 @@ import {Requests} from "../contracts/gateway/Requests.sol";
 import {RequestFixture} from "./RequestFixture.sol";
 
 contract PublicDecryptionTest is RequestFixture {
+    using Results for *;
+
     bytes internal constant RESULT = hex"0000000000000005";
 
     function setUp() public {
@@ -197,5 +200,23 @@ contract PublicDecryptionTest is RequestFixture {
         bytes32 handle = committed(1, address(0xBEEF));
         vm.expectRevert(abi.encodeWithSelector(Registry.UnknownChain.selector, HOST + 1));
         decryptions.requestTransfer{value: FEE}(handle, HOST, HOST + 1, CONSUMER, 600);
+        decide(address(registry), abi.encodeCall(Registry.setHostChain, (hostChain(HOST + 1))));
+        Requests.Request memory r = requestTransfer(handle);
+        Results.HandleTransfer memory s = Results.HandleTransfer(
+            r.id, handle, HOST, HOST + 1, CONSUMER, KEY, 1, 3, 3920608, 0
+        );
+        bytes memory signatures = signed(domain, s.hash(), 0, THREE);
+        s.account = address(0xBAD);
+        bytes memory forAnother = signed(domain, s.hash(), 0, THREE);
+        vm.expectRevert(abi.encodeWithSelector(Decryptions.WrongTransfer.selector, r.id));
+        decryptions.answerTransfer(r, s, forAnother);
+        s.account = CONSUMER;
+        s.bound = 1;
+        vm.expectPartialRevert(Quorum.NotASigner.selector);
+        decryptions.answerTransfer(r, s, signatures);
+        s.bound = 3920608;
+        decryptions.answerTransfer(r, s, signatures);
+        equal(decryptions.answers(r.id), s.hash(), "attested");
+        equal(decryptions.pots(0, THREE), FEE, "fee");
     }
 }

@@ -38,6 +38,14 @@ abstract contract RequestFixture is GatewayFixture {
         equal(decryptions.requests(r.id), r.hash(), "the slot holds every field");
     }
 
+    /// @notice To CONSUMER on the next chain.
+    function requestTransfer(bytes32 handle) internal returns (Requests.Request memory r) {
+        r = blank(Requests.TRANSFER, handle);
+        (r.consumer, r.reference_) = (CONSUMER, bytes32(HOST + 1));
+        r.id = decryptions.requestTransfer{value: r.fee}(handle, HOST, HOST + 1, CONSUMER, 600);
+        equal(decryptions.requests(r.id), r.hash(), "the slot holds every field");
+    }
+
     function permitOf(address user, address delegate) internal view returns (Results.UserDecryptionRequest memory) {
         return Results.UserDecryptionRequest(
             user, delegate, keccak256("x-wing key"), HOST, APPLICATION, uint64(block.timestamp),

@@ -60,7 +60,7 @@ const settings = {
 
 /** Contracts that are deployed; libraries are inlined. */
 const deployed: readonly string[] = [
-  ...['Registry', 'Keys', 'Ciphertexts', 'Decryptions'],
+  ...['Registry', 'Keys', 'Ciphertexts', 'Decryptions', 'Evidence'],
   ...['KmsVerifier', 'Keyring', 'AccessControl', 'Submitters', 'Compute', 'DecryptionOracle'],
   'ConfidentialTally',
 ];

@@ -12,8 +12,29 @@ import {
   type ProposedNode,
 } from '../../../infra/local/chains/gateway.ts';
 import { deployHost, type LocalHost } from '../../../infra/local/chains/host.ts';
+import { inputBound } from '../../../shared/fhe/noise.ts';
+import { presetByName } from '../../../shared/fhe/presets.ts';
+import {
+  type CommittedCiphertext,
+  ciphertextCommitment,
+  commandCommitment,
+  type GatewayCommand,
+  type GatewayRequest,
+  type OracleRequest,
+  oracleCommitment,
+  requestCommitment,
+} from '../../../shared/gateway/commitments.ts';
 import { type TypedDomain, typedDigest } from '../../../shared/gateway/eip712.ts';
 import { addressOf, signDigest } from '../../../shared/gateway/signature.ts';
+import {
+  accessSlot,
+  mappingSlot,
+  readAccess,
+  readFacts,
+  readKeySlot,
+  requestSlot,
+  slotNumbers,
+} from '../../../shared/gateway/slots.ts';
 import type { Typed, TypedName } from '../../../shared/gateway/typed-data.ts';
 import { concat, utf8 } from '../../../shared/wire/bytes.ts';
 
@@ -264,14 +285,61 @@ describe('gateway flow', () => {
     expect(await host.deployer.read({ to: host.verifier, name: 'currentEpoch' })).toBe(1n);
   });
 
-  test('gateway flow: the slot of a request is provable and is what its event says', async () => {
-    const { decryptions } = chains.gateway;
-    const slot = keccak256(encodeAbiParameters([{ type: 'uint256' }, { type: 'uint256' }], [1n, 6n]));
-    const proof = await relayer.client.getProof({ address: decryptions.address, storageKeys: [slot] });
-    const stored = await relayer.read({ to: decryptions, name: 'requests', args: [1n] });
-    expect(proof.storageProof[0]?.value).toBe(BigInt(stored as Hex));
+  test('gateway flow: what an enclave must know is provable, and is what the events say', async () => {
+    const { decryptions, ciphertexts, keys } = chains.gateway;
+    const { deployer, oracle, accessControl, compute } = host;
+    const onGateway = (of: Deployed, slot: Uint8Array): Promise<bigint> => proven(relayer, of, slot);
+    const onHost = (of: Deployed, slot: Uint8Array): Promise<bigint> => proven(deployer, of, slot);
+    const number = (commitment: Uint8Array): bigint => BigInt(bytesToHex(commitment));
+
+    const { request } = await lastEvent(relayer, decryptions, 'PublicDecryptionRequested');
+    const r = bytesOf(request) as GatewayRequest & { readonly reference_: Uint8Array };
+    const commitment = requestCommitment({ ...r, reference: r.reference_ });
+    expect(await onGateway(decryptions, requestSlot(1n))).toBe(number(commitment));
+    const other = requestCommitment({ ...r, reference: r.reference_, keyState: r.keyState + 1 });
+    expect(number(other)).not.toBe(number(commitment));
+
+    const handle = r.handles[0]!;
+    const { ciphertext } = await lastEvent(relayer, ciphertexts, 'CiphertextCommitted');
+    expect(await onGateway(ciphertexts, mappingSlot(slotNumbers.Ciphertexts.commitments, handle))).toBe(
+      number(ciphertextCommitment(bytesOf(ciphertext) as CommittedCiphertext)),
+    );
+    const commanded = await lastEvent(relayer, keys, 'CommandRequested');
+    expect(await onGateway(keys, mappingSlot(slotNumbers.Keys.commands, word(hexOf(commanded.id))))).toBe(
+      number(commandCommitment(bytesOf(commanded.command) as GatewayCommand)),
+    );
+    const keySlot = await onGateway(keys, mappingSlot(slotNumbers.Keys.keySlots, word(KEY)));
+    expect(readKeySlot(keySlot)).toEqual({ state: 2, preset: PRESET, epoch: 0n, destroyedBy: 0n });
+
+    const asked = await lastEvent(deployer, oracle, 'DecryptionRequested');
+    expect(
+      await onHost(oracle, mappingSlot(slotNumbers.DecryptionOracle.requests, word(hexOf(asked.id)))),
+    ).toBe(number(oracleCommitment(bytesOf(asked.request) as OracleRequest)));
+    const access = async (account: Uint8Array): Promise<object> =>
+      readAccess(await onHost(accessControl, accessSlot(handle, account)));
+    expect(await access(new Uint8Array(20))).toEqual({ version: 1n, isAllowed: true });
+    expect(await access(r.consumer)).toEqual({ version: 1n, isAllowed: true });
+    expect(await access(new Uint8Array(20).fill(1))).toEqual({ version: 0n, isAllowed: false });
+    const facts = readFacts(await onHost(compute, mappingSlot(slotNumbers.Compute.facts, handle)));
+    const input = inputBound(presetByName('bfv-8192'));
+    expect(facts).toEqual({ bound: 3n * input.bound + 2n, level: input.level, kind: 1, keyNumber: 1 });
   });
 });
+
+const hexOf = (id: unknown): Hex => toHex(BigInt(String(id)), { size: 32 });
+
+/** What an event gives, with every hex string as bytes and enumerations as numbers. */
+function bytesOf(value: unknown): unknown {
+  if (typeof value === 'string' && value.startsWith('0x')) return hexToBytes(value as Hex);
+  if (Array.isArray(value)) return value.map(bytesOf);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, bytesOf(field)]));
+}
+
+async function proven(by: LocalAccount, { address }: Deployed, slot: Uint8Array): Promise<bigint> {
+  const { storageProof } = await by.client.getProof({ address, storageKeys: [bytesToHex(slot)] });
+  return storageProof[0]?.value ?? 0n;
+}
 
 async function vote(tally: Deployed, voter: number): Promise<void> {
   const account = chains.gateway.operators[voter]!;
