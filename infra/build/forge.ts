@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const GATEWAY = fileURLToPath(new URL('../../gateway/', import.meta.url));
@@ -24,12 +24,21 @@ export function foundryTool(name: 'forge' | 'anvil'): string {
   }
 }
 
-/** Runs forge in gateway/, offline, with this Node for the compiler's shim. Ends with the signal at the latest. */
-export function forge(args: readonly string[], signal?: AbortSignal): Promise<ForgeRun> {
+export interface ForgeOptions {
+  /** Where foundry.toml lies; gateway/ if absent. */
+  readonly directory?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Ends forge. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs forge offline, with this Node for the compiler's shim. */
+export function forge(args: readonly string[], options: ForgeOptions = {}): Promise<ForgeRun> {
+  const { directory = GATEWAY, environment = {}, signal } = options;
   const path = [dirname(process.execPath), process.env.PATH ?? ''].join(delimiter);
   const child = spawn(foundryTool('forge'), [...args], {
-    cwd: join(GATEWAY),
-    env: { PATH: path, HOME: process.env.HOME ?? GATEWAY, NO_COLOR: '1' },
+    cwd: directory,
+    env: { ...environment, PATH: path, HOME: process.env.HOME ?? GATEWAY, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(signal === undefined ? {} : { signal }),
   });

@@ -20,7 +20,9 @@ type Report = Readonly<Record<string, { readonly test_results: Readonly<Record<s
 const results = new Map<string, Outcome>();
 
 beforeAll(async () => {
-  const { output } = await forge(['test', '--json', '--fuzz-seed', '1'], AbortSignal.timeout(PATIENCE_MS));
+  const { output } = await forge(['test', '--json', '-vv', '--fuzz-seed', '1'], {
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
   const line = output.split('\n').find((text) => text.startsWith('{'));
   if (line === undefined) throw new Error(`forge gave no report:\n${output}`);
   const report: Report = JSON.parse(line);
