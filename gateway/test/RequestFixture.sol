@@ -19,7 +19,11 @@ abstract contract RequestFixture is GatewayFixture {
     uint256 internal constant USER_SECRET = 0xABCDEF;
     uint256 internal constant FEE = 1 gwei;
 
-    receive() external payable {}
+    bool internal refuses;
+
+    receive() external payable {
+        isTrue(!refuses, "no, thank you");
+    }
 
     function setTerms(uint64 perWindow) internal {
         decide(address(decryptions), abi.encodeCall(Decryptions.setTerms, (FEE, perWindow)));
