@@ -111,6 +111,14 @@ contract PublicDecryptionTest is RequestFixture {
         decryptions.expire(r);
     }
 
+    function test_nobodyStandsInARelayersWay() external {
+        bytes32 handle = committed(1, address(0));
+        bytes32 other = committed(2, address(0));
+        decryptions.requestPublic{value: FEE}(HOST, address(0xBAD), HOST_REQUEST, one(handle), 600);
+        decryptions.requestPublic{value: FEE}(HOST, CONSUMER, HOST_REQUEST, one(other), 600);
+        requestPublic(handle, HOST_REQUEST);
+    }
+
     function test_relayersDoNotDoubleARequest() external {
         bytes32 handle = committed(1, address(0));
         Requests.Request memory r = requestPublic(handle, HOST_REQUEST);

@@ -31,7 +31,8 @@ contract Decryptions is Permits, Fees, Limits {
     /// @notice 0 open, 1 expired and refunded, else the struct hash of the answer.
     mapping(uint256 => bytes32) public answers;
     uint256 public requestCount;
-    /// @notice (host chain, oracle's slot) => the request that carries it, so that relayers never double one.
+    /// @notice (host chain, oracle's slot, consumer, handles) => the request that carries it, so that relayers never double one, and
+    /// one with other fields, which no oracle would take, stands in nobody's way.
     mapping(bytes32 => uint256) public carriedBy;
 
     /// @notice Shares that came after the answer, by party: if some of the first ones lie, the user needs more than 2t+1.
@@ -85,7 +86,7 @@ contract Decryptions is Permits, Fees, Limits {
         Requests.Request memory r;
         (r.kind, r.consumer, r.reference_) = (Requests.PUBLIC, consumer, hostRequest);
         id = _open(r, hostChainId, handles, lifetime);
-        if (hostRequest != 0) _carry(hostChainId, hostRequest, id);
+        if (hostRequest != 0) _carry(keccak256(abi.encode(hostChainId, hostRequest, consumer, handles)), id);
         emit PublicDecryptionRequested(id, hostChainId, r);
     }
 
@@ -297,8 +298,7 @@ contract Decryptions is Permits, Fees, Limits {
         }
     }
 
-    function _carry(uint256 hostChainId, bytes32 hostRequest, uint256 id) private {
-        bytes32 slot = keccak256(abi.encode(hostChainId, hostRequest));
+    function _carry(bytes32 slot, uint256 id) private {
         uint256 earlier = carriedBy[slot];
         if (earlier != 0 && answers[earlier] != EXPIRED) revert AlreadyCarried(earlier);
         carriedBy[slot] = id;

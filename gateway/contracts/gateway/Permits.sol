@@ -42,8 +42,8 @@ abstract contract Permits {
         view
         returns (bytes32 permit, uint8 by)
     {
-        if (block.timestamp > p.validUntil || p.validUntil - p.validFrom > MAX_PERMIT_SECONDS) revert PermitExpired();
         if (block.timestamp < p.validFrom) revert PermitNotYetValid();
+        if (block.timestamp > p.validUntil || p.validUntil - p.validFrom > MAX_PERMIT_SECONDS) revert PermitExpired();
         if (p.nonce != permitNonces[p.user]) revert PermitRevoked(p.user);
         if (p.delegate != address(0) && p.delegate != msg.sender) revert NotTheDelegate(msg.sender);
         permit = TypedDomain.digest(domain, p.hash());
