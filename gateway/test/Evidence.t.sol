@@ -50,4 +50,18 @@ contract EvidenceTest is GatewayFixture {
         evidence.report(a, third, b, third);
         equal(evidence.caught(0), 0, "nobody");
     }
+
+    function test_otherRequestsKeysEpochsAndHandlesConflictWithNothing() external {
+        Results.PublicDecryption memory a = result("5");
+        bytes memory signature_ = sign(a, 4);
+        for (uint256 i; i < 3; ++i) {
+            Results.PublicDecryption memory b = result("6");
+            if (i == 0) b.epoch = 1;
+            if (i == 1) b.keyId = keccak256("another key");
+            if (i == 2) b.handles = one(keccak256("another handle"));
+            bytes memory other = sign(b, 4);
+            vm.expectRevert(Evidence.NoConflict.selector);
+            evidence.report(a, signature_, b, other);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Batch} from "../contracts/common/Batch.sol";
+import {Ceremonies} from "../contracts/common/Ceremonies.sol";
 import {KeyStates} from "../contracts/common/KeyStates.sol";
 import {Membership} from "../contracts/common/Membership.sol";
 import {Presets} from "../contracts/common/Presets.sol";
@@ -24,6 +25,7 @@ import {RequestFixture} from "./RequestFixture.sol";
 
 /// @title What the gateway refuses, beyond the tests of each contract
 contract GatewayRefusalsTest is RequestFixture {
+    using Ceremonies for *;
     using Membership for *;
     using Results for *;
     using Requests for Requests.Request;
@@ -267,6 +269,99 @@ contract GatewayRefusalsTest is RequestFixture {
         bytes memory byThree = signed(domain, s.hash(), 0, 4);
         vm.expectRevert(abi.encodeWithSelector(Decryptions.BadShares.selector, r.id));
         decryptions.addUserShare(r, 0, 4, keccak256("late"), byThree);
+    }
+
+    function test_epochsAreActivatedInOrderAndComplete() external {
+        vm.prank(address(keys));
+        vm.expectRevert(abi.encodeWithSelector(Committees.WrongEpoch.selector, 2));
+        registry.activateEpoch(2);
+        proposeEpoch(1, 4, 1);
+        vm.prank(address(keys));
+        vm.expectRevert(abi.encodeWithSelector(Committees.NotEnrolled.selector, 1));
+        registry.activateEpoch(1);
+    }
+
+    function test_sharesOfNobody() external {
+        bytes32 handle = userHandle(1);
+        Results.UserDecryptionRequest memory p = permitOf(vm.addr(USER_SECRET), address(0));
+        Requests.Answer[] memory batch = new Requests.Answer[](1);
+        batch[0].request = requestUser(handle, p, signPermit(p), 1);
+        (batch[0].parties, batch[0].shareDigests) = (19, shareDigests(3));
+        bytes memory signatures = signBatch(batch, THREE);
+        vm.expectRevert(abi.encodeWithSelector(Decryptions.BadShares.selector, batch[0].request.id));
+        decryptions.answerBatch(0, batch, signatures);
+    }
+
+    function test_transfersAreTheOnesAskedFor() external {
+        bytes32 handle = committed(1, address(0xBEEF));
+        decide(address(registry), abi.encodeCall(Registry.setHostChain, (hostChain(HOST + 1))));
+        Requests.Request memory r = requestTransfer(handle);
+        bytes memory good =
+            abi.encode(Results.HandleTransfer(r.id, handle, HOST, HOST + 1, CONSUMER, KEY, 1, 3, 3920608, 0));
+        // Request, handle, both chains, account, key.
+        for (uint256 word; word < 6; ++word) {
+            bytes memory bad = bytes.concat(good);
+            assembly ("memory-safe") {
+                let place := add(add(bad, 32), mul(word, 32))
+                mstore(place, xor(mload(place), 1))
+            }
+            Results.HandleTransfer memory s = abi.decode(bad, (Results.HandleTransfer));
+            bytes memory signatures = signed(domain, s.hash(), 0, THREE);
+            vm.expectRevert(abi.encodeWithSelector(Decryptions.WrongTransfer.selector, r.id));
+            decryptions.answerTransfer(r, s, signatures);
+        }
+    }
+
+    function test_newPartiesSpeakForThemselves() external {
+        proposeEpoch(1, 4, 1);
+        enrolAll(1, 4, 0, THREE);
+        Commands.EpochChangePayload memory p = Commands.EpochChangePayload(1, one(KEY));
+        Commands.Command memory c = command(Commands.EPOCH_CHANGE, abi.encode(p));
+        Membership.EpochChange memory s = Membership.EpochChange(c.id, 0, 1, 2, Commands.keysHash(p.keys), 15, true);
+        bytes memory byPartyOne = signed(domain, s.hash(), 1, 1);
+        vm.expectRevert(abi.encodeWithSelector(Statements.WrongStatement.selector, c.id));
+        keys.respond(c, abi.encode(s), byPartyOne);
+    }
+
+    function test_referenceStringsAreNew() external {
+        for (uint256 i; i < 2; ++i) {
+            Commands.Command memory c = command(Commands.CRS_GENERATION, abi.encode(uint32(8)));
+            Ceremonies.CrsGeneration memory s =
+                Ceremonies.CrsGeneration(c.id, keccak256("crs"), 8, 0, 7, keccak256("tau"));
+            bytes memory signatures = signed(domain, s.hash(), 0, THREE);
+            if (i == 1) vm.expectRevert(abi.encodeWithSelector(KeyBook.KeyExists.selector, keccak256("crs")));
+            keys.respond(c, abi.encode(s), signatures);
+        }
+    }
+
+    function test_transitionsStartAtTheKeysState() external {
+        Commands.Command memory c = command(Commands.LIFECYCLE, abi.encode(KEY, KeyStates.DEACTIVATED));
+        Ceremonies.LifecycleTransition memory s =
+            Ceremonies.LifecycleTransition(c.id, KEY, KeyStates.SUSPENDED, KeyStates.DEACTIVATED, 0);
+        bytes memory signatures = signed(domain, s.hash(), 0, THREE);
+        vm.expectRevert(abi.encodeWithSelector(Statements.WrongStatement.selector, c.id));
+        keys.respond(c, abi.encode(s), signatures);
+    }
+
+    function test_commandsEndWithTheirEpoch() external {
+        Commands.Command memory c = command(Commands.CRS_GENERATION, abi.encode(uint32(8)));
+        proposeEpoch(1, 4, 1);
+        enrolAll(1, 4, 0, THREE);
+        vm.prank(address(keys));
+        registry.activateEpoch(1);
+        Ceremonies.CrsGeneration memory s =
+            Ceremonies.CrsGeneration(c.id, keccak256("crs"), 8, 0, 7, keccak256("tau"));
+        bytes memory signatures = signed(domain, s.hash(), 0, THREE);
+        vm.expectRevert(Keys.NoEpoch.selector);
+        keys.respond(c, abi.encode(s), signatures);
+    }
+
+    /// @dev A signature that recovers to nothing is not the signature of account 0.
+    function test_nobodyIsNoUser() external {
+        bytes32 handle = committed(1, address(0));
+        Results.UserDecryptionRequest memory p = permitOf(address(0), address(0));
+        vm.expectRevert(abi.encodeWithSelector(Permits.BadPermitSignature.selector, address(0)));
+        decryptions.requestUser{value: FEE}(p, new bytes(65), one(handle), 600);
     }
 
     function test_permitsAreBounded() external {
