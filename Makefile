@@ -9,6 +9,7 @@ NODE := node_modules/.bin/node --disable-warning=ExperimentalWarning
 build: install
 	@$(RUN) kernel
 	@$(RUN) proto
+	@$(RUN) contracts
 
 # npm ci when the lockfile is newer than what is installed.
 install: node_modules/.package-lock.json
@@ -63,4 +64,4 @@ test-eif: lab-setup eif
 	@node_modules/.bin/vitest run --config test/image/vitest.config.ts
 
 clean:
-	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated
+	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated gateway/generated

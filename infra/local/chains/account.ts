@@ -1,0 +1,89 @@
+import {
+  type Abi,
+  type Account,
+  type Address,
+  createPublicClient,
+  createWalletClient,
+  defineChain,
+  type Hex,
+  http,
+  type PublicClient,
+  type TransactionReceipt,
+} from 'viem';
+import { mnemonicToAccount, nonceManager } from 'viem/accounts';
+import { KmsError } from '../../../shared/errors.ts';
+import type { CompiledContract } from '../../build/contracts.ts';
+import type { LocalChain } from './anvil.ts';
+
+/** Foundry's public mnemonic: accounts 0..9 of a local chain are rich. */
+const MNEMONIC = 'test test test test test test test test test test test junk';
+const POLL_MS = 50;
+
+/** A deployed contract. */
+export interface Deployed {
+  readonly address: Address;
+  readonly abi: Abi;
+}
+
+export interface Call {
+  readonly to: Deployed;
+  readonly name: string;
+  readonly args?: readonly unknown[];
+  readonly value?: bigint;
+  readonly gas?: bigint;
+}
+
+/** One of the rich accounts of a local chain, which sends and waits. */
+export class LocalAccount {
+  readonly address: Address;
+  readonly client: PublicClient;
+  readonly #account: Account;
+  readonly #wallet: ReturnType<typeof walletOf>;
+
+  constructor(chain: LocalChain, index: number) {
+    const account = mnemonicToAccount(MNEMONIC, { addressIndex: index, nonceManager });
+    this.#account = account;
+    this.address = account.address;
+    this.client = createPublicClient({ chain: chainOf(chain), transport: http(), pollingInterval: POLL_MS });
+    this.#wallet = walletOf(chain, account);
+  }
+
+  /** @throws {KmsError} INTERNAL if the constructor reverts */
+  async deploy({ name, abi, bytecode }: CompiledContract, args: readonly unknown[] = []): Promise<Deployed> {
+    const hash = await this.#wallet.deployContract({ abi, bytecode, args });
+    const { contractAddress } = await this.#mined(hash, name);
+    if (!contractAddress) throw new KmsError('INTERNAL', `${name} was not deployed`);
+    return { address: contractAddress, abi };
+  }
+
+  /** @throws viem's error if the call would revert; {KmsError} INTERNAL if it reverts on chain */
+  async send({ to, name, args = [], value = 0n, gas }: Call): Promise<TransactionReceipt> {
+    const limit = gas === undefined ? {} : { gas };
+    const call = { ...to, functionName: name, args, value, account: this.#account, ...limit };
+    const { request } = await this.client.simulateContract(call);
+    return this.#mined(await this.#wallet.writeContract(request), name);
+  }
+
+  read({ to, name, args = [] }: Call): Promise<unknown> {
+    return this.client.readContract({ ...to, functionName: name, args });
+  }
+
+  async #mined(hash: Hex, name: string): Promise<TransactionReceipt> {
+    const receipt = await this.client.waitForTransactionReceipt({ hash });
+    if (receipt.status !== 'success') throw new KmsError('INTERNAL', `${name} reverted on the local chain`);
+    return receipt;
+  }
+}
+
+function walletOf(chain: LocalChain, account: Account) {
+  return createWalletClient({ account, chain: chainOf(chain), transport: http() });
+}
+
+function chainOf({ chainId, url }: LocalChain) {
+  return defineChain({
+    id: chainId,
+    name: `local ${chainId}`,
+    nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+    rpcUrls: { default: { http: [url] } },
+  });
+}

@@ -1,0 +1,28 @@
+import { type LocalChain, startAnvil } from './anvil.ts';
+import { deployGateway, type LocalGateway } from './gateway.ts';
+
+export const GATEWAY_CHAIN_ID = 31337;
+export const HOST_CHAIN_IDS: readonly number[] = [31338, 31339];
+
+/** One gateway chain with its contracts and two host chains, which get theirs by deployHost() once signers are known. */
+export interface LocalChains extends AsyncDisposable {
+  readonly gateway: LocalGateway;
+  readonly hosts: readonly LocalChain[];
+}
+
+/** Starts and deploys; on any failure nothing is left running. */
+export async function startChains(): Promise<LocalChains> {
+  const started: LocalChain[] = [];
+  const stopAll = async (): Promise<void> => {
+    await Promise.all(started.map((chain) => chain.stop()));
+  };
+  try {
+    for (const chainId of [GATEWAY_CHAIN_ID, ...HOST_CHAIN_IDS]) started.push(await startAnvil({ chainId }));
+    const [first, ...hosts] = started;
+    const gateway = await deployGateway(first!);
+    return { gateway, hosts, [Symbol.asyncDispose]: stopAll };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}

@@ -1,0 +1,78 @@
+import { keccak_256 } from '@noble/hashes/sha3.js';
+import { KmsError } from '../errors.ts';
+import { concat } from '../wire/bytes.ts';
+import { addressWord } from './abi.ts';
+import { word } from './word.ts';
+
+/**
+ * Where the contracts keep what an enclave proves (gateway/README.md). The numbers are those of solc's storage layout,
+ * frozen in test/vectors/gateway/storage.json, and a test compares the two.
+ */
+export const slotNumbers = {
+  Registry: {
+    currentEpoch: 3,
+    members: 5,
+    enrolments: 6,
+    configurations: 12,
+    hostChainHashes: 17,
+    anchors: 21,
+  },
+  Keys: { keySlots: 0, keyRecords: 1, commands: 6, phases: 7, epochChange: 9 },
+  Ciphertexts: { commitments: 0 },
+  Decryptions: { permitNonces: 0, requests: 6, answers: 7 },
+  AccessControl: { access: 2, remoteAccess: 4 },
+  Compute: { facts: 0, provenances: 1 },
+  DecryptionOracle: { requests: 0 },
+} as const;
+
+/** Slot of `mapping[k1][k2]...`, each key a word: keccak256(key, slot of the outer one). @returns 32 bytes */
+export function mappingSlot(number: number, ...keys: readonly Uint8Array[]): Uint8Array {
+  return keys.reduce((slot, key) => keccak_256(concat(key, slot)), word(BigInt(number)));
+}
+
+/** @param id of a request @returns 32 bytes */
+export function requestSlot(id: bigint): Uint8Array {
+  return mappingSlot(slotNumbers.Decryptions.requests, word(id));
+}
+
+/** @param account 20 bytes; zeros stand for everybody @returns 32 bytes */
+export function accessSlot(handle: Uint8Array, account: Uint8Array): Uint8Array {
+  return mappingSlot(slotNumbers.AccessControl.access, handle, addressWord(account));
+}
+
+/** version << 1 | allowed, as AccessControl keeps it. */
+export function readAccess(value: bigint): { readonly version: bigint; readonly isAllowed: boolean } {
+  return { version: value >> 1n, isAllowed: (value & 1n) === 1n };
+}
+
+/** Compute.facts: bound (240 bits), level (4), kind (4), key number (8), from the lowest bit up. */
+export function readFacts(value: bigint): {
+  readonly bound: bigint;
+  readonly level: number;
+  readonly kind: number;
+  readonly keyNumber: number;
+} {
+  if (value < 1n || value >> 256n !== 0n)
+    throw new KmsError('BAD_INPUT', 'a handle without facts does not exist');
+  return {
+    bound: value & ((1n << 240n) - 1n),
+    level: Number((value >> 240n) & 15n),
+    kind: Number((value >> 244n) & 15n),
+    keyNumber: Number(value >> 248n),
+  };
+}
+
+/** Keys.keySlots: state (8 bits), preset (8), epoch (64), destroying command (64). */
+export function readKeySlot(value: bigint): {
+  readonly state: number;
+  readonly preset: number;
+  readonly epoch: bigint;
+  readonly destroyedBy: bigint;
+} {
+  return {
+    state: Number(value & 255n),
+    preset: Number((value >> 8n) & 255n),
+    epoch: (value >> 16n) & ((1n << 64n) - 1n),
+    destroyedBy: value >> 80n,
+  };
+}
