@@ -5,8 +5,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/{unit,property,vectors,adversary,fuzz,e2e}/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    // Hooks start whole networks, stand-ins for the cloud included.
+    hookTimeout: 180_000,
     pool: 'forks',
     maxWorkers: 2,
   },

@@ -13,13 +13,14 @@ import { KmsError } from '../../shared/errors.ts';
 import { type KeyArn, kmsHost } from '../../shared/sealing/key-arn.ts';
 import { checkKeyPolicy, type PolicyExpectation } from '../../shared/sealing/policy-inspection.ts';
 import type { Nsm } from '../nsm/nsm.ts';
-import { type Pace, type Patience, realPace, type Verdict, withPatience } from './attempts.ts';
+import type { Pace, Patience } from './attempts.ts';
 import { AUTH_SCHEMES, CLIENT_SETTINGS } from './client-settings.ts';
 import { openEnvelope } from './cms.ts';
-import { type AwsCredentials, type CredentialProvider, LentCredentials } from './credentials.ts';
+import type { CredentialProvider } from './credentials.ts';
 import { type EndpointOptions, endpointHandler } from './endpoint.ts';
 import { checkKeyState } from './key-state.ts';
-import { refusalOf, serviceFaultOf } from './kms-errors.ts';
+import { refusalOf } from './kms-errors.ts';
+import { LentRequests } from './lent-requests.ts';
 import { RecipientKey } from './recipient-key.ts';
 
 /** What a data key belongs to; public, authenticated by KMS, needed again to decrypt. 1..8 entries. */
@@ -86,16 +87,24 @@ class AwsKms implements AttestedKms {
   readonly #options: AttestedKmsOptions;
   readonly #recipientKey: RecipientKey;
   readonly #handler: NodeHttpHandler;
-  readonly #credentials: LentCredentials;
-  #client: { readonly of: AwsCredentials; readonly kms: KMSClient } | undefined;
+  readonly #requests: LentRequests<KMSClient>;
 
   constructor(options: AttestedKmsOptions, recipientKey: RecipientKey) {
-    const { connect, roots, key, credentials, nowMs } = options;
+    const { connect, roots, key, credentials, nowMs, pace } = options;
     const hosts = [kmsHost(key.region)];
     this.#options = options;
     this.#recipientKey = recipientKey;
     this.#handler = endpointHandler({ connect, roots, hosts, maxAnswerBytes: MAX_ANSWER_BYTES });
-    this.#credentials = new LentCredentials(credentials, nowMs);
+    this.#requests = new LentRequests({
+      ...{ credentials, nowMs, pace, patience: options.patience ?? PATIENCE },
+      open: (lent) =>
+        new KMSClient({
+          ...CLIENT_SETTINGS,
+          authSchemePreference: [...AUTH_SCHEMES],
+          ...{ region: key.region, endpoint: `https://${kmsHost(key.region)}` },
+          ...{ requestHandler: this.#handler, credentials: lent },
+        }),
+    });
   }
 
   async generateDataKey(context: EncryptionContext): Promise<DataKey> {
@@ -205,43 +214,11 @@ class AwsKms implements AttestedKms {
   }
 
   async #send<T>(what: string, request: (kms: KMSClient, signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { patience = PATIENCE, pace = realPace } = this.#options;
-    let used: AwsCredentials | undefined;
-    const spent = new Set<string>();
-    const attempt = async (signal: AbortSignal): Promise<T> => {
-      used = await this.#credentials.current();
-      return request(this.#clientFor(used), signal);
-    };
-    const judge = async (error: unknown): Promise<Verdict> => {
-      const fault = serviceFaultOf(error);
-      if (fault === 'passing') return 'later';
-      // Putting right helps once; the second time it is a refusal.
-      if (fault === 'refused' || spent.has(fault)) return 'never';
-      spent.add(fault);
-      if (fault === 'credentials' && used !== undefined) await this.#credentials.refuse(used);
-      return 'now';
-    };
     try {
-      return await withPatience(what, patience, pace, attempt, judge);
+      return await this.#requests.send(what, request);
     } catch (error) {
       throw refusalOf(what, error);
     }
-  }
-
-  #clientFor(credentials: AwsCredentials): KMSClient {
-    if (this.#client?.of === credentials) return this.#client.kms;
-    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
-    const { region } = this.#options.key;
-    const kms = new KMSClient({
-      ...CLIENT_SETTINGS,
-      authSchemePreference: [...AUTH_SCHEMES],
-      region,
-      endpoint: `https://${kmsHost(region)}`,
-      requestHandler: this.#handler,
-      credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
-    });
-    this.#client = { of: credentials, kms };
-    return kms;
   }
 }
 

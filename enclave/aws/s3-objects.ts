@@ -9,11 +9,11 @@ import type { NodeHttpHandler } from '@smithy/node-http-handler';
 import { KmsError } from '../../shared/errors.ts';
 import { s3Host } from '../../shared/network/storage.ts';
 import type { ObjectStore } from '../store/object-store.ts';
-import { type Pace, type Patience, realPace, type Verdict, withPatience } from './attempts.ts';
-import { CLIENT_SETTINGS } from './client-settings.ts';
-import { type AwsCredentials, type CredentialProvider, LentCredentials } from './credentials.ts';
+import type { Pace, Patience } from './attempts.ts';
+import { AUTH_SCHEMES, CLIENT_SETTINGS } from './client-settings.ts';
+import type { CredentialProvider } from './credentials.ts';
 import { type EndpointOptions, endpointHandler } from './endpoint.ts';
-import { serviceFaultOf } from './kms-errors.ts';
+import { LentRequests } from './lent-requests.ts';
 
 export interface S3ObjectsOptions {
   readonly region: string;
@@ -39,7 +39,7 @@ const MAX_ANSWER_BYTES = 600 << 20;
 /** S3's names for what a condition on a key found. */
 const EXISTS = new Set(['PreconditionFailed']);
 const ABSENT = new Set(['NoSuchKey', 'NotFound']);
-const CONFLICT = 'ConditionalRequestConflict';
+const PASSING = new Set(['ConditionalRequestConflict', 'SlowDown']);
 
 /**
  * A node's part of its bucket, through the unmodified SDK over TLS that ends here. New objects only, by condition; SHA-256 on
@@ -48,16 +48,28 @@ const CONFLICT = 'ConditionalRequestConflict';
 export class S3Objects implements ObjectStore {
   readonly #options: S3ObjectsOptions;
   readonly #handler: NodeHttpHandler;
-  readonly #credentials: LentCredentials;
-  #client: { readonly of: AwsCredentials; readonly s3: S3Client } | undefined;
+  readonly #requests: LentRequests<S3Client>;
 
   constructor(options: S3ObjectsOptions) {
-    const { connect, roots, region, credentials, nowMs } = options;
+    const { connect, roots, region, credentials, nowMs, pace } = options;
     this.#options = options;
     this.#handler = endpointHandler({
       ...{ connect, roots, hosts: [s3Host(region)], maxAnswerBytes: MAX_ANSWER_BYTES },
     });
-    this.#credentials = new LentCredentials(credentials, nowMs);
+    this.#requests = new LentRequests({
+      ...{ credentials, nowMs, pace, patience: options.patience ?? PATIENCE },
+      isPassing: (error) => error instanceof Error && PASSING.has(error.name),
+      open: (lent) =>
+        new S3Client({
+          ...CLIENT_SETTINGS,
+          authSchemePreference: [...AUTH_SCHEMES],
+          ...{ region, endpoint: `https://${s3Host(region)}`, forcePathStyle: true },
+          ...{ requestHandler: this.#handler, credentials: lent },
+          ...{ requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_SUPPORTED' },
+          ...{ disableMultiregionAccessPoints: true, useArnRegion: false, useAccelerateEndpoint: false },
+          ...{ disableS3ExpressSessionAuth: true, followRegionRedirects: false },
+        }),
+    });
   }
 
   async get(key: string, maxBytes: number): Promise<Uint8Array | undefined> {
@@ -140,48 +152,11 @@ export class S3Objects implements ObjectStore {
   }
 
   async #send<T>(what: string, request: (s3: S3Client, signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { patience = PATIENCE, pace = realPace } = this.#options;
-    let used: AwsCredentials | undefined;
-    const spent = new Set<string>();
-    const attempt = async (signal: AbortSignal): Promise<T> => {
-      used = await this.#credentials.current();
-      return request(this.#clientFor(used), signal);
-    };
-    const judge = async (error: unknown): Promise<Verdict> => {
-      if (error instanceof Error && (error.name === CONFLICT || error.name === 'SlowDown')) return 'later';
-      const fault = serviceFaultOf(error);
-      if (fault === 'passing') return 'later';
-      if (fault === 'refused' || spent.has(fault)) return 'never';
-      spent.add(fault);
-      if (fault === 'credentials' && used !== undefined) await this.#credentials.refuse(used);
-      return 'now';
-    };
     try {
-      return await withPatience(what, patience, pace, attempt, judge);
+      return await this.#requests.send(what, request);
     } catch (error) {
       throw failureOf(what, error);
     }
-  }
-
-  #clientFor(credentials: AwsCredentials): S3Client {
-    if (this.#client?.of === credentials) return this.#client.s3;
-    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
-    const { region } = this.#options;
-    const s3 = new S3Client({
-      ...CLIENT_SETTINGS,
-      ...{
-        region,
-        endpoint: `https://${s3Host(region)}`,
-        forcePathStyle: true,
-        requestHandler: this.#handler,
-      },
-      ...{ requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_SUPPORTED' },
-      ...{ disableMultiregionAccessPoints: true, useArnRegion: false, useAccelerateEndpoint: false },
-      ...{ disableS3ExpressSessionAuth: true, followRegionRedirects: false },
-      credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
-    });
-    this.#client = { of: credentials, s3 };
-    return s3;
   }
 }
 

@@ -57,6 +57,10 @@ export function parseSign1(sign1: Uint8Array): CoseSign1 {
 export function parseCertificate(pem: Uint8Array): X509Certificate {
   const text = new TextDecoder('latin1').decode(pem);
   if (!PEM.test(text)) throw bad('its certificate is not PEM of one certificate alone');
+  // Bits that decoding drops would make two files with the same registers.
+  const body = text.replaceAll(/-----[A-Z ]+-----|\n/g, '');
+  if (Buffer.from(body, 'base64').toString('base64') !== body)
+    throw bad('its certificate is not canonical base64');
   try {
     const certificate = new X509Certificate(text);
     // The key is decoded when it is first asked for.

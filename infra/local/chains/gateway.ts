@@ -116,8 +116,8 @@ export async function command(
     eventName: 'CommandRequested',
     fromBlock: 0n,
   });
-  const args: Readonly<Record<string, unknown>> | undefined = events.at(-1)?.args;
-  const requested = args?.command;
+  const args: unknown = events.at(-1)?.args;
+  const requested = isRecord(args) ? args.command : undefined;
   if (!isRecord(requested)) throw new KmsError('INTERNAL', 'the command left no event');
   return requested;
 }

@@ -118,9 +118,9 @@ async function lastEvent(
   eventName: string,
 ): Promise<Readonly<Record<string, unknown>>> {
   const events = await by.client.getContractEvents({ ...of, eventName, fromBlock: 0n });
-  const args: Readonly<Record<string, unknown>> | undefined = events.at(-1)?.args;
-  if (args === undefined) throw new Error(`no event ${eventName}`);
-  return args;
+  const args: unknown = events.at(-1)?.args;
+  if (typeof args !== 'object' || args === null) throw new Error(`no event ${eventName}`);
+  return { ...args };
 }
 
 beforeAll(async () => {
