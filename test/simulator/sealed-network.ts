@@ -128,7 +128,10 @@ export class SealedNetwork {
     return network;
   }
 
+  /** What the earlier process was writing is there or not before the next one reads: it does not outlive it. */
   async restartHolder(party: PartyId): Promise<void> {
+    this.#processes.get(party)?.seal.close();
+    await this.#streams.get(`${OWNER}>${party}`);
     const tierOne = await openTierOne(this.#place(party));
     if (tierOne === undefined) throw new Error('this holder was never founded');
     await this.#start(party, tierOne, new Life());
