@@ -1,8 +1,9 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { parseArgs } from 'node:util';
-import { readParentConfig } from '../../parent/config.ts';
+import { type ParentConfig, readParentConfig } from '../../parent/config.ts';
 import { readDestination } from '../../parent/destination.ts';
 import { UnixLink } from '../../parent/link/unix.ts';
+import { EnclaveServices } from '../../parent/services.ts';
 import { type Address, parseAddress } from '../../shared/address.ts';
 import type { Listener } from '../../shared/link.ts';
 import {
@@ -31,6 +32,8 @@ export interface HostileParentOptions {
   readonly socketDirectory: string;
   readonly listen: Address;
   readonly conduct?: Conduct;
+  /** Of the real parent: it still tells the enclave which network it is in, lends credentials, and finds KMS and S3. */
+  readonly config?: ParentConfig;
 }
 
 const LINE_TIMEOUT_MS = 5_000;
@@ -42,10 +45,14 @@ export class HostileParent {
   readonly #link: UnixLink;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #services: EnclaveServices | undefined;
+  readonly #hosts: ReadonlyMap<string, Address>;
   #egress: Listener | undefined;
   #connections = 0;
 
-  private constructor({ socketDirectory, conduct = honest }: HostileParentOptions) {
+  private constructor({ socketDirectory, conduct = honest, config }: HostileParentOptions) {
+    this.#services = config === undefined ? undefined : new EnclaveServices(config);
+    this.#hosts = config?.hosts ?? new Map();
     this.conduct = conduct;
     this.#link = new UnixLink(socketDirectory);
     this.#server = createServer({ allowHalfOpen: false, noDelay: true, pauseOnConnect: true }, (socket) => {
@@ -97,10 +104,14 @@ export class HostileParent {
     this.#keep(stream);
     try {
       const destination = await readDestination(stream, LINE_TIMEOUT_MS);
+      if (destination.kind === 'service' && this.#services !== undefined) {
+        await this.#services.answer(destination.service, stream);
+        return;
+      }
       const asked = destination.kind === 'address' ? destination.text : undefined;
       const to = asked === undefined ? undefined : (this.conduct.route ?? ((same) => same))(asked);
       if (to === undefined) stream.destroy();
-      else this.#carry(stream, await connected(parseAddress(to)), 'outbound');
+      else this.#carry(stream, await connected(this.#hosts.get(to) ?? parseAddress(to)), 'outbound');
     } catch {
       stream.destroy();
     }
@@ -159,10 +170,11 @@ const CONDUCT_MS = 700;
 /** `--config <file of a parent>`: one misconduct after the other, until it is killed. */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { config: { type: 'string' } } });
-  const { link, listen } = await readParentConfig(values.config ?? '');
+  const config = await readParentConfig(values.config ?? '');
+  const { link, listen } = config;
   if (link.kind !== 'unix') throw new Error('a hostile parent is one of a mock enclave');
   const { socketDirectory } = link;
-  const parent = await HostileParent.open({ socketDirectory, listen, conduct: corrupting(5) });
+  const parent = await HostileParent.open({ socketDirectory, listen, conduct: corrupting(5), config });
   const conducts = [
     ...[corrupting(5), dropping(4), reordering, repeating, truncating(20_000)],
     ...[crossing(), inserting, delaying(300), swallowing],

@@ -9,6 +9,7 @@ import type { NetworkKey } from '../../../client/sdk/network-key.ts';
 import { systemRng } from '../../../enclave/primitives.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import { readState } from '../../../infra/local/state.ts';
+import { readParentConfig } from '../../../parent/config.ts';
 import { parseAddress } from '../../../shared/address.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { generateUserKey } from '../../../shared/protocol/user-decryption/hpke.ts';
@@ -48,7 +49,8 @@ beforeAll(async () => {
   const { nodes } = (await readState(directory))!;
   for (const { party, address, socketDirectory } of nodes) {
     await network.stopNode(party, { role: 'parent', signal: 'SIGKILL' });
-    parents.push(await HostileParent.open({ socketDirectory, listen: parseAddress(address) }));
+    const config = await readParentConfig(join(directory, 'nodes', `${party}`, 'parent.json'));
+    parents.push(await HostileParent.open({ socketDirectory, listen: parseAddress(address), config }));
   }
   await connect({ timeoutMs: 5_000 });
   await retried(async () => {
