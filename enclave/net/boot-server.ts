@@ -67,6 +67,9 @@ export function serveBoot(
             const { state, shares } = await recall(party);
             log('info', 'recalled', { party, count: shares.length });
             onRecalled(party);
+            socket.once('close', () => {
+              for (const { share } of shares) share.fill(0);
+            });
             return {
               state: state === undefined ? NOTHING : encode(stateRecordCodec, state),
               shares: shares.map(({ scope, share }) => ({ scope: scopeName(scope), share })),

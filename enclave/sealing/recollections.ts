@@ -22,19 +22,13 @@ export class Recollections {
     this.#membership = membership;
   }
 
+  /** Owns the shares, and erases those of an earlier answer: sharesFor() is to be asked again. */
   take(from: PartyId, answer: Recollection): void {
     const { state } = answer;
     const isOwn = state === undefined || this.#isOwn(state);
     if (!isOwn) this.#mistaken.add(from);
+    erase(this.#answers.get(from));
     this.#answers.set(from, isOwn ? answer : { ...answer, state: undefined });
-  }
-
-  has(party: PartyId): boolean {
-    return this.#answers.has(party);
-  }
-
-  get count(): number {
-    return this.#answers.size;
   }
 
   /** Who answered with something else than this node gave them last: out of date, or lying. */
@@ -54,7 +48,7 @@ export class Recollections {
     return highest ?? NO_STATE;
   }
 
-  /** Every good share of that scope. Secret. */
+  /** Every good share of that scope, until its holder answers again. Secret. */
   sharesFor(header: ScopeHeader): readonly HalfShare[] {
     const { primitives } = this.#membership;
     const name = scopeName(header.scope);
@@ -72,10 +66,14 @@ export class Recollections {
   }
 
   [Symbol.dispose](): void {
-    for (const { shares } of this.#answers.values()) for (const { share } of shares) share.fill(0);
+    for (const answer of this.#answers.values()) erase(answer);
   }
 
   #isOwn(state: StateRecord): boolean {
     return state.party === this.#membership.self && isStateRecord(this.#membership, state);
   }
+}
+
+function erase(answer: Recollection | undefined): void {
+  for (const { share } of answer?.shares ?? []) share.fill(0);
 }

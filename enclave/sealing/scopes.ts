@@ -86,7 +86,7 @@ export class Scopes {
 
   /**
    * Opens a scope that there was before.
-   * @param shares of its holders, each already known to be what the header says (goodShares)
+   * @param shares of its holders, used before the promise is returned
    * @throws {KmsError} STORE_FAILED with too few shares; KMS_REFUSED, KMS_UNAVAILABLE
    */
   async open(header: ScopeHeader, shares: readonly HalfShare[]): Promise<void> {
@@ -96,10 +96,15 @@ export class Scopes {
     if (enough.length < threshold) {
       throw new KmsError('STORE_FAILED', `scope ${name} needs ${threshold} release shares of other nodes`);
     }
-    const kmsHalf = await dataKeys.open(header.blobs, purposeOf(header.scope));
+    // Before anything is awaited: the caller's shares may be gone afterwards.
     const half = interpolateHalf(enough, 0);
     const all = header.shares.map(({ party }) => ({ party, value: interpolateHalf(enough, party) }));
-    this.#install(header, kmsHalf, half, all);
+    try {
+      this.#install(header, await dataKeys.open(header.blobs, purposeOf(header.scope)), half, all);
+    } catch (error) {
+      for (const secret of [half, ...all.map(({ value }) => value)]) secret.fill(0);
+      throw error;
+    }
   }
 
   /**

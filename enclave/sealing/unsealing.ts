@@ -43,16 +43,18 @@ export async function unseal(roll: Roll, seal: NodeSeal, ports: UnsealingPorts):
   try {
     const header = await seal.nodeHeader();
     const threshold = roll.committee.t + 1;
-    const isOpen = (one: ScopeHeader): boolean => recollections.sharesFor(one).length >= threshold;
-    await inquiry.until(() => recollections.highest !== undefined && isOpen(header));
+    const isOpenable = (one: ScopeHeader): boolean => recollections.sharesFor(one).length >= threshold;
+    await inquiry.until(() => recollections.highest !== undefined && isOpenable(header));
     onRecalled();
-    await patiently(both, log, () => seal.scopes.open(header, recollections.sharesFor(header)));
+    const open = (one: ScopeHeader): Promise<void> =>
+      patiently(both, log, async () => {
+        // Since the last attempt holders may have answered again, and with less.
+        while (!isOpenable(one)) await inquiry.until(() => isOpenable(one));
+        await seal.scopes.open(one, recollections.sharesFor(one));
+      });
+    await open(header);
     const state = await patiently(both, log, () => openState(roll, seal, recollections, ports.anchor));
-    const others = await state.headers();
-    await inquiry.until(() => others.every(isOpen));
-    for (const one of others) {
-      await patiently(both, log, () => seal.scopes.open(one, recollections.sharesFor(one)));
-    }
+    for (const one of await state.headers()) await open(one);
     for (const party of recollections.mistaken) log('warn', 'recollection-not-ours', { party });
     await seal.resume(state, (one) => recollections.holdersOf(one));
     return state;

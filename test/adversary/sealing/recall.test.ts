@@ -1,7 +1,7 @@
 import { duplexPair } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { createClient } from '@connectrpc/connect';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { recallFrom } from '../../../enclave/net/boot-client.ts';
 import type * as BootServerFile from '../../../enclave/net/boot-server.ts';
 import { Credentials } from '../../../enclave/net/credentials.ts';
@@ -25,6 +25,8 @@ const owner = parties.get(OWNER)!;
 const networkId = digest(`6d6f636b${'12'.repeat(28)}`);
 const bootKey = ed25519Signer(systemRng(32));
 const share = new Uint8Array(32).fill(9);
+/** What holders have read out of their memories. */
+const given: Uint8Array[] = [];
 const state = signStateRecord(owner, { version: 4, incarnation: 2, digest: digest('ab'.repeat(32)) });
 
 interface Booting {
@@ -56,7 +58,10 @@ async function connection(load: Load, { node }: Booting): Promise<TLSSocket> {
   const [near, far] = duplexPair();
   serveBoot(OWNER, far as TLSSocket, node, {
     ...{ trust: mockTrust(networkId), hashes: nodePrimitives, rng: systemRng, log: silent },
-    recall: async () => ({ state, shares: [{ scope: NODE_SCOPE, share }] }),
+    recall: async () => {
+      given.push(share.slice());
+      return { state, shares: [{ scope: NODE_SCOPE, share: given.at(-1)! }] };
+    },
     onRecalled: () => {},
   });
   return near as TLSSocket;
@@ -189,4 +194,13 @@ describe('a holder that answers a recall with nonsense', () => {
       expect(near.destroyed).toBe(true);
     }
   });
+});
+
+it('recall: the member has the share, and the holder keeps no copy of it when the connection is over', async () => {
+  const who = await booting();
+  given.length = 0;
+  const socket = await connection(real, who);
+  const { shares } = await recallFrom({ socket, node: who.node }, who.document);
+  expect(shares.map((one) => one.share)).toEqual([share]);
+  await vi.waitFor(() => expect(given).toEqual([new Uint8Array(32)]));
 });

@@ -10,6 +10,7 @@ const NETWORK = 'test/simulator/sealed-network.ts';
 const SCOPES = 'enclave/sealing/scopes.ts';
 const RECOLLECTIONS = 'enclave/sealing/recollections.ts';
 const STORE = 'enclave/store/versioned-store.ts';
+const UNSEALING = 'enclave/sealing/unsealing.ts';
 const two = partyId(2);
 const identity = new Map([['node/identity', new Uint8Array(32).fill(1)]]);
 
@@ -212,6 +213,42 @@ describe('attack on a restart', () => {
         for (const [party, version] of network.anchor.versions) old.anchor.versions.set(party, version);
         expect(old.anchor.versions.get(partyId(1))).toBe(2);
         return (await startsWith(old)) === 1;
+      },
+    ));
+});
+
+describe('a share that is taken back', () => {
+  it('recollection: what a holder gave first and then did not is waited for from others', () =>
+    against(
+      'share-taken-back',
+      [
+        {
+          file: UNSEALING,
+          find: 'while (!isOpenable(one)) await inquiry.until(() => isOpenable(one));',
+          replace: '',
+        },
+      ],
+      async (network) => {
+        const asked = new Map<PartyId, number>();
+        const { KmsError } = await import('../../../shared/errors.ts');
+        const takenBack = Promise.withResolvers<void>();
+        const { dataKeys } = network.clouds.get(partyId(1))!;
+        // Opening the scope begins with the share, and has to begin again without.
+        const opening = async (what: string): Promise<void> => {
+          if (what !== 'open' || (asked.get(two) ?? 0) !== 1) return;
+          await takenBack.promise;
+          throw new KmsError('KMS_UNAVAILABLE', 'away');
+        };
+        return failsToStart(network, async (party) => {
+          const times = (asked.get(party) ?? 0) + 1;
+          asked.set(party, times);
+          if (times === 1) dataKeys.before = opening;
+          const honest = await network.recall(party);
+          if (party === partyId(4) && times === 1) await pause(6_000);
+          if (party !== two || times === 1) return honest;
+          setImmediate(takenBack.resolve);
+          return { ...honest, shares: [] };
+        });
       },
     ));
 });
