@@ -1,5 +1,6 @@
 import { KmsError } from '../../shared/errors.ts';
 import { digestOf } from '../../shared/protocol/statement.ts';
+import { toHex } from '../../shared/wire/bytes.ts';
 import { decode } from '../../shared/wire/codec.ts';
 import { nodePrimitives } from '../primitives.ts';
 import { openRecord, type RecordPlace } from '../sealing/sealed-record.ts';
@@ -11,6 +12,11 @@ const VERSION_DIGITS = 10;
 /** Where a version stands. */
 export function manifestKey(id: string, version: number): string {
   return `${id}/manifests/${String(version).padStart(VERSION_DIGITS, '0')}`;
+}
+
+/** Where a record lies that is too large for a manifest. */
+export function objectKey(id: string, object: Uint8Array): string {
+  return `${id}/objects/${toHex(object)}`;
 }
 
 /** Undefined for a key that is no manifest's. */

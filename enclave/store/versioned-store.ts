@@ -3,10 +3,11 @@ import { KmsError } from '../../shared/errors.ts';
 import type { Digest, PartyId } from '../../shared/ids.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import { digestOf, NO_DIGEST } from '../../shared/protocol/statement.ts';
-import { equalBytes, toHex } from '../../shared/wire/bytes.ts';
+import { equalBytes } from '../../shared/wire/bytes.ts';
 import { encode } from '../../shared/wire/codec.ts';
 import { nodePrimitives } from '../primitives.ts';
 import { openRecord, type RecordPlace, SEAL_OVERHEAD_BYTES, sealRecord } from '../sealing/sealed-record.ts';
+import { Garbage } from './garbage.ts';
 import {
   MAX_INLINE_BYTES,
   MAX_MANIFEST_BYTES,
@@ -17,14 +18,7 @@ import {
   OBJECT_ID_BYTES,
   type RecordBody,
 } from './manifest.ts';
-import {
-  ifDamaged,
-  manifestKey,
-  manifestPlace,
-  newestShown,
-  readManifest,
-  versionOfKey,
-} from './manifests.ts';
+import { ifDamaged, manifestKey, manifestPlace, newestShown, objectKey, readManifest } from './manifests.ts';
 import type { ObjectStore } from './object-store.ts';
 import { checkName } from './record-name.ts';
 import { type Changes, MAX_RECORD_BYTES, type SealedStore } from './sealed-store.ts';
@@ -69,11 +63,7 @@ interface Waiting {
   readonly failed: (error: unknown) => void;
 }
 
-/** How many versions are kept, the newest included: the last good copy is never overwritten or removed. */
-const KEPT_VERSIONS = 2;
 const RETRY_MS = { first: 50, last: 5_000 };
-/** So many objects may wait for their removal. */
-const MAX_GARBAGE = 64;
 /** After so long without a change what is there is removed. */
 const IDLE_MS = 1_000;
 
@@ -93,12 +83,7 @@ export class VersionedStore implements SealedStore {
   #idle: NodeJS.Timeout | undefined;
   /** Another process writes this state: this one writes nothing any more. */
   #failure: KmsError | undefined;
-  /** Objects and manifests that no kept version names any more. */
-  readonly #garbage = new Set<string>();
-  #previousObjects: ReadonlySet<string> = new Set();
-  #hasWritten = false;
-  /** What earlier processes left has been looked for. */
-  #hasSearched = false;
+  readonly #garbage: Garbage;
   readonly #closed = new AbortController();
   /** Ends the wait for a version to take effect. */
   #endWaiting: ((reason: KmsError) => void) | undefined;
@@ -108,6 +93,7 @@ export class VersionedStore implements SealedStore {
     this.#manifest = manifest;
     this.#state = state;
     this.#entries = byName(manifest);
+    this.#garbage = new Garbage(options.objects, options.id, manifest);
   }
 
   /**
@@ -211,16 +197,9 @@ export class VersionedStore implements SealedStore {
     this.#endWaiting?.(storeClosed());
   }
 
-  /**
-   * Tries to remove what no kept version needs. Nothing before this process has written a version: until then another one
-   * may be writing the next, and its objects are no garbage.
-   */
-  async collectGarbage(): Promise<void> {
-    if (this.#hasWritten && !this.#hasSearched) await this.#findGarbage();
-    const keys = [...this.#garbage];
-    if (keys.length === 0) return;
-    await this.#options.objects.delete(...keys);
-    for (const key of keys) this.#garbage.delete(key);
+  /** Tries to remove what no kept version needs. @throws {KmsError} STORE_FAILED, UNAVAILABLE */
+  collectGarbage(): Promise<void> {
+    return this.#garbage.collect();
   }
 
   /** Beside the changes that go on. */
@@ -252,7 +231,7 @@ export class VersionedStore implements SealedStore {
       } finally {
         for (const { changes } of batch) for (const bytes of changes.values()) bytes?.fill(0);
       }
-      if (this.#garbage.size > MAX_GARBAGE) this.#collecting ??= this.#collect();
+      if (this.#garbage.isMuch) this.#collecting ??= this.#collect();
     }
     this.#committing = undefined;
     clearTimeout(this.#idle);
@@ -318,17 +297,10 @@ export class VersionedStore implements SealedStore {
   }
 
   #moveTo(manifest: Manifest, state: StateVersion, entries: ReadonlyMap<string, ManifestEntry>): void {
-    const { id } = this.#options;
-    const now = this.#objectsOf(manifest);
-    const before = this.#objectsOf(this.#manifest);
-    for (const key of this.#previousObjects) if (!before.has(key) && !now.has(key)) this.#garbage.add(key);
-    this.#previousObjects = before;
-    const old = state.version - KEPT_VERSIONS;
-    if (old > 0) this.#garbage.add(manifestKey(id, old));
+    this.#garbage.written(manifest);
     this.#manifest = manifest;
     this.#state = state;
     this.#entries = entries;
-    this.#hasWritten = true;
   }
 
   async #write(name: string, bytes: Uint8Array, version: number): Promise<ManifestEntry> {
@@ -337,7 +309,9 @@ export class VersionedStore implements SealedStore {
     const sealed = sealRecord(keyOf(scope), this.#placeOf({ name, scope, version }), bytes, rng);
     if (sealed.length <= MAX_INLINE_BYTES) return { name, scope, version, body: { kind: 'inline', sealed } };
     const id = rng(OBJECT_ID_BYTES);
-    await this.#create(this.#objectKey(id), sealed);
+    const key = objectKey(this.#options.id, id);
+    this.#garbage.making(key);
+    await this.#create(key, sealed);
     const body: RecordBody = {
       kind: 'object',
       id,
@@ -350,7 +324,7 @@ export class VersionedStore implements SealedStore {
   async #bodyOf({ name, body }: ManifestEntry): Promise<Uint8Array> {
     if (body.kind === 'inline') return body.sealed;
     const sealed = await this.#options.objects.get(
-      this.#objectKey(body.id),
+      objectKey(this.#options.id, body.id),
       MAX_RECORD_BYTES + SEAL_OVERHEAD_BYTES,
     );
     if (sealed === undefined) throw new KmsError('STORE_FAILED', `the bucket has lost record ${name}`);
@@ -372,29 +346,6 @@ export class VersionedStore implements SealedStore {
       throw new KmsError('TOO_LARGE', 'the state names too many records');
     }
     return sealRecord(keyOf(manifestScope), manifestPlace(this.#options, manifest.version), bytes, rng);
-  }
-
-  #objectKey(id: Uint8Array): string {
-    return `${this.#options.id}/objects/${toHex(id)}`;
-  }
-
-  #objectsOf({ entries }: Manifest): ReadonlySet<string> {
-    return new Set(entries.flatMap(({ body }) => (body.kind === 'object' ? [this.#objectKey(body.id)] : [])));
-  }
-
-  /** What crashes left: objects that neither this version nor the one before it names, older manifests. */
-  async #findGarbage(): Promise<void> {
-    const { objects, id } = this.#options;
-    const { version } = this.#state;
-    const needed = this.#objectsOf(this.#manifest);
-    for (const key of await objects.list(`${id}/objects/`)) {
-      if (!needed.has(key) && !this.#previousObjects.has(key)) this.#garbage.add(key);
-    }
-    for (const key of await objects.list(`${id}/manifests/`)) {
-      const one = versionOfKey(id, key);
-      if (one !== undefined && one <= version - KEPT_VERSIONS) this.#garbage.add(key);
-    }
-    this.#hasSearched = true;
   }
 }
 

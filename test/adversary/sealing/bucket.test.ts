@@ -13,6 +13,7 @@ import { attackBoth, type Edit } from '../mutant.ts';
 
 const RECORD = 'enclave/sealing/sealed-record.ts';
 const STORE = 'enclave/store/versioned-store.ts';
+const GARBAGE = 'enclave/store/garbage.ts';
 const networkId = digest('11'.repeat(32));
 const party = partyId(1);
 const key = new Uint8Array(32).fill(7);
@@ -119,7 +120,7 @@ describe('attack on a store by its bucket', () => {
         file: STORE,
         find: 'return new VersionedStore(options, manifest, state);',
         replace:
-          'const opened = new VersionedStore(options, manifest, state);\n    opened.#hasWritten = true;\n    await opened.collectGarbage();\n    return opened;',
+          'const opened = new VersionedStore(options, manifest, state);\n    opened.#garbage.written(manifest);\n    await opened.collectGarbage();\n    return opened;',
       },
     ];
     const outcome = await attackBoth('foreign-garbage', edits, async (load) => {
@@ -138,6 +139,40 @@ describe('attack on a store by its bucket', () => {
         () => false,
         () => true,
       );
+    });
+    expect(outcome).toEqual(both);
+  });
+
+  it('store: what it writes while it looks for garbage is none', async () => {
+    const edits = [{ file: GARBAGE, find: 'this.#known?.add(key);', replace: 'void key;' }];
+    const outcome = await attackBoth('own-garbage', edits, async (load) => {
+      const { VersionedStore: Store } = await load<typeof StoreFile>(STORE);
+      const objects = new MemoryObjects();
+      const store: VersionedStore = await Store.open(storeOn(objects), undefined);
+      await store.put('a', bytes(1));
+      let isDone = false;
+      // A record is made, and named, after the search has begun and before the bucket answers; another one has no name yet.
+      const unnamed = Promise.withResolvers<void>();
+      let last: Promise<void> | undefined;
+      objects.before = async (effect, name) => {
+        if (effect === 'list' && !isDone) {
+          isDone = true;
+          await store.put('big', bytes(2, 5_000));
+          last = store.put('bigger', bytes(3, 6_000));
+          await pause(20);
+        }
+        if (effect === 'create' && name.endsWith('manifests/0000000003')) await unnamed.promise;
+      };
+      await store.collectGarbage();
+      unnamed.resolve();
+      await last;
+      const lost = ['big', 'bigger'].map((name) =>
+        store.get(name).then(
+          () => false,
+          () => true,
+        ),
+      );
+      return (await Promise.all(lost)).some((one) => one);
     });
     expect(outcome).toEqual(both);
   });
