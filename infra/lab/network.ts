@@ -6,7 +6,8 @@ import { measure } from '../eif/pcr.ts';
 import { readEif } from '../eif/reader.ts';
 import { imageFiles } from '../image/build.ts';
 import { labTiming } from '../image/terms.ts';
-import { LocalNetwork, type UpOptions } from '../local/network.ts';
+import { LocalNetwork } from '../local/network.ts';
+import type { UpOptions } from '../local/network-options.ts';
 
 /** The party whose enclave is the real image. */
 export const MACHINE_PARTY = 1;

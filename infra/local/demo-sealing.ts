@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KmsClient } from '../../client/sdk/kms-client.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { cloudOwnerAttack } from './cloud-owner.ts';
-import type { LocalNetwork, NodeStatus } from './network.ts';
+import type { LocalNetwork } from './network.ts';
+import type { NodeStatus } from './network-options.ts';
 
 /** What the demo shows of sealed storage; each step leaves all nodes ready. */
 

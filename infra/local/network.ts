@@ -14,51 +14,19 @@ import type { StandInClass } from './aws/endpoint-certificate.ts';
 import { type CloudState, LocalCloud } from './cloud.ts';
 import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
+import {
+  classOf,
+  DEFAULT_STATE_DIRECTORY,
+  type NodeStatus,
+  termsOf,
+  type UpOptions,
+  type UpProgress,
+} from './network-options.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
 import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
 
-export interface UpOptions {
-  /** Default: `.kms` in the working directory. Created with mode 0700. */
-  readonly stateDirectory?: string;
-  readonly n?: number;
-  readonly t?: number;
-  readonly name?: string;
-  readonly roundMs?: number;
-  readonly openingMs?: number;
-  /** Enclave entry point; `entries` overrides it for single parties. */
-  readonly entry?: string;
-  readonly entries?: ReadonlyMap<number, string>;
-  /** Enclave images, by party: their enclaves are emulated machines. The lab has been set up. */
-  readonly images?: ReadonlyMap<number, string>;
-  /** What a new network is founded with; default: mock enclaves. */
-  readonly build?: FoundedBuild;
-  /** For all nodes to come up and connect. */
-  readonly startTimeoutMs?: number;
-  /** Aborted: everything that was started is stopped again. */
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: UpProgress) => void;
-}
-
-export interface UpProgress {
-  readonly phase: 'starting' | 'founding' | 'joining' | 'connecting';
-  readonly done: number;
-  readonly total: number;
-}
-
-export interface NodeStatus {
-  readonly party: number;
-  readonly address: string;
-  readonly enclave: boolean;
-  readonly parent: boolean;
-  /** Undefined if the node does not answer. */
-  readonly card: NodeCard | undefined;
-}
-
-export const DEFAULT_STATE_DIRECTORY = '.kms';
-
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
-const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
 const CLOUD_DIRECTORY = 'cloud';
 const ANCHOR_DIRECTORY = 'anchors';
 /** What a network makes in its state directory; `client` is the command line's cache of public keys. */
@@ -448,20 +416,6 @@ export class LocalNetwork {
   }
 }
 
-function classOf(build: FoundedBuild | undefined): { readonly class?: StandInClass } {
-  return build?.root.class === 'lab' ? { class: 'lab' } : {};
-}
-
 function placeOf({ address }: NodeState): NodePlace {
   return { identity: undefined, addresses: [address] };
-}
-
-function termsOf({ name, n, t, roundMs, openingMs }: UpOptions): typeof DEFAULTS {
-  return {
-    name: name ?? DEFAULTS.name,
-    n: n ?? DEFAULTS.n,
-    t: t ?? DEFAULTS.t,
-    roundMs: roundMs ?? DEFAULTS.roundMs,
-    openingMs: openingMs ?? DEFAULTS.openingMs,
-  };
 }

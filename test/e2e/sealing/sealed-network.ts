@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeCard } from '../../../client/node-admin.ts';
 import { KmsClient } from '../../../client/sdk/kms-client.ts';
 import type { NetworkKey } from '../../../client/sdk/network-key.ts';
-import { LocalNetwork, type UpOptions } from '../../../infra/local/network.ts';
+import { LocalNetwork } from '../../../infra/local/network.ts';
+import type { UpOptions } from '../../../infra/local/network-options.ts';
 import { type NetworkState, readState } from '../../../infra/local/state.ts';
 
 /** Long: other work on the machine slows every process down, and nothing here is about speed. */

@@ -1,0 +1,60 @@
+import type { NodeCard } from '../../client/node-admin.ts';
+import type { StandInClass } from './aws/endpoint-certificate.ts';
+import type { FoundedBuild } from './founding.ts';
+
+export interface UpOptions {
+  /** Default: `.kms` in the working directory. Created with mode 0700. */
+  readonly stateDirectory?: string;
+  readonly n?: number;
+  readonly t?: number;
+  readonly name?: string;
+  readonly roundMs?: number;
+  readonly openingMs?: number;
+  /** Enclave entry point; `entries` overrides it for single parties. */
+  readonly entry?: string;
+  readonly entries?: ReadonlyMap<number, string>;
+  /** Enclave images, by party: their enclaves are emulated machines. The lab has been set up. */
+  readonly images?: ReadonlyMap<number, string>;
+  /** What a new network is founded with; default: mock enclaves. */
+  readonly build?: FoundedBuild;
+  /** For all nodes to come up and connect. */
+  readonly startTimeoutMs?: number;
+  /** Aborted: everything that was started is stopped again. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: UpProgress) => void;
+}
+
+export interface UpProgress {
+  readonly phase: 'starting' | 'founding' | 'joining' | 'connecting';
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface NodeStatus {
+  readonly party: number;
+  readonly address: string;
+  readonly enclave: boolean;
+  readonly parent: boolean;
+  /** Undefined if the node does not answer. */
+  readonly card: NodeCard | undefined;
+}
+
+export const DEFAULT_STATE_DIRECTORY = '.kms';
+
+const DEFAULTS = { n: 4, t: 1, name: 'local', roundMs: 1_000, openingMs: 60_000 };
+
+/** What a new network is made of. */
+export function termsOf({ name, n, t, roundMs, openingMs }: UpOptions): typeof DEFAULTS {
+  return {
+    name: name ?? DEFAULTS.name,
+    n: n ?? DEFAULTS.n,
+    t: t ?? DEFAULTS.t,
+    roundMs: roundMs ?? DEFAULTS.roundMs,
+    openingMs: openingMs ?? DEFAULTS.openingMs,
+  };
+}
+
+/** Of the security modules of its nodes. */
+export function classOf(build: FoundedBuild | undefined): { readonly class?: StandInClass } {
+  return build?.root.class === 'lab' ? { class: 'lab' } : {};
+}
