@@ -12,12 +12,12 @@ export class Newborn {
   readonly bootKey: Signer;
   readonly #identitySeed: Uint8Array;
   readonly #bootSeed: Uint8Array;
-  readonly #rng: Rng;
+  readonly #resultSigner: Uint8Array;
 
   constructor(rng: Rng) {
-    this.#rng = rng;
     this.#identitySeed = rng(SEED_BYTES);
     this.#bootSeed = rng(SEED_BYTES);
+    this.#resultSigner = newResultSigner(rng);
     this.identity = ed25519Signer(this.#identitySeed);
     this.bootKey = ed25519Signer(this.#bootSeed);
   }
@@ -27,11 +27,11 @@ export class Newborn {
     return f(this.#bootSeed);
   }
 
-  /** The first state of tier 2. Secret. */
+  /** The first state of tier 2. Secret, until this is disposed of. */
   firstState(): Changes {
     return new Map([
       [IDENTITY, this.#identitySeed],
-      [RESULT_SIGNER, newResultSigner(this.#rng)],
+      [RESULT_SIGNER, this.#resultSigner],
     ]);
   }
 
@@ -45,7 +45,6 @@ export class Newborn {
 
   /** Its keys are sealed, or nobody's any more. */
   [Symbol.dispose](): void {
-    this.#identitySeed.fill(0);
-    this.#bootSeed.fill(0);
+    for (const secret of [this.#identitySeed, this.#bootSeed, this.#resultSigner]) secret.fill(0);
   }
 }

@@ -256,6 +256,7 @@ export class Node implements NodeApi {
     this.#sealed = sealed;
     const { chain, roll, peers, seal } = sealed;
     await this.#open.speakAs({ identity: entry.identity, signer: bootKey }, chain.networkId);
+    this.#newborn[Symbol.dispose]();
     if (chain.conflict !== undefined) {
       await this.#follow(chain);
       requireService(this.#phase, 'join');
