@@ -58,6 +58,8 @@ export class Node implements NodeApi {
   /** Nothing of a protocol is read or said before this node was ready once. */
   readonly #held = new HeldMessages<ProtocolMessage>();
   #working = false;
+  /** The state is open, or will not be. */
+  readonly #opened = Promise.withResolvers<void>();
   /** Joining is one at a time: two callers with two networks must not both succeed. */
   #joining: Promise<unknown> = Promise.resolve();
 
@@ -90,6 +92,7 @@ export class Node implements NodeApi {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#opened.resolve();
     this.#member?.stop();
     await this.#network?.close();
     this.#sealed?.seal.close();
@@ -287,6 +290,7 @@ export class Node implements NodeApi {
     await this.#member?.begin(state);
     this.#facts.unsealed = true;
     this.#advance();
+    this.#opened.resolve();
   }
 
   /** Its failure is the end of this node's way: the reason is for its operator. */
@@ -301,6 +305,7 @@ export class Node implements NodeApi {
   #lose(error: unknown): void {
     this.#loss ??= error instanceof KmsError ? error.message : 'an internal error';
     this.#advance();
+    this.#opened.resolve();
   }
 
   get #ports(): SealedNodePorts {
@@ -350,6 +355,8 @@ export class Node implements NodeApi {
     try {
       const message = decode(peerMessage, payload);
       if (message.kind === 'membership') {
+        // Its lines are up before its state is: who speaks then is held back, for nobody says such things twice.
+        if (this.#phase === 'unseal') await this.#opened.promise;
         if (serves(this.#phase, 'membership')) await standing?.receive(line, message.message);
       } else if (!(standing?.isCurrent(line) ?? false)) {
         throw new KmsError('BAD_PEER', 'not the latest boot of this member');

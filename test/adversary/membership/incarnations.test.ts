@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ResultSigner } from '../../../enclave/membership/result-signer.ts';
 import { systemRng } from '../../../enclave/primitives.ts';
 import { committee } from '../../../shared/committee.ts';
 import { digest, partyId } from '../../../shared/ids.ts';
@@ -69,6 +70,33 @@ describe('whole nodes', () => {
     for (const [i, { node }] of again.entries()) {
       const { identity } = live.chain.newest.signed.configuration.members[i]!;
       expect((await node.describe()).identity).toEqual(identity);
+    }
+  });
+
+  it('boot: what others say to a node that still reads its state is not lost', async () => {
+    live = await LiveNodes.start();
+    await allIn('ready', live.all);
+    const fourth = live.all[3]!;
+    await live.close(fourth);
+    // A bucket that is slow with the first record that is read after the node has connected.
+    const open = ResultSigner.open.bind(ResultSigner);
+    const slow = vi.spyOn(ResultSigner, 'open').mockImplementationOnce(async (store) => {
+      await pause(1_500);
+      return open(store);
+    });
+    try {
+      const again = await live.again(fourth);
+      others.push(again);
+      await allIn('unseal', [again]);
+      // Time enough for all of them to connect and to speak.
+      await pause(700);
+      await expectSilent(again);
+      expect(await phaseOf(again)).toBe('unseal');
+      await allIn('ready', [again]);
+      await eventually(async () => (await peersOf(again)).length === 3);
+      expect(slow).toHaveBeenCalledOnce();
+    } finally {
+      slow.mockRestore();
     }
   });
 
