@@ -174,11 +174,7 @@ async function run(
 }
 
 /** The bucket holds what the last two versions name and nothing else, and holders what the state names. */
-async function expectTidy(
-  network: SealedNetwork,
-  { state, seal }: OwnerProcess,
-  at: string,
-): Promise<void> {
+async function expectTidy(network: SealedNetwork, { state, seal }: OwnerProcess, at: string): Promise<void> {
   for (let i = 0; i < 200 && (await state.erasing()).length > 0; i++) await network.settled();
   expect(await state.erasing(), at).toEqual([]);
   // What the one before the last version names is kept too.
