@@ -9,6 +9,7 @@ import { type NodeTrust, type VerifiedNode, verifyNode } from '../shared/attesta
 import { KmsError } from '../shared/errors.ts';
 import { noble } from '../shared/noble.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
+import { readEagerly } from '../shared/wire/eager.ts';
 import { NodeService } from '../shared/wire/generated/kms/v1/node_pb.js';
 
 export type NodeClient = Client<typeof NodeService>;
@@ -84,7 +85,11 @@ export class NodeChannel {
     this.#manager = manager;
     const transport = createGrpcTransport({
       baseUrl,
-      sessionManager: manager,
+      sessionManager: {
+        authority: manager.authority,
+        request: async (...args) => readEagerly(await manager.request(...args)),
+        notifyResponseByteRead: (stream) => manager.notifyResponseByteRead(stream),
+      },
       readMaxBytes: MAX_MESSAGE_BYTES,
       acceptCompression: [],
     });

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { ConnectError, ConnectRouter, Transport } from '@connectrpc/connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import { connectNodeAdapter, createGrpcTransport } from '@connectrpc/connect-node';
+import { readEagerly } from '../../shared/wire/eager.ts';
 import { DecoupledSocket } from './decoupled.ts';
 
 /** Large enough that one protocol message in flight never waits for a window update. */
@@ -31,7 +32,7 @@ export function grpcOver(socket: TLSSocket, options: { readonly defaultTimeoutMs
     sessionManager: {
       authority: AUTHORITY,
       request: async (method, path, headers, options) =>
-        session.request({ ...headers, ':method': method, ':path': path }, options),
+        readEagerly(session.request({ ...headers, ':method': method, ':path': path }, options)),
       notifyResponseByteRead: () => {},
     },
   });
