@@ -5,7 +5,9 @@ import { word } from './word.ts';
 
 /**
  * What the contracts keep in one slot: the hash of every field. The fields travel untrusted and are hashed here, so an enclave
-
+ * that proved the slot knows them. Twins: Requests.hash, Ciphertexts, Commands.hash, DecryptionOracle; what the registry says of
+ * contracts, chains and members is in network-commitments.ts.
+ * @throws {KmsError} BAD_INPUT for fields that do not fit their types
  */
 
 /** Requests.Request; bytes of 20 and 32. */
