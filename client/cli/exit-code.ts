@@ -21,7 +21,8 @@ export const exitCodeMeanings: Readonly<Record<Outcome, string>> = {
   usage: 'wrong command, option or argument',
   badInput: 'a file, value, key or preset that cannot be used',
   unavailable: 'too few parties answered, or none could be reached; nothing was half-done, try again',
-  refused: 'refused for security: a signature, an identity, a configuration, or too noisy a ciphertext',
+  refused:
+    'refused for security: a signature, an identity, a configuration, a permission, or too noisy a ciphertext',
   interrupted: 'stopped by Ctrl-C',
 };
 
@@ -34,6 +35,11 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   CONFLICT: 'refused',
   BAD_PEER: 'refused',
   BAD_ATTESTATION: 'refused',
+  NOT_PROVEN: 'refused',
+  NOT_PERMITTED: 'refused',
+  REQUEST_OVER: 'refused',
+  STALE_HEAD: 'unavailable',
+  WRONG_EPOCH: 'unavailable',
   TOO_LARGE: 'badInput',
   TOO_NOISY: 'refused',
   UNKNOWN_KEY: 'badInput',

@@ -82,6 +82,12 @@ contract RegistryTest is GatewayFixture {
         expectRefusal(abi.encodeCall(Registry.setContracts, (others)), Registry.AlreadySet.selector);
     }
 
+    function test_contractsAreKnownByTheirCode() external view {
+        (address a, address b, address c) = (address(keys), address(ciphertexts), address(decryptions));
+        bytes32 expected = keccak256(abi.encode(a, b, c, keccak256(a.code), keccak256(b.code), keccak256(c.code)));
+        equal(registry.contractsHash(), expected, "contracts hash");
+    }
+
     function test_epoch0NeedsEverybodysSignatures() external {
         proposeEpoch(0, 4, 1);
         Membership.NodeEnrolment memory e = enrolment(0, 1);

@@ -1,3 +1,4 @@
+import { KmsError } from '../errors.ts';
 import { concat } from '../wire/bytes.ts';
 import { word } from './word.ts';
 
@@ -10,6 +11,7 @@ export type AbiField = Uint8Array | readonly Uint8Array[] | { readonly bytes: Ui
 /**
  * `abi.encode` of one struct. A word is 32 bytes; an array of words is `T[]`; `{bytes}` is `bytes` or `string`. With a
  * dynamic field the encoding begins with an offset, as Solidity's does.
+ * @throws {KmsError} BAD_INPUT for a word of another size: bytes never move from one field into the next
  */
 export function encodeStruct(fields: readonly AbiField[]): Uint8Array {
   const body = encodeTuple(fields);
@@ -23,7 +25,7 @@ export function encodeTuple(fields: readonly AbiField[]): Uint8Array {
   let offset = 32 * fields.length;
   for (const field of fields) {
     if (isStatic(field)) {
-      heads.push(field);
+      heads.push(wholeWord(field));
       continue;
     }
     const tail = 'bytes' in field ? encodeBytes(field.bytes) : encodeArray(field);
@@ -34,8 +36,9 @@ export function encodeTuple(fields: readonly AbiField[]): Uint8Array {
   return concat(...heads, ...tails);
 }
 
-/** An address as a word. @param address 20 bytes */
+/** An address as a word. @param address 20 bytes @throws {KmsError} BAD_INPUT */
 export function addressWord(address: Uint8Array): Uint8Array {
+  if (address.length !== 20) throw new KmsError('BAD_INPUT', 'an address has 20 bytes');
   return concat(new Uint8Array(12), address);
 }
 
@@ -44,7 +47,12 @@ function isStatic(field: AbiField): field is Uint8Array {
 }
 
 function encodeArray(items: readonly Uint8Array[]): Uint8Array {
-  return concat(word(BigInt(items.length)), ...items);
+  return concat(word(BigInt(items.length)), ...items.map(wholeWord));
+}
+
+function wholeWord(field: Uint8Array): Uint8Array {
+  if (field.length !== 32) throw new KmsError('BAD_INPUT', 'a word has 32 bytes');
+  return field;
 }
 
 function encodeBytes(bytes: Uint8Array): Uint8Array {

@@ -1,10 +1,13 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
+import { KmsError } from '../errors.ts';
 import { addressWord, encodeStruct, encodeTuple } from './abi.ts';
 import { word } from './word.ts';
 
 /**
  * What the contracts keep in one slot: the hash of every field. The fields travel untrusted and are hashed here, so an enclave
- * that proved the slot knows them. Twins: Requests.hash, Ciphertexts, Commands.hash, DecryptionOracle.
+ * that proved the slot knows them. Twins: Requests.hash, Ciphertexts, Commands.hash, DecryptionOracle; what the registry says of
+ * contracts, chains and members is in network-commitments.ts.
+ * @throws {KmsError} BAD_INPUT for fields that do not fit their types
  */
 
 /** Requests.Request; bytes of 20 and 32. */
@@ -101,6 +104,7 @@ export interface OracleRequest {
 }
 
 export function oracleCommitment(r: OracleRequest): Uint8Array {
+  if (r.selector.length !== 4) throw new KmsError('BAD_INPUT', 'a selector has 4 bytes');
   const selector = new Uint8Array(32);
   selector.set(r.selector);
   return keccak_256(

@@ -13,9 +13,11 @@ export const slotNumbers = {
     currentEpoch: 3,
     members: 5,
     enrolments: 6,
+    networkId: 11,
     configurations: 12,
     hostChainHashes: 17,
     anchors: 21,
+    contractsHash: 23,
   },
   Keys: { keySlots: 0, keyRecords: 1, commands: 6, phases: 7, epochChange: 9 },
   Ciphertexts: { commitments: 0 },
@@ -30,14 +32,80 @@ export function mappingSlot(number: number, ...keys: readonly Uint8Array[]): Uin
   return keys.reduce((slot, key) => keccak_256(concat(key, slot)), word(BigInt(number)));
 }
 
-/** @param id of a request @returns 32 bytes */
+/** Of a variable that is no mapping. @returns 32 bytes */
+export function plainSlot(number: number): Uint8Array {
+  return word(BigInt(number));
+}
+
+/** Of Registry.hostChainHashes. @returns 32 bytes */
+export function hostChainSlot(chainId: bigint): Uint8Array {
+  return mappingSlot(slotNumbers.Registry.hostChainHashes, word(chainId));
+}
+
+/** Of Registry.members. @returns 32 bytes */
+export function memberSlot(epoch: bigint, party: number): Uint8Array {
+  return mappingSlot(slotNumbers.Registry.members, word(epoch, 64), word(BigInt(party), 8));
+}
+
+/** Of Registry.enrolments. @returns 32 bytes */
+export function enrolmentSlot(epoch: bigint, party: number): Uint8Array {
+  return mappingSlot(slotNumbers.Registry.enrolments, word(epoch, 64), word(BigInt(party), 8));
+}
+
+/** Of Keys.keySlots. @param keyId 32 bytes @returns 32 bytes */
+export function keySlot(keyId: Uint8Array): Uint8Array {
+  return mappingSlot(slotNumbers.Keys.keySlots, keyId);
+}
+
+/** Of Keys.commands. @returns 32 bytes */
+export function commandSlot(id: bigint): Uint8Array {
+  return mappingSlot(slotNumbers.Keys.commands, word(id));
+}
+
+/** Of Keys.phases. @returns 32 bytes */
+export function phaseSlot(id: bigint): Uint8Array {
+  return mappingSlot(slotNumbers.Keys.phases, word(id));
+}
+
+/** Of Ciphertexts.commitments. @returns 32 bytes */
+export function ciphertextSlot(handle: Uint8Array): Uint8Array {
+  return mappingSlot(slotNumbers.Ciphertexts.commitments, handle);
+}
+
+/** Of Decryptions.requests. @returns 32 bytes */
 export function requestSlot(id: bigint): Uint8Array {
   return mappingSlot(slotNumbers.Decryptions.requests, word(id));
 }
 
-/** @param account 20 bytes; zeros stand for everybody @returns 32 bytes */
+/** Of Decryptions.answers. @returns 32 bytes */
+export function answerSlot(id: bigint): Uint8Array {
+  return mappingSlot(slotNumbers.Decryptions.answers, word(id));
+}
+
+/** Of Decryptions.permitNonces. @param user 20 bytes @returns 32 bytes */
+export function permitNonceSlot(user: Uint8Array): Uint8Array {
+  return mappingSlot(slotNumbers.Decryptions.permitNonces, addressWord(user));
+}
+
+/** Of AccessControl.access. @param account 20 bytes; zeros stand for everybody @returns 32 bytes */
 export function accessSlot(handle: Uint8Array, account: Uint8Array): Uint8Array {
   return mappingSlot(slotNumbers.AccessControl.access, handle, addressWord(account));
+}
+
+/** Of AccessControl.remoteAccess. @param account there, 20 bytes @returns 32 bytes */
+export function remoteAccessSlot(handle: Uint8Array, chainId: bigint, account: Uint8Array): Uint8Array {
+  const { remoteAccess } = slotNumbers.AccessControl;
+  return mappingSlot(remoteAccess, handle, word(chainId), addressWord(account));
+}
+
+/** Of Compute.facts. @returns 32 bytes */
+export function factsSlot(handle: Uint8Array): Uint8Array {
+  return mappingSlot(slotNumbers.Compute.facts, handle);
+}
+
+/** Of DecryptionOracle.requests. @returns 32 bytes */
+export function oracleSlot(id: bigint): Uint8Array {
+  return mappingSlot(slotNumbers.DecryptionOracle.requests, word(id));
 }
 
 /** version << 1 | allowed, as AccessControl keeps it. */

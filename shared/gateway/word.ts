@@ -7,3 +7,8 @@ export function word(value: bigint, bits = 256): Uint8Array {
   }
   return Uint8Array.from({ length: 32 }, (_, i) => Number((value >> BigInt(8 * (31 - i))) & 255n));
 }
+
+/** A word as a number. @param bytes big endian */
+export function numberOf(bytes: Uint8Array): bigint {
+  return bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
+}

@@ -49,6 +49,9 @@ contract Registry is Committees {
     /// @notice keccak256(identity, version, state, auditHead): the newest state of a node that nobody turns back.
     mapping(bytes32 => bytes32) public anchors;
     mapping(bytes32 => uint64) public anchorVersions;
+    /// @notice keccak256(keys, ciphertexts, decryptions, then the hash of each one's code when it was set): an address alone does not
+    /// say what its code is on a chain where code can change.
+    bytes32 public contractsHash;
 
     event NetworkBegun(bytes32 indexed networkId);
     event ContractsSet(address keys, address ciphertexts, address decryptions);
@@ -83,6 +86,9 @@ contract Registry is Committees {
     function setContracts(Contracts calldata to) external byOperators {
         if (contracts.keys != address(0)) revert AlreadySet();
         contracts = to;
+        contractsHash = keccak256(
+            abi.encode(to, to.keys.codehash, to.ciphertexts.codehash, to.decryptions.codehash)
+        );
         emit ContractsSet(to.keys, to.ciphertexts, to.decryptions);
     }
 
