@@ -149,11 +149,19 @@ const common: readonly (readonly [string, string, Change])[] = [
   ['a host chain that the request is not for', 'NOT_PERMITTED', asked({ hostChainId: OTHER_HOST })],
   ['a verifier that the host no longer has', 'NOT_PERMITTED', asked({ verifier: account('old') })],
   [
-    'evidence of another chain for the gateway',
+    'the same state on another chain for the gateway',
     'NOT_PROVEN',
-    ({ context }) => {
-      context.gateway.chainId = HOST;
-      context.heads.set(HOST, { newest: 101n, accepted: 1n });
+    ({ context, states }) => {
+      states.gateway.chainId = 5n;
+      context.heads.set(5n, { newest: 101n, accepted: 1n });
+    },
+  ],
+  [
+    'the same state on another chain for the host',
+    'NOT_PROVEN',
+    ({ context, states }) => {
+      states.host.chainId = 5n;
+      context.heads.set(5n, { newest: 202n, accepted: 1n });
     },
   ],
   [
