@@ -17,7 +17,7 @@ import {
 
 export interface PublicDecryptionClaim extends RequestClaim {
   /** The request of the contract that asked; absent if nobody's contract did, and the request's reference is zero. */
-  readonly oracleRequest?: OracleRequest;
+  readonly oracleRequest?: OracleRequest | undefined;
 }
 
 export interface PublicDecryptionPermission extends RequestPermission {

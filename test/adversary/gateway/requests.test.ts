@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { presetByName } from '../../../shared/fhe/presets.ts';
+import { ciphertextCommitment } from '../../../shared/gateway/commitments.ts';
 import { EVERYBODY } from '../../../shared/gateway/policy/request.ts';
 import {
   accessSlot,
   answerSlot,
+  ciphertextSlot,
   factsSlot,
   keySlot,
   plainSlot,
   slotNumbers,
 } from '../../../shared/gateway/slots.ts';
+import { numberOf } from '../../../shared/gateway/word.ts';
 import { keyId } from '../../../shared/ids.ts';
 import { toHex } from '../../../shared/wire/bytes.ts';
 import { codeThrown } from '../../unit/fhe/fixture.ts';
@@ -146,11 +149,19 @@ const common: readonly (readonly [string, string, Change])[] = [
   ['a host chain that the request is not for', 'NOT_PERMITTED', asked({ hostChainId: OTHER_HOST })],
   ['a verifier that the host no longer has', 'NOT_PERMITTED', asked({ verifier: account('old') })],
   [
-    'evidence of another chain for the gateway',
+    'the same state on another chain for the gateway',
     'NOT_PROVEN',
-    ({ context }) => {
-      context.gateway.chainId = HOST;
-      context.heads.set(HOST, { newest: 101n, accepted: 1n });
+    ({ context, states }) => {
+      states.gateway.chainId = 5n;
+      context.heads.set(5n, { newest: 101n, accepted: 1n });
+    },
+  ],
+  [
+    'the same state on another chain for the host',
+    'NOT_PROVEN',
+    ({ context, states }) => {
+      states.host.chainId = 5n;
+      context.heads.set(5n, { newest: 202n, accepted: 1n });
     },
   ],
   [
@@ -228,6 +239,28 @@ const common: readonly (readonly [string, string, Change])[] = [
     ({ claim }) => {
       const [first] = claim.ciphertexts;
       claim.ciphertexts[0] = { ...first!, derivation: { ...first!.derivation, nonce: 99n } };
+    },
+  ],
+  [
+    'a ciphertext that the coprocessors did not commit',
+    'NOT_PROVEN',
+    ({ claim }) => {
+      const [claimed] = claim.ciphertexts;
+      claim.ciphertexts[0] = {
+        ...claimed!,
+        ciphertext: { ...claimed!.ciphertext, provenance: some('other') },
+      };
+    },
+  ],
+  [
+    'a ciphertext that was committed under another handle',
+    'NOT_PROVEN',
+    (world) => {
+      const handle = handleOf(world, 0);
+      committed({ handle: some('other handle') })(world);
+      const { ciphertext } = world.claim.ciphertexts[0]!;
+      const hash = numberOf(ciphertextCommitment(ciphertext));
+      onGateway(contracts.ciphertexts, ciphertextSlot(handle), hash)(world);
     },
   ],
   ['another envelope than the input has', 'NOT_PROVEN', committed({ digest: some('stolen') })],

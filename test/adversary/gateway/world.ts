@@ -64,6 +64,8 @@ export const NOW = 1_700_000_000n;
 export const PRESET = 2;
 
 export interface ChainState {
+  /** That the evidence is opened with. */
+  chainId: bigint;
   number: bigint;
   timestamp: bigint;
   /** Contract (hex) => code hash and words. */
@@ -228,14 +230,19 @@ export function worldOf(kind: 1 | 2 | 3): World {
         [HOST, { newest: 202n, accepted: 200n }],
       ]),
     },
-    states: { gateway: stateOf(100n), host: stateOf(200n) },
+    states: { gateway: stateOf(GATEWAY, 100n), host: stateOf(HOST, 200n) },
     claim: { contracts, host, request, ciphertexts: claimed, oracleRequest, permit, command },
   };
   build(world);
   return world;
 }
 
-const stateOf = (number: bigint): ChainState => ({ number, timestamp: NOW, contracts: new Map() });
+const stateOf = (chainId: bigint, number: bigint): ChainState => ({
+  chainId,
+  number,
+  timestamp: NOW,
+  contracts: new Map(),
+});
 
 function build(world: World): void {
   const { gateway, host: chain } = world.states;
@@ -303,10 +310,11 @@ export const registryAddress: Uint8Array = registry;
 
 /** The proven chains, by evidence of what is needed and no more, over the wire. */
 export function provenChains(
-  { states, claim }: World,
+  { states }: World,
   needed: readonly NeededSlots[],
 ): { readonly gateway: ProvenChain; readonly host: ProvenChain } {
-  const open = (state: ChainState, chainId: bigint): ProvenChain => {
+  const open = (state: ChainState, askedOf: bigint): ProvenChain => {
+    const { chainId } = state;
     const accounts = [...state.contracts].map(([address, { codeHash, words }]) => ({
       address: fromHex(address),
       codeHash,
@@ -314,13 +322,13 @@ export function provenChains(
     }));
     const block = blockOf(state.number, state.timestamp, accounts);
     const proofs = needed
-      .filter((one) => one.chainId === chainId)
+      .filter((one) => one.chainId === askedOf)
       .map(({ address, slots }) => block.prove(address, slots));
     const evidence = assembleEvidence(chainId, block.header, proofs);
     const [decoded] = decodeEvidence(encodeEvidence([evidence]));
     return ProvenChain.open(decoded!, { chainId, hash: block.hash });
   };
-  return { gateway: open(states.gateway, GATEWAY), host: open(states.host, claim.host.chainId) };
+  return { gateway: open(states.gateway, GATEWAY), host: open(states.host, HOST) };
 }
 
 function permitNonce(): Uint8Array {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { encodeAbiParameters, type Hex, hexToBytes } from 'viem';
 import { describe, expect, test } from 'vitest';
-import { type AbiField, encodeStruct, encodeTuple } from '../../../shared/gateway/abi.ts';
+import { type AbiField, addressWord, encodeStruct, encodeTuple } from '../../../shared/gateway/abi.ts';
+import { oracleCommitment } from '../../../shared/gateway/commitments.ts';
 import {
   mappingSlot,
   readAccess,
@@ -78,4 +79,21 @@ describe('abi', () => {
       { numRuns: 200 },
     );
   });
+
+  test('abi: what is no whole word is refused, so that bytes never move between fields', () => {
+    for (const size of [0, 19, 20, 31, 33]) {
+      const bytes = new Uint8Array(size);
+      expect(codeThrown(() => encodeTuple([word(1n), bytes]))).toBe('BAD_INPUT');
+      expect(codeThrown(() => encodeStruct([word(1n), [word(1n), bytes]]))).toBe('BAD_INPUT');
+      if (size !== 20) expect(codeThrown(() => addressWord(bytes))).toBe('BAD_INPUT');
+    }
+    const request = { ...oracleRequest, selector: new Uint8Array(5) };
+    expect(codeThrown(() => oracleCommitment(oracleRequest))).toBe('nothing thrown');
+    expect(codeThrown(() => oracleCommitment(request))).toBe('BAD_INPUT');
+  });
 });
+
+const oracleRequest = {
+  ...{ id: 1n, chainId: 1n, oracle: new Uint8Array(20), consumer: new Uint8Array(20) },
+  ...{ selector: new Uint8Array(4), gasLimit: 1, keyId: word(1n), requestedAt: 1n, reward: 0n, handles: [] },
+};

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { storageLayouts } from '../../../infra/build/contracts.ts';
+import { evidenceVectors } from './evidence-samples.ts';
 import { handleVectors, merkleVectors } from './handle-samples.ts';
 import { noiseVectors } from './noise-cases.ts';
 import { typedVectors } from './typed-samples.ts';
@@ -11,6 +12,7 @@ const files = {
   noise: noiseVectors(),
   handles: handleVectors(),
   merkle: merkleVectors(),
+  evidence: evidenceVectors(),
   storage: storageLayouts(),
 };
 for (const [name, content] of Object.entries(files)) {
