@@ -95,6 +95,7 @@ export class Node implements NodeApi {
     this.#opened.resolve();
     this.#member?.stop();
     await this.#network?.close();
+    this.#sealed?.chains?.close();
     this.#sealed?.seal.close();
   }
 
