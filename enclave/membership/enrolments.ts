@@ -1,7 +1,8 @@
 import { parseUnverifiedDocument } from '../../shared/attestation/document.ts';
 import { MAX_SKEW_MS, type NodeTrust, verifyNode } from '../../shared/attestation/node-evidence.ts';
 import { KmsError } from '../../shared/errors.ts';
-import type { PartyId } from '../../shared/ids.ts';
+import type { TypedDomain } from '../../shared/gateway/eip712.ts';
+import type { EpochId, PartyId } from '../../shared/ids.ts';
 import {
   type Enrolment,
   type EnrolmentStatement,
@@ -17,6 +18,7 @@ import {
 } from '../../shared/membership/enrolment.ts';
 import { tlsKeyOf } from '../../shared/membership/incarnation.ts';
 import type { MembershipMessage } from '../../shared/membership/messages.ts';
+import { isNodeEnrolmentSignature, signNodeEnrolment } from '../../shared/membership/node-enrolment.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
 import { digestOf } from '../../shared/protocol/statement.ts';
 import { equalBytes } from '../../shared/wire/bytes.ts';
@@ -26,6 +28,8 @@ import type { SealedStore } from '../store/sealed-store.ts';
 import type { ResultSigner } from './result-signer.ts';
 
 export interface EnrolmentPorts {
+  /** Of the network's contracts; undefined if it has none. */
+  readonly domain: TypedDomain | undefined;
   readonly store: SealedStore;
   readonly trust: NodeTrust;
   readonly monotonicMs: () => number;
@@ -37,6 +41,8 @@ export interface EnrolmentPorts {
 }
 
 type Asking = Extract<MembershipMessage, { kind: 'enrolment-asked' }>;
+/** What a member has signed of this node's statement. */
+type Signed = Omit<Extract<MembershipMessage, { kind: 'enrolment-signed' }>, 'kind'>;
 
 /** A document counts for so long in an enrolment: as long as a stream lives by one. */
 const MAX_DOCUMENT_AGE_MS = 60 * 60_000;
@@ -45,7 +51,8 @@ const REPEAT_MS = 5_000;
 
 /**
  * Gets this node's result signer enrolled for the epoch, and enrols those of the others: each signs what it saw of the other's
- * attestation, for one signer per member and epoch, which it remembers before it signs.
+ * attestation, for one signer per member and epoch, which it remembers before it signs. In a network with a gateway the result
+ * signer signs the same for the contracts, and what another one's signer has signed counts once this node knows that signer.
  */
 export class Enrolments {
   readonly #membership: Membership;
@@ -53,8 +60,9 @@ export class Enrolments {
   readonly #ports: EnrolmentPorts;
   readonly #asked = new Map<PartyId, number>();
   readonly #heard = new Map<PartyId, number>();
-  readonly #signatures = new Map<PartyId, Uint8Array>();
+  readonly #signatures = new Map<PartyId, Signed>();
   #remembering: Promise<unknown> = Promise.resolve();
+  #collecting: Promise<unknown> = Promise.resolve();
   #own: Asking | undefined;
   #making: Promise<Asking> | undefined;
   #done: Enrolment | undefined;
@@ -89,7 +97,8 @@ export class Enrolments {
     if (this.#done !== undefined || nowMs - (this.#asked.get(party) ?? -REPEAT_MS) < REPEAT_MS) return;
     this.#asked.set(party, nowMs);
     const own = await this.#current();
-    if (!this.#signatures.has(party)) this.#ports.tell(line, own);
+    const signed = this.#signatures.get(party);
+    if (signed === undefined || !(await this.#counts(own, party, signed))) this.#ports.tell(line, own);
   }
 
   /** A member asks to be enrolled. @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT for a second signer */
@@ -108,23 +117,66 @@ export class Enrolments {
     this.#ports.tell(line, {
       kind: 'enrolment-signed',
       signature: signEnrolment(this.#membership, statement),
+      contractSignature: this.#signForContracts(statement),
     });
+    // It may have signed for this node before its signer was known here.
+    await this.#collect();
   }
 
-  /** @throws {KmsError} STORE_FAILED */
-  async signed(line: Line, signature: Uint8Array): Promise<void> {
+  /** A member answers. @throws {KmsError} STORE_FAILED */
+  async signed({ party }: Line, signed: Signed): Promise<void> {
     const own = this.#own;
     if (own === undefined || this.#done !== undefined) return;
-    if (!isEnrolmentSignature(this.#membership, line.party, own.statement, signature)) return;
-    this.#signatures.set(line.party, signature);
-    if (this.#signatures.size < signaturesNeeded(this.#membership)) return;
-    const signatures = [...this.#signatures].map(([party, one]) => ({ party, signature: one }));
+    if (!isEnrolmentSignature(this.#membership, party, own.statement, signed.signature)) return;
+    this.#signatures.set(party, signed);
+    await this.#collect();
+  }
+
+  /** One after the other: the first that finds enough makes it durable. */
+  #collect(): Promise<void> {
+    const collected = this.#collecting.then(() => this.#collectNow());
+    this.#collecting = collected.catch(() => undefined);
+    return collected;
+  }
+
+  async #collectNow(): Promise<void> {
+    const own = this.#own;
+    if (own === undefined || this.#done !== undefined) return;
+    const counted: (readonly [PartyId, Signed])[] = [];
+    for (const [party, signed] of [...this.#signatures].sort(([a], [b]) => a - b)) {
+      if (await this.#counts(own, party, signed)) counted.push([party, signed]);
+    }
+    // A new document may have taken the place of the one that they signed.
+    if (own !== this.#own || counted.length < signaturesNeeded(this.#membership)) return;
     const enrolment = {
       statement: own.statement,
-      signatures: signatures.sort((a, b) => a.party - b.party),
+      signatures: counted.map(([party, { signature }]) => ({ party, signature })),
+      contractSignatures: counted.flatMap(([party, { contractSignature: signature }]) =>
+        this.#ports.domain === undefined || signature === undefined ? [] : [{ party, signature }],
+      ),
     };
     await this.#ports.store.put(this.#record, encode(enrolmentCodec, enrolment));
     this.#done = enrolment;
+  }
+
+  /**
+   * For contracts the signature must be of the very signer that this node has seen attested: with a foreign one among them
+   * they refuse all.
+   */
+  async #counts({ statement }: Asking, party: PartyId, { contractSignature }: Signed): Promise<boolean> {
+    const { domain, store } = this.#ports;
+    if (domain === undefined) return true;
+    const signer = await store.get(signerRecord(statement.epoch, party));
+    if (signer === undefined || contractSignature === undefined) return false;
+    const { primitives } = this.#membership;
+    return isNodeEnrolmentSignature(primitives, domain, statement, signer, contractSignature);
+  }
+
+  #signForContracts(statement: EnrolmentStatement): Uint8Array | undefined {
+    const { domain } = this.#ports;
+    if (domain === undefined) return undefined;
+    const { primitives } = this.#membership;
+    return this.#signer.use((secret) => signNodeEnrolment(primitives, domain, statement, secret));
   }
 
   async #check(line: Line, statement: EnrolmentStatement, document: Uint8Array): Promise<void> {
@@ -149,7 +201,7 @@ export class Enrolments {
 
   /** One signer per member and epoch. */
   async #rememberSignerOf({ party, epoch, signer }: EnrolmentStatement): Promise<void> {
-    const name = `membership/enrolled-${epoch}-${party}`;
+    const name = signerRecord(epoch, party);
     const known = await this.#ports.store.get(name);
     if (known === undefined) await this.#ports.store.put(name, signer);
     else if (!equalBytes(known, signer)) {
@@ -190,4 +242,9 @@ export class Enrolments {
   get #record(): string {
     return `membership/enrolment-${this.#membership.epoch}`;
   }
+}
+
+/** Which signer of a member this node has vouched for. */
+function signerRecord(epoch: EpochId, party: PartyId): string {
+  return `membership/enrolled-${epoch}-${party}`;
 }
