@@ -59,8 +59,10 @@ export class Enrolments {
   readonly #signer: ResultSigner;
   readonly #ports: EnrolmentPorts;
   readonly #asked = new Map<PartyId, number>();
-  readonly #heard = new Map<PartyId, number>();
-  readonly #signatures = new Map<PartyId, Signed>();
+  readonly #askedBy = new Map<PartyId, number>();
+  /** Of the identity; whether contracts take it as well is not known yet. */
+  readonly #heard = new Map<PartyId, Signed>();
+  readonly #counted = new Map<PartyId, Signed>();
   #remembering: Promise<unknown> = Promise.resolve();
   #collecting: Promise<unknown> = Promise.resolve();
   #own: Asking | undefined;
@@ -97,15 +99,14 @@ export class Enrolments {
     if (this.#done !== undefined || nowMs - (this.#asked.get(party) ?? -REPEAT_MS) < REPEAT_MS) return;
     this.#asked.set(party, nowMs);
     const own = await this.#current();
-    const signed = this.#signatures.get(party);
-    if (signed === undefined || !(await this.#counts(own, party, signed))) this.#ports.tell(line, own);
+    if (!this.#counted.has(party)) this.#ports.tell(line, own);
   }
 
   /** A member asks to be enrolled. @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT for a second signer */
   async asked(line: Line, { statement, document, possession }: Asking): Promise<void> {
     const nowMs = this.#ports.monotonicMs();
-    if (nowMs - (this.#heard.get(line.party) ?? -REPEAT_MS) < REPEAT_MS / 2) return;
-    this.#heard.set(line.party, nowMs);
+    if (nowMs - (this.#askedBy.get(line.party) ?? -REPEAT_MS) < REPEAT_MS / 2) return;
+    this.#askedBy.set(line.party, nowMs);
     await this.#check(line, statement, document);
     if (!isPossession(this.#membership, statement, possession)) {
       throw new KmsError('BAD_PEER', 'the member does not hold the signer it wants enrolled');
@@ -120,34 +121,35 @@ export class Enrolments {
       contractSignature: this.#signForContracts(statement),
     });
     // It may have signed for this node before its signer was known here.
-    await this.#collect();
+    await this.#collect(line.party);
   }
 
   /** A member answers. @throws {KmsError} STORE_FAILED */
   async signed({ party }: Line, signed: Signed): Promise<void> {
     const own = this.#own;
-    if (own === undefined || this.#done !== undefined) return;
+    if (own === undefined || this.#done !== undefined || this.#counted.has(party)) return;
     if (!isEnrolmentSignature(this.#membership, party, own.statement, signed.signature)) return;
-    this.#signatures.set(party, signed);
-    await this.#collect();
+    this.#heard.set(party, signed);
+    await this.#collect(party);
   }
 
   /** One after the other: the first that finds enough makes it durable. */
-  #collect(): Promise<void> {
-    const collected = this.#collecting.then(() => this.#collectNow());
+  #collect(from: PartyId): Promise<void> {
+    const collected = this.#collecting.then(() => this.#collectNow(from));
     this.#collecting = collected.catch(() => undefined);
     return collected;
   }
 
-  async #collectNow(): Promise<void> {
+  async #collectNow(from: PartyId): Promise<void> {
     const own = this.#own;
-    if (own === undefined || this.#done !== undefined) return;
-    const counted: (readonly [PartyId, Signed])[] = [];
-    for (const [party, signed] of [...this.#signatures].sort(([a], [b]) => a - b)) {
-      if (await this.#counts(own, party, signed)) counted.push([party, signed]);
-    }
-    // A new document may have taken the place of the one that they signed.
-    if (own !== this.#own || counted.length < signaturesNeeded(this.#membership)) return;
+    const heard = this.#heard.get(from);
+    if (own === undefined || heard === undefined || this.#done !== undefined) return;
+    const isGood = await this.#isForContracts(own, from, heard);
+    // A new document may have taken the place of the one that was signed.
+    if (own !== this.#own) return;
+    if (isGood) this.#counted.set(from, heard);
+    if (this.#counted.size < signaturesNeeded(this.#membership)) return;
+    const counted = [...this.#counted].sort(([a], [b]) => a - b);
     const enrolment = {
       statement: own.statement,
       signatures: counted.map(([party, { signature }]) => ({ party, signature })),
@@ -163,7 +165,11 @@ export class Enrolments {
    * For contracts the signature must be of the very signer that this node has seen attested: with a foreign one among them
    * they refuse all.
    */
-  async #counts({ statement }: Asking, party: PartyId, { contractSignature }: Signed): Promise<boolean> {
+  async #isForContracts(
+    { statement }: Asking,
+    party: PartyId,
+    { contractSignature }: Signed,
+  ): Promise<boolean> {
     const { domain, store } = this.#ports;
     if (domain === undefined) return true;
     const signer = await store.get(signerRecord(statement.epoch, party));
@@ -234,7 +240,8 @@ export class Enrolments {
     const digest = digestOf(primitives, document);
     const statement = statementOf(this.#membership, about, parseUnverifiedDocument(document), digest);
     const possession = this.#signer.use((secret) => provePossession(this.#membership, statement, secret));
-    this.#signatures.clear();
+    this.#heard.clear();
+    this.#counted.clear();
     this.#own = { kind: 'enrolment-asked', statement, document, possession };
     return this.#own;
   }

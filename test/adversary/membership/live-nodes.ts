@@ -18,8 +18,8 @@ import type { Measurement } from '../../../shared/network/measurement.ts';
 import { encodeSignedConfiguration } from '../../../shared/network/signed-configuration.ts';
 import type { Anchor } from '../../../shared/sealing/anchor.ts';
 import { mockNsm } from '../../simulator/attested.ts';
-import { MemoryCloud } from '../../simulator/memory-cloud.ts';
-import { founding, mockGenesis, operators, signedBy, successor } from '../../simulator/network.ts';
+import { MemoryCloud, MemoryDataKeys, MemoryObjects } from '../../simulator/memory-cloud.ts';
+import { founding, mockGenesis, operators, signedBy, storedBy, successor } from '../../simulator/network.ts';
 import { freePort, type Logged, recorder } from '../../unit/net/nodes.ts';
 
 /** What the network of live nodes is. */
@@ -81,7 +81,9 @@ export class LiveNodes {
     const live = new LiveNodes(await mkdtemp(join(tmpdir(), 'kms-live-')), await Kernel.load(), network);
     const genesis = live.#genesis;
     for (let party = 1; party <= 4; party++) {
-      live.all.push(await live.open(party, new MemoryCloud(), options.get(party)));
+      const keys = new MemoryDataKeys(storedBy(party).storage.kmsKey);
+      const cloud = new MemoryCloud(new MemoryObjects(), keys);
+      live.all.push(await live.open(party, cloud, options.get(party)));
     }
     const members = await Promise.all(
       live.all.map(async ({ node, address }) => {
