@@ -44,6 +44,7 @@ const meanings: Readonly<Record<ErrorCode, string>> = {
   SESSION_CLOSED: 'the session is over',
   NOT_DECODABLE: 'the shares do not determine a result',
   STORE_FAILED: 'a node could not use its store',
+  STALE_HEAD: 'a node sees no recent block of a chain',
   KMS_REFUSED: "the cloud's key service refused a node",
   KMS_UNAVAILABLE: "a node could not reach the cloud's key service in time",
   KMS_POLICY: "the policy of a node's cloud key lets others use it",

@@ -3,7 +3,7 @@ import type { Digest } from '../shared/ids.ts';
 import { ConfigurationChain } from '../shared/network/chain.ts';
 import type { ChainHead } from '../shared/network/chain-head.ts';
 import { badConfiguration, type Configuration } from '../shared/network/configuration.ts';
-import { decodeGenesis, encodeGenesis, MAX_GENESIS_BYTES } from '../shared/network/genesis.ts';
+import { decodeGenesis, encodeGenesis, hasGateway, MAX_GENESIS_BYTES } from '../shared/network/genesis.ts';
 import type { Measurement } from '../shared/network/measurement.ts';
 import type { NetworkClass } from '../shared/network/network-class.ts';
 import {
@@ -27,7 +27,7 @@ export interface Build {
 export interface ConfigurationsParts {
   readonly crypto: Hashes & Verifier;
   readonly build: Build;
-  /** Undefined: no chain to ask (shared/network/chain-head.ts). */
+  /** In networks without a gateway; undefined: no chain to ask (shared/network/chain-head.ts). */
   readonly head: ChainHead | undefined;
 }
 
@@ -61,6 +61,7 @@ export class Configurations {
   readonly #parts: ConfigurationsParts;
   #store: SealedStore | undefined;
   #chain: ConfigurationChain | undefined;
+  #gateway: ChainHead | undefined;
   /** Of the chain; nothing before there is one. */
   #genesisBytes: Uint8Array = new Uint8Array(0);
 
@@ -92,6 +93,11 @@ export class Configurations {
     if (sealed !== undefined) this.#chain = this.#read(sealed);
   }
 
+  /** The head of the gateway chain, by which configurations become valid if the network has one. */
+  follow(gateway: ChainHead): void {
+    this.#gateway = gateway;
+  }
+
   /** Undefined before the node has joined. Look at its `conflict` before you use it. */
   get chain(): ConfigurationChain | undefined {
     return this.#chain;
@@ -99,19 +105,20 @@ export class Configurations {
 
   /** The configurations valid now, one or two, the newer one last; none before the node has joined. */
   valid(): readonly Configuration[] {
-    return this.#chain?.validAt(this.#block) ?? [];
+    return this.#chain?.validAt(this.#blockIn(this.#chain)) ?? [];
   }
 
   /** What a peer's attestation may show now; an empty list means nothing, never "any". */
   measurements(): readonly Measurement[] {
-    return this.#chain?.allowedMeasurements(this.#block) ?? [];
+    return this.#chain?.allowedMeasurements(this.#blockIn(this.#chain)) ?? [];
   }
 
   /**
    * Joins a network or takes further configurations of the one it has joined; what is known already is fine. Durable
    * when the promise resolves. One call at a time.
    * @returns the chain; one with a `conflict` means that the node must stop
-   * @throws {KmsError} BAD_GENESIS of another network, class or root; BAD_CONFIGURATION, BAD_SIGNATURE; CONFLICT
+   * @throws {KmsError} BAD_GENESIS of another network, class or root; BAD_CONFIGURATION, BAD_SIGNATURE; CONFLICT; STALE_HEAD,
+   *   UNAVAILABLE if a configuration is new and the block now is not known
    */
   async join(genesisBytes: Uint8Array, configurations: readonly Uint8Array[]): Promise<ConfigurationChain> {
     const known = this.#chain;
@@ -120,7 +127,7 @@ export class Configurations {
     }
     let chain = known ?? this.#begin(genesisBytes);
     for (const one of configurations) {
-      chain = this.#extend(chain, decodeSignedConfiguration(one));
+      chain = await this.#extend(chain, decodeSignedConfiguration(one));
       if (chain.conflict !== undefined) break;
     }
     if (known === undefined && chain.conflict !== undefined) {
@@ -136,27 +143,33 @@ export class Configurations {
     return chain;
   }
 
-  get #block(): number {
-    return this.#parts.head?.block() ?? 0;
+  #headIn({ genesis }: ConfigurationChain): ChainHead | undefined {
+    return hasGateway(genesis) ? this.#gateway : this.#parts.head;
   }
 
-  #extend(chain: ConfigurationChain, signed: SignedConfiguration): ConfigurationChain {
-    const { head } = this.#parts;
-    const block = this.#block;
+  #blockIn(chain: ConfigurationChain): number {
+    return this.#headIn(chain)?.block() ?? 0;
+  }
+
+  async #extend(chain: ConfigurationChain, signed: SignedConfiguration): Promise<ConfigurationChain> {
+    const block = this.#blockIn(chain);
     const longer = chain.extend(signed, block);
     if (longer.links.length === chain.links.length || signed.configuration.number === 0) return longer;
+    const head = this.#headIn(chain);
     if (head === undefined) {
       throw badConfiguration(
         'this build sees no gateway chain, so it cannot know when a configuration becomes valid: it keeps configuration 0',
       );
     }
+    // Delays count from the block at which it came: an old head would let them begin in the past.
+    const now = await head.now();
     const { number, overlapUntilBlock } = chain.newest.signed.configuration;
-    if (block <= overlapUntilBlock) {
+    if (now <= overlapUntilBlock) {
       throw badConfiguration(
-        `the window of configuration ${number} is open until block ${overlapUntilBlock}; now is block ${block}`,
+        `the window of configuration ${number} is open until block ${overlapUntilBlock}; now is block ${now}`,
       );
     }
-    return longer;
+    return chain.extend(signed, now);
   }
 
   /** @throws {KmsError} BAD_GENESIS unless this build may join such a network */

@@ -1,4 +1,5 @@
 import { codeOf, KmsError } from '../shared/errors.ts';
+import type { TypedDomain } from '../shared/gateway/eip712.ts';
 import type { PartyId } from '../shared/ids.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import type { PeerMessage } from '../shared/protocol/peer-message.ts';
@@ -20,6 +21,8 @@ export interface MemberPorts {
   readonly network: NodeNetwork;
   readonly peers: PeerTrust;
   readonly seal: NodeSeal;
+  /** Of the network's contracts; undefined if it has none. */
+  readonly domain: TypedDomain | undefined;
   /** True while this node may sign statements. */
   readonly mayEnrol: () => boolean;
   readonly onMessage: (from: PartyId, payload: Uint8Array, line: Line) => void | Promise<void>;
@@ -53,6 +56,7 @@ export class Member {
     const { publicKey: identity } = membership.signer;
     await network.speakAs({ identity, signer: membership.signer }, membership.networkId);
     const standing = await Standing.open(membership, {
+      domain: ports.domain,
       ...{ store: seal.tierOne, seal, rng: parts.rng, log: parts.log, nowMs: parts.nowMs },
       ...(parts.timing === undefined ? {} : { timing: parts.timing }),
       ...{ spki: network.spki, trust: peers.trust },

@@ -27,7 +27,7 @@ export interface NodeParts {
   readonly build: Build;
   /** Of the build (`#roots`): they vouch for the peers. */
   readonly roots: readonly AttestationRoot[];
-  /** Undefined: no chain to ask (shared/network/chain-head.ts). */
+  /** In networks without a gateway; undefined: no chain to ask (shared/network/chain-head.ts). */
   readonly head: ChainHead | undefined;
   readonly nsm: Nsm;
   /** Opens the storage that a configuration names; PCR16 is bound to the network by then. @throws {KmsError} */
@@ -52,6 +52,8 @@ export interface NodeParts {
   /** A later boot of this identity is alive: the process has to end. */
   readonly onSuperseded?: () => void;
   readonly timing?: StandingTiming;
+  /** How often the gateway chain is asked without a reason. */
+  readonly headPollMs?: number;
   /** Where a key's share comes from; a lying one exists in tests only. */
   readonly makeDecryptor?: DecryptorFactory;
 }

@@ -1,4 +1,5 @@
 import { codeOf, KmsError } from '../shared/errors.ts';
+import { typedDomainOf } from '../shared/gateway/eip712.ts';
 import { digest, type KeyId, type PartyId } from '../shared/ids.ts';
 import { enrolmentCodec } from '../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
@@ -95,6 +96,7 @@ export class Node implements NodeApi {
     this.#opened.resolve();
     this.#member?.stop();
     await this.#network?.close();
+    this.#sealed?.chains?.close();
     this.#sealed?.seal.close();
   }
 
@@ -320,9 +322,9 @@ export class Node implements NodeApi {
     };
   }
 
-  #enter(membership: Membership, { peers, seal }: SealedNode): Promise<Member> {
+  #enter(membership: Membership, { chain, peers, seal }: SealedNode): Promise<Member> {
     return Member.enter(membership, {
-      ...{ parts: this.#parts, network: this.#open, peers, seal },
+      ...{ parts: this.#parts, network: this.#open, peers, seal, domain: typedDomainOf(chain.genesis) },
       mayEnrol: () => serves(this.#phase, 'protocols'),
       onMessage: (from, payload, line) => this.#receive(from, payload, line),
       onChange: () => this.#advance(),

@@ -6,6 +6,7 @@ import type { Signer } from '../shared/primitives.ts';
 import type { Roll } from '../shared/protocol/machine.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
 import type { JoinRequest } from './api.ts';
+import { NetworkChains } from './chains/network-chains.ts';
 import type { Configurations } from './configurations.ts';
 import { BOOT_KEY, sealedSigner } from './identity.ts';
 import { tell } from './membership/standing.ts';
@@ -37,6 +38,8 @@ export interface SealedNode {
   readonly roll: Roll;
   readonly peers: PeerTrust;
   readonly seal: NodeSeal;
+  /** Undefined in a network without a gateway. */
+  readonly chains: NetworkChains | undefined;
 }
 
 /**
@@ -73,7 +76,7 @@ export async function foundSealedNode(
   const cloud = await openCloud(ports.parts, preview, entry);
   const tierOne = await createTierOne(tierOneOf(ports, cloud, preview, entry));
   await newborn.useBootSeed((seed) => tierOne.put(BOOT_KEY, seed));
-  return sealedNode(ports, entry, cloud, tierOne, request);
+  return sealedNode(ports, preview, entry, { cloud, tierOne }, request);
 }
 
 /** Tier 1 of a member that starts again, and the key that speaks for it until it has unsealed. @throws {KmsError} as above */
@@ -89,18 +92,43 @@ export async function reopenSealedNode(
     throw new KmsError('STORE_FAILED', `nothing of party ${entry.party} of this network is in its bucket`);
   }
   const bootKey = await sealedSigner(tierOne, BOOT_KEY, entry.bootKey);
-  return { node: await sealedNode(ports, entry, cloud, tierOne, request), bootKey };
+  return { node: await sealedNode(ports, preview, entry, { cloud, tierOne }, request), bootKey };
+}
+
+interface OpenTierOne {
+  readonly cloud: Cloud;
+  readonly tierOne: VersionedStore;
 }
 
 async function sealedNode(
-  { parts, network, configurations, incarnation, onChange, onLost }: SealedNodePorts,
+  ports: SealedNodePorts,
+  preview: ConfigurationChain,
   entry: Member,
-  cloud: Cloud,
-  tierOne: VersionedStore,
-  { genesis, configurations: given }: JoinRequest,
+  { cloud, tierOne }: OpenTierOne,
+  request: JoinRequest,
 ): Promise<SealedNode> {
+  const { parts, configurations, onChange: onBlock } = ports;
   // What the bucket and the caller know together; never less than the bucket does.
   await configurations.attach(tierOne);
+  const chains = await NetworkChains.open({
+    ...{ parts, store: tierOne, genesis: preview.genesis, onBlock },
+    configurations: () => configurations.chain ?? preview,
+  });
+  try {
+    if (chains !== undefined) configurations.follow(chains.gateway);
+    return { ...(await openSeal(ports, entry, { cloud, tierOne }, request)), chains };
+  } catch (error) {
+    chains?.close();
+    throw error;
+  }
+}
+
+async function openSeal(
+  { parts, network, configurations, incarnation, onChange, onLost }: SealedNodePorts,
+  entry: Member,
+  { cloud, tierOne }: OpenTierOne,
+  { genesis, configurations: given }: JoinRequest,
+): Promise<Omit<SealedNode, 'chains'>> {
   const chain = await configurations.join(genesis, given);
   const { rng, log, anchor, roundMs: dealMs } = parts;
   const roll = rollOf(parts, chain, entry.party);

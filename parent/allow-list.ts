@@ -2,10 +2,10 @@ import { readFile, stat } from 'node:fs/promises';
 import { KmsError } from '../shared/errors.ts';
 import type { Configuration } from '../shared/network/configuration.ts';
 import { decodeConfigurations, MAX_CONFIGURATION_FILE_BYTES } from '../shared/network/configuration-file.ts';
+import { rpcAddress } from '../shared/network/rpc.ts';
 import { storageAddresses } from '../shared/network/storage.ts';
 
 const NONE: ReadonlySet<string> = new Set();
-const HTTPS_PORT = 443;
 
 /**
  * What the enclave may reach: the members, their storage and the RPC endpoints of the newest configuration and of its predecessor, which may
@@ -55,11 +55,6 @@ export class AllowList {
 function reachable({ members, rpc }: Configuration): readonly string[] {
   return [
     ...members.flatMap(({ address, storage }) => [address, ...storageAddresses(storage)]),
-    ...rpc.endpoints.map(({ url }) => addressOf(url)),
+    ...rpc.endpoints.map(({ url }) => rpcAddress(url)),
   ];
-}
-
-function addressOf(url: string): string {
-  const { hostname, port } = new URL(url);
-  return `${hostname}:${port === '' ? HTTPS_PORT : port}`;
 }

@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'SESSION_CLOSED' // message or request for a session this process must not speak in
   | 'NOT_DECODABLE' // shares do not determine a polynomial (more than t faults or still too few)
   | 'STORE_FAILED'
+  | 'STALE_HEAD' // a chain's newest agreed block is too old, or below one that was accepted: newer ones are withheld
   | 'KMS_REFUSED' // the cloud's key service says no, for good: permission, key state, another ciphertext or context
   | 'KMS_UNAVAILABLE' // the cloud's key service did not answer in time, is throttling or failing; safe to repeat
   | 'KMS_POLICY' // the key is not one that only attested images can use: nothing is sealed or unsealed under it

@@ -51,6 +51,7 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   SESSION_CLOSED: 'unavailable',
   NOT_DECODABLE: 'refused',
   STORE_FAILED: 'internal',
+  STALE_HEAD: 'unavailable',
   KMS_REFUSED: 'refused',
   KMS_UNAVAILABLE: 'unavailable',
   KMS_POLICY: 'refused',

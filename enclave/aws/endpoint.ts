@@ -1,8 +1,9 @@
 import { Agent, type RequestOptions } from 'node:https';
 import { type Duplex, pipeline, Transform } from 'node:stream';
-import { checkServerIdentity, connect, type SecureContextOptions, type TLSSocket } from 'node:tls';
+import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { KmsError } from '../../shared/errors.ts';
+import { ENDPOINT_TLS } from '../net/endpoint-tls.ts';
 
 /**
  * How an enclave reaches a service of AWS: TLS that ends in the enclave, over a stream that the parent carries, to a host
@@ -19,19 +20,6 @@ export interface EndpointOptions {
   /** The largest answer; what is longer ends in an error. */
   readonly maxAnswerBytes: number;
 }
-
-/** Forward secret, authenticated encryption only; the hybrid post-quantum group first, for servers that have it. */
-const TLS_POLICY = {
-  minVersion: 'TLSv1.2',
-  maxVersion: 'TLSv1.3',
-  ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
-  ciphers: [
-    ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
-    ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
-    ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
-  ].join(':'),
-  allowPartialTrustChain: false,
-} as const satisfies SecureContextOptions;
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A service closes idle connections after some seconds; ours are given up first. */
@@ -75,7 +63,7 @@ export class PinnedAgent extends Agent {
     }
     const stream = await this.#options.connect(host);
     const socket = connect({
-      ...TLS_POLICY,
+      ...ENDPOINT_TLS,
       socket: stream,
       ca: [...this.#roots],
       servername: host,

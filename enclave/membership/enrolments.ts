@@ -1,7 +1,8 @@
 import { parseUnverifiedDocument } from '../../shared/attestation/document.ts';
 import { MAX_SKEW_MS, type NodeTrust, verifyNode } from '../../shared/attestation/node-evidence.ts';
 import { KmsError } from '../../shared/errors.ts';
-import type { PartyId } from '../../shared/ids.ts';
+import type { TypedDomain } from '../../shared/gateway/eip712.ts';
+import type { EpochId, PartyId } from '../../shared/ids.ts';
 import {
   type Enrolment,
   type EnrolmentStatement,
@@ -17,6 +18,7 @@ import {
 } from '../../shared/membership/enrolment.ts';
 import { tlsKeyOf } from '../../shared/membership/incarnation.ts';
 import type { MembershipMessage } from '../../shared/membership/messages.ts';
+import { isNodeEnrolmentSignature, signNodeEnrolment } from '../../shared/membership/node-enrolment.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
 import { digestOf } from '../../shared/protocol/statement.ts';
 import { equalBytes } from '../../shared/wire/bytes.ts';
@@ -26,6 +28,8 @@ import type { SealedStore } from '../store/sealed-store.ts';
 import type { ResultSigner } from './result-signer.ts';
 
 export interface EnrolmentPorts {
+  /** Of the network's contracts; undefined if it has none. */
+  readonly domain: TypedDomain | undefined;
   readonly store: SealedStore;
   readonly trust: NodeTrust;
   readonly monotonicMs: () => number;
@@ -37,6 +41,8 @@ export interface EnrolmentPorts {
 }
 
 type Asking = Extract<MembershipMessage, { kind: 'enrolment-asked' }>;
+/** What a member has signed of this node's statement. */
+type Signed = Omit<Extract<MembershipMessage, { kind: 'enrolment-signed' }>, 'kind'>;
 
 /** A document counts for so long in an enrolment: as long as a stream lives by one. */
 const MAX_DOCUMENT_AGE_MS = 60 * 60_000;
@@ -45,16 +51,20 @@ const REPEAT_MS = 5_000;
 
 /**
  * Gets this node's result signer enrolled for the epoch, and enrols those of the others: each signs what it saw of the other's
- * attestation, for one signer per member and epoch, which it remembers before it signs.
+ * attestation, for one signer per member and epoch, which it remembers before it signs. In a network with a gateway the result
+ * signer signs the same for the contracts, and what another one's signer has signed counts once this node knows that signer.
  */
 export class Enrolments {
   readonly #membership: Membership;
   readonly #signer: ResultSigner;
   readonly #ports: EnrolmentPorts;
   readonly #asked = new Map<PartyId, number>();
-  readonly #heard = new Map<PartyId, number>();
-  readonly #signatures = new Map<PartyId, Uint8Array>();
+  readonly #askedBy = new Map<PartyId, number>();
+  /** Of the identity; whether contracts take it as well is not known yet. */
+  readonly #heard = new Map<PartyId, Signed>();
+  readonly #counted = new Map<PartyId, Signed>();
   #remembering: Promise<unknown> = Promise.resolve();
+  #collecting: Promise<unknown> = Promise.resolve();
   #own: Asking | undefined;
   #making: Promise<Asking> | undefined;
   #done: Enrolment | undefined;
@@ -89,14 +99,14 @@ export class Enrolments {
     if (this.#done !== undefined || nowMs - (this.#asked.get(party) ?? -REPEAT_MS) < REPEAT_MS) return;
     this.#asked.set(party, nowMs);
     const own = await this.#current();
-    if (!this.#signatures.has(party)) this.#ports.tell(line, own);
+    if (!this.#counted.has(party)) this.#ports.tell(line, own);
   }
 
   /** A member asks to be enrolled. @throws {KmsError} BAD_PEER, BAD_ATTESTATION, CONFLICT for a second signer */
   async asked(line: Line, { statement, document, possession }: Asking): Promise<void> {
     const nowMs = this.#ports.monotonicMs();
-    if (nowMs - (this.#heard.get(line.party) ?? -REPEAT_MS) < REPEAT_MS / 2) return;
-    this.#heard.set(line.party, nowMs);
+    if (nowMs - (this.#askedBy.get(line.party) ?? -REPEAT_MS) < REPEAT_MS / 2) return;
+    this.#askedBy.set(line.party, nowMs);
     await this.#check(line, statement, document);
     if (!isPossession(this.#membership, statement, possession)) {
       throw new KmsError('BAD_PEER', 'the member does not hold the signer it wants enrolled');
@@ -108,23 +118,71 @@ export class Enrolments {
     this.#ports.tell(line, {
       kind: 'enrolment-signed',
       signature: signEnrolment(this.#membership, statement),
+      contractSignature: this.#signForContracts(statement),
     });
+    // It may have signed for this node before its signer was known here.
+    await this.#collect(line.party);
   }
 
-  /** @throws {KmsError} STORE_FAILED */
-  async signed(line: Line, signature: Uint8Array): Promise<void> {
+  /** A member answers. @throws {KmsError} STORE_FAILED */
+  async signed({ party }: Line, signed: Signed): Promise<void> {
     const own = this.#own;
-    if (own === undefined || this.#done !== undefined) return;
-    if (!isEnrolmentSignature(this.#membership, line.party, own.statement, signature)) return;
-    this.#signatures.set(line.party, signature);
-    if (this.#signatures.size < signaturesNeeded(this.#membership)) return;
-    const signatures = [...this.#signatures].map(([party, one]) => ({ party, signature: one }));
+    if (own === undefined || this.#done !== undefined || this.#counted.has(party)) return;
+    if (!isEnrolmentSignature(this.#membership, party, own.statement, signed.signature)) return;
+    this.#heard.set(party, signed);
+    await this.#collect(party);
+  }
+
+  /** One after the other: the first that finds enough makes it durable. */
+  #collect(from: PartyId): Promise<void> {
+    const collected = this.#collecting.then(() => this.#collectNow(from));
+    this.#collecting = collected.catch(() => undefined);
+    return collected;
+  }
+
+  async #collectNow(from: PartyId): Promise<void> {
+    const own = this.#own;
+    const heard = this.#heard.get(from);
+    if (own === undefined || heard === undefined || this.#done !== undefined) return;
+    const isGood = await this.#isForContracts(own, from, heard);
+    // A new document may have taken the place of the one that was signed.
+    if (own !== this.#own) return;
+    if (isGood) this.#counted.set(from, heard);
+    if (this.#counted.size < signaturesNeeded(this.#membership)) return;
+    const counted = [...this.#counted].sort(([a], [b]) => a - b);
     const enrolment = {
       statement: own.statement,
-      signatures: signatures.sort((a, b) => a.party - b.party),
+      signatures: counted.map(([party, { signature }]) => ({ party, signature })),
+      contractSignatures: counted.flatMap(([party, { contractSignature: signature }]) =>
+        this.#ports.domain === undefined || signature === undefined ? [] : [{ party, signature }],
+      ),
     };
     await this.#ports.store.put(this.#record, encode(enrolmentCodec, enrolment));
     this.#done = enrolment;
+  }
+
+  /**
+   * For contracts the signature must be of the very signer that this node has seen attested: with a foreign one among them
+   * they refuse all.
+   */
+  async #isForContracts(
+    { statement }: Asking,
+    party: PartyId,
+    { contractSignature }: Signed,
+  ): Promise<boolean> {
+    const { domain, store } = this.#ports;
+    if (domain === undefined) return true;
+    const signer = await store.get(signerRecord(statement.epoch, party));
+    if (signer === undefined || contractSignature === undefined) return false;
+    const { primitives } = this.#membership;
+    return isNodeEnrolmentSignature(primitives, domain, statement, signer, contractSignature);
+  }
+
+  #signForContracts(statement: EnrolmentStatement): Uint8Array | undefined {
+    const { domain } = this.#ports;
+    if (domain === undefined) return undefined;
+    const { primitives } = this.#membership;
+    return this.#signer.use((secret) => signNodeEnrolment(primitives, domain, statement, secret));
   }
 
   async #check(line: Line, statement: EnrolmentStatement, document: Uint8Array): Promise<void> {
@@ -149,7 +207,7 @@ export class Enrolments {
 
   /** One signer per member and epoch. */
   async #rememberSignerOf({ party, epoch, signer }: EnrolmentStatement): Promise<void> {
-    const name = `membership/enrolled-${epoch}-${party}`;
+    const name = signerRecord(epoch, party);
     const known = await this.#ports.store.get(name);
     if (known === undefined) await this.#ports.store.put(name, signer);
     else if (!equalBytes(known, signer)) {
@@ -182,7 +240,8 @@ export class Enrolments {
     const digest = digestOf(primitives, document);
     const statement = statementOf(this.#membership, about, parseUnverifiedDocument(document), digest);
     const possession = this.#signer.use((secret) => provePossession(this.#membership, statement, secret));
-    this.#signatures.clear();
+    this.#heard.clear();
+    this.#counted.clear();
     this.#own = { kind: 'enrolment-asked', statement, document, possession };
     return this.#own;
   }
@@ -190,4 +249,9 @@ export class Enrolments {
   get #record(): string {
     return `membership/enrolment-${this.#membership.epoch}`;
   }
+}
+
+/** Which signer of a member this node has vouched for. */
+function signerRecord(epoch: EpochId, party: PartyId): string {
+  return `membership/enrolled-${epoch}-${party}`;
 }

@@ -15,6 +15,8 @@ export const MESSAGE_LIMITS: MessageLimits = { burst: 256, perSecond: 32 };
 const DEAR = 16;
 /** A member's state and its shares are durable writes too, a few for each key that is made. */
 const WRITTEN = 4;
+/** The signer of a secp256k1 signature is recovered in some milliseconds. */
+const RECOVERED = 4;
 
 export const MALFORMED_COST: number = DEAR;
 
@@ -27,6 +29,8 @@ export function costOf({ kind }: MembershipMessage): number {
     case 'half-dealt':
     case 'half-erasing':
       return WRITTEN;
+    case 'enrolment-signed':
+      return RECOVERED;
     default:
       return 1;
   }

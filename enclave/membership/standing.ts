@@ -1,5 +1,6 @@
 import type { NodeTrust } from '../../shared/attestation/node-evidence.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
+import type { TypedDomain } from '../../shared/gateway/eip712.ts';
 import type { PartyId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/log.ts';
 import {
@@ -46,6 +47,8 @@ export interface StandingPorts {
   /** Tier 1: what this node must know before it has unsealed, and may forget without harm to itself. */
   readonly store: SealedStore;
   readonly seal: SealTalk;
+  /** Of the network's contracts; undefined if it has none. */
+  readonly domain: TypedDomain | undefined;
   readonly rng: Rng;
   readonly log: Log;
   readonly trust: NodeTrust;
@@ -121,10 +124,10 @@ export class Standing {
 
   /** From now on this node enrols others and wants its own signer enrolled. @param store tier 2. @throws {KmsError} STORE_FAILED */
   async enrol(store: SealedStore): Promise<void> {
-    const { trust, spki, document } = this.#ports;
+    const { domain, trust, spki, document } = this.#ports;
     const signer = await ResultSigner.open(store);
     this.#enrolments = await Enrolments.open(this.#membership, signer, {
-      ...{ store, trust, spki, document, monotonicMs: this.#monotonicMs, tell },
+      ...{ domain, store, trust, spki, document, monotonicMs: this.#monotonicMs, tell },
     });
   }
 
@@ -204,7 +207,7 @@ export class Standing {
           this.#aside(line, this.#enrolments?.asked(line, message));
         return;
       case 'enrolment-signed':
-        return this.#aside(line, this.#enrolments?.signed(line, message.signature));
+        return this.#aside(line, this.#enrolments?.signed(line, message));
       default:
         return this.#receiveSeal(line, message);
     }

@@ -28,6 +28,7 @@ const FACES: { readonly [C in ErrorCode]: readonly [Code, string] } = {
   SESSION_CLOSED: [Code.FailedPrecondition, 'the session is closed'],
   NOT_DECODABLE: [Code.Unavailable, 'the shares received do not determine a value'],
   STORE_FAILED: [Code.Internal, 'the sealed store failed'],
+  STALE_HEAD: [Code.Unavailable, 'the chain shows no recent block; repeat the request later'],
   KMS_REFUSED: [Code.FailedPrecondition, "the cloud's key service refuses"],
   KMS_UNAVAILABLE: [Code.Unavailable, "the cloud's key service does not answer"],
   KMS_POLICY: [Code.FailedPrecondition, "the policy of the node's cloud key is not acceptable"],

@@ -1,5 +1,6 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { KmsError } from '../errors.ts';
+import { type Genesis, hasGateway } from '../network/genesis.ts';
 import { concat, utf8 } from '../wire/bytes.ts';
 import {
   type Field,
@@ -16,6 +17,12 @@ export interface TypedDomain {
   readonly gatewayChainId: bigint;
   /** 20 bytes. */
   readonly registry: Uint8Array;
+}
+
+/** Undefined for a network without a gateway. */
+export function typedDomainOf(genesis: Genesis): TypedDomain | undefined {
+  const { chainId: gatewayChainId, registry } = genesis.gateway;
+  return hasGateway(genesis) ? { gatewayChainId, registry } : undefined;
 }
 
 const DOMAIN_NAME = 'Threshold KMS';

@@ -2,6 +2,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import type { AttestationDocument } from '../attestation/document.ts';
 import { measurementOf } from '../attestation/pcr.ts';
 import { KmsError } from '../errors.ts';
+import { SIGNATURE_BYTES } from '../gateway/signature.ts';
 import type { Digest, EpochId, PartyId } from '../ids.ts';
 import { type Measurement, measurementCodec } from '../network/measurement.ts';
 import { type PartySignature, partySignature } from '../protocol/broadcast/messages.ts';
@@ -34,6 +35,8 @@ export interface Enrolment {
   readonly statement: EnrolmentStatement;
   /** Ascending by party. */
   readonly signatures: readonly PartySignature[];
+  /** By the result signers of the same members, for contracts (node-enrolment.ts), 65 bytes each; none without a gateway. */
+  readonly contractSignatures: readonly PartySignature[];
 }
 
 export const SIGNER_BYTES = 33;
@@ -54,6 +57,10 @@ export const enrolmentStatementCodec: Codec<EnrolmentStatement> = struct({
 export const enrolmentCodec: Codec<Enrolment> = struct({
   statement: enrolmentStatementCodec,
   signatures: list(partySignature, MAX_SIGNATURES),
+  contractSignatures: list<PartySignature>(
+    struct({ party, signature: fixedBytes(SIGNATURE_BYTES) }),
+    MAX_SIGNATURES,
+  ),
 });
 
 /** Members that must have signed: all others in epoch 0, of which nobody is left out; 2t + 1 of them later. */

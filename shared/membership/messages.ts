@@ -1,4 +1,5 @@
 import { MAX_DOCUMENT_BYTES } from '../attestation/document.ts';
+import { SIGNATURE_BYTES } from '../gateway/signature.ts';
 import type { Digest } from '../ids.ts';
 import { HALF_BYTES } from '../sealing/half.ts';
 import { type Scope, scopeCodec } from '../sealing/scope.ts';
@@ -38,7 +39,12 @@ export type MembershipMessage =
       readonly document: Uint8Array;
       readonly possession: Uint8Array;
     }
-  | { readonly kind: 'enrolment-signed'; readonly signature: Uint8Array }
+  | {
+      readonly kind: 'enrolment-signed';
+      readonly signature: Uint8Array;
+      /** By the sender's result signer (node-enrolment.ts), where the network has a gateway. */
+      readonly contractSignature: Uint8Array | undefined;
+    }
   /** "This is my state from now on." */
   | { readonly kind: 'state-announced'; readonly record: StateRecord }
   /** Exactly that record is durable here. */
@@ -70,7 +76,10 @@ export const membershipMessage: Codec<MembershipMessage> = union<MembershipMessa
     document: bytes(MAX_DOCUMENT_BYTES),
     possession: signature64,
   }),
-  'enrolment-signed': struct({ signature: signature64 }),
+  'enrolment-signed': struct({
+    signature: signature64,
+    contractSignature: optional(fixedBytes(SIGNATURE_BYTES)),
+  }),
   'state-announced': struct({ record: stateRecordCodec }),
   'state-held': struct({ record: stateRecordCodec }),
   'state-refused': struct({ highest: stateRecordCodec }),

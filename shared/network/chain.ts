@@ -11,8 +11,9 @@ import {
 } from './configuration.ts';
 import { type Genesis, networkIdOf } from './genesis.ts';
 import type { Governance } from './governance.ts';
+import { isSameRpcSet, type RpcSet } from './rpc.ts';
 import { checkGovernanceSignatures, type SignedConfiguration } from './signed-configuration.ts';
-import { checkSuccession, listedSince } from './succession.ts';
+import { checkSuccession, listedSince, unbroken } from './succession.ts';
 
 /** One accepted configuration. */
 export interface ConfigurationLink {
@@ -155,12 +156,29 @@ export class ConfigurationChain {
     return measurements.filter((one) => this.measurementCountsFrom(at, one) <= block);
   }
 
+  /**
+   * Whom nodes ask about the gateway chain at a block: of the newest active configuration whose endpoints count, which is after the
+   * delay, as with everything that widens trust. Blocks up to then are those that the endpoints before have shown.
+   */
+  rpcAt(block: number): RpcSet {
+    for (let at = this.#currentIndex(block); at > 0; at--) {
+      const history = this.#history(at + 1);
+      const since = unbroken(history, ({ rpc }) => isSameRpcSet(rpc, history[at]!.rpc));
+      if (this.#countsFrom(since) <= block) return history[at]!.rpc;
+    }
+    return this.links[0]?.signed.configuration.rpc ?? this.genesis.rpc;
+  }
+
   /** First block at which a measurement of configuration `number` counts. */
   measurementCountsFrom(number: number, measurement: Measurement): number {
-    const since = listedSince(this.#history(number + 1), measurement);
-    const { signed, publishedBlock } = this.links[since]!;
+    return this.#countsFrom(listedSince(this.#history(number + 1), measurement));
+  }
+
+  /** First block at which that counts by which configuration `number` widened trust. */
+  #countsFrom(number: number): number {
+    const { signed, publishedBlock } = this.links[number]!;
     const { activationBlock } = signed.configuration;
-    return since === 0 ? 0 : Math.max(activationBlock, publishedBlock) + this.genesis.measurementDelayBlocks;
+    return number === 0 ? 0 : Math.max(activationBlock, publishedBlock) + this.genesis.measurementDelayBlocks;
   }
 
   #with(links: readonly ConfigurationLink[], conflict?: SignedConfiguration): ConfigurationChain {

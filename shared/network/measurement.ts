@@ -1,6 +1,8 @@
 import { KmsError } from '../errors.ts';
+import { type Digest, digest } from '../ids.ts';
+import type { Hashes } from '../primitives.ts';
 import { toHex } from '../wire/bytes.ts';
-import { type Codec, fixedBytes, optional, struct } from '../wire/codec.ts';
+import { type Codec, encode, fixedBytes, optional, struct } from '../wire/codec.ts';
 
 /** Platform configuration registers of an allowed enclave image; 48 bytes each, never all zero. */
 export interface Measurement {
@@ -28,6 +30,11 @@ export const measurementCodec: Codec<Measurement> = {
     return pcr8 === undefined ? others : { ...others, pcr8 };
   },
 };
+
+/** SHA-256 of the canonical encoding: what stands for a measurement where there is room for 32 bytes. */
+export function measurementDigest(hashes: Hashes, measurement: Measurement): Digest {
+  return digest(toHex(hashes.sha256(encode(measurementCodec, measurement))));
+}
 
 /** Register by name, those that are stated. */
 export function registersOf({

@@ -1,7 +1,9 @@
+import { parseAddress } from '../address.ts';
 import { KmsError } from '../errors.ts';
 import type { Digest } from '../ids.ts';
 import { NO_DIGEST } from '../protocol/statement.ts';
-import { type Codec, digest32, list, struct, text, u8 } from '../wire/codec.ts';
+import { equalBytes } from '../wire/bytes.ts';
+import { type Codec, digest32, encode, list, struct, text, u8 } from '../wire/codec.ts';
 
 /** One JSON-RPC endpoint of the gateway chain and the SHA-256 pins of the public keys its TLS may show. */
 export interface RpcEndpoint {
@@ -18,6 +20,7 @@ export interface RpcSet {
 const MAX_ENDPOINTS = 16;
 const MAX_PINS = 4;
 const MAX_URL_BYTES = 256;
+const HTTPS_PORT = '443';
 /** https, host in lower case, a path without spaces; no user, no fragment. */
 const url = /^https:\/\/[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?(?:\/[!-"$-~]*)?$/;
 
@@ -53,8 +56,20 @@ function checkEndpoint(endpoint: RpcEndpoint): void {
   if (endpoint.url.length > MAX_URL_BYTES || !url.test(endpoint.url)) {
     throw new KmsError('BAD_INPUT', `an RPC endpoint is an https URL, host in lower case: ${endpoint.url}`);
   }
+  parseAddress(rpcAddress(endpoint.url));
   if (spkiPins.length === 0 || spkiPins.length > MAX_PINS || new Set(spkiPins).size !== spkiPins.length) {
     throw new KmsError('BAD_INPUT', `${endpoint.url} needs 1..${MAX_PINS} different pins`);
   }
   if (spkiPins.includes(NO_DIGEST)) throw new KmsError('BAD_INPUT', `a pin of ${endpoint.url} is all zero`);
+}
+
+/** Where the enclave asks its parent to connect: `host:port` of a URL that checkRpcSet() accepts. */
+export function rpcAddress(endpointUrl: string): string {
+  const [, host = '', port = HTTPS_PORT] = /^https:\/\/([^/:]+)(?::([0-9]+))?/.exec(endpointUrl) ?? [];
+  return `${host}:${port}`;
+}
+
+/** The same endpoints, pins and k, in the same order. */
+export function isSameRpcSet(a: RpcSet, b: RpcSet): boolean {
+  return equalBytes(encode(rpcSetCodec, a), encode(rpcSetCodec, b));
 }

@@ -38,7 +38,8 @@ export function listedSince(history: readonly Configuration[], measurement: Meas
   return unbroken(history, ({ measurements }) => measurements.some((one) => measurementName(one) === name));
 }
 
-function unbroken(history: readonly Configuration[], holds: (one: Configuration) => boolean): number {
+/** Number of the first of the configurations for which it holds without a break, up to the last one. */
+export function unbroken(history: readonly Configuration[], holds: (one: Configuration) => boolean): number {
   const last = history.length - 1;
   return history.findLastIndex((one, i) => i < last && !holds(one)) + 1;
 }

@@ -25,5 +25,5 @@ const awsRoot: AttestationRoot = pinnedRoot({
 /** The roots of this build; `#roots` names this file under the condition `kms-production`. */
 export const ROOTS: readonly AttestationRoot[] = [awsRoot];
 
-/** There is no chain to ask yet. */
+/** A network without a gateway has no chain to ask. */
 export const openChainHead: OpenChainHead = () => undefined;

@@ -23,7 +23,7 @@ const labRoot: AttestationRoot = pinnedRoot({
 /** The roots of this build; `#roots` names this file under the condition `kms-lab`. */
 export const ROOTS: readonly AttestationRoot[] = [labRoot];
 
-/** There is no chain to ask yet. */
+/** A network without a gateway has no chain to ask. */
 export const openChainHead: OpenChainHead = () => undefined;
 /** DER of the roots that TLS to cloud services leads to: stand-ins take certificates from the same public key. */
 export const ENDPOINT_ROOTS: readonly Uint8Array[] = [labRoot.der];

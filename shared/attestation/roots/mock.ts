@@ -45,15 +45,14 @@ export const MOCK_MEASUREMENT: Measurement = {
 const MOCK_BLOCK_0_MS: number = Date.UTC(2026, 0, 1);
 const MOCK_BLOCK_MS = 1000;
 
-/** A stand-in for the chain in mock networks: one block a second of the asker's time since MOCK_BLOCK_0_MS. */
+/** A stand-in for the chain in mock networks without a gateway: one block a second of the asker's time since MOCK_BLOCK_0_MS. */
 export function mockChainHead(nowMs: () => number): ChainHead {
   let highest = 0;
-  return {
-    block() {
-      highest = Math.max(highest, Math.floor((nowMs() - MOCK_BLOCK_0_MS) / MOCK_BLOCK_MS));
-      return highest;
-    },
+  const block = (): number => {
+    highest = Math.max(highest, Math.floor((nowMs() - MOCK_BLOCK_0_MS) / MOCK_BLOCK_MS));
+    return highest;
   };
+  return { block, now: async () => block() };
 }
 
 export const openChainHead: OpenChainHead = mockChainHead;

@@ -61,7 +61,7 @@ async function workDone(
     ...{ seal: { receive: async () => {}, onLine: () => {} } },
     ...{ store, rng: systemRng, log: silent, trust: mockTrust(all.get(one)!.networkId), nowMs: Date.now },
     ...{ spki: systemRng(91), document: async () => new Uint8Array(1), lines: () => [line] },
-    ...{ isAdmitted: () => true, mayEnrol: () => true, onChange: () => {} },
+    ...{ isAdmitted: () => true, mayEnrol: () => true, onChange: () => {}, domain: undefined },
   });
   work = 0;
   let isOver = false;

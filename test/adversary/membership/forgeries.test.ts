@@ -58,6 +58,7 @@ test.each<[string, MembershipMessage]>([
         };
         const membership = { ...real, primitives: { ...real.primitives, verify } };
         const standing = await Standing.open(membership, {
+          domain: undefined,
           store: new MemoryStore(),
           seal: { receive: async () => {}, onLine: () => {} },
           rng: systemRng,

@@ -12,14 +12,23 @@ import { mockChainHead, ROOTS } from '../../../shared/attestation/roots/mock.ts'
 import { partyId } from '../../../shared/ids.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
 import { ConfigurationChain } from '../../../shared/network/chain.ts';
-import { encodeGenesis } from '../../../shared/network/genesis.ts';
+import type { Configuration } from '../../../shared/network/configuration.ts';
+import { encodeGenesis, type Genesis } from '../../../shared/network/genesis.ts';
 import type { Measurement } from '../../../shared/network/measurement.ts';
 import { encodeSignedConfiguration } from '../../../shared/network/signed-configuration.ts';
 import type { Anchor } from '../../../shared/sealing/anchor.ts';
 import { mockNsm } from '../../simulator/attested.ts';
-import { MemoryCloud } from '../../simulator/memory-cloud.ts';
-import { founding, mockGenesis, operators, signedBy } from '../../simulator/network.ts';
+import { MemoryCloud, MemoryDataKeys, MemoryObjects } from '../../simulator/memory-cloud.ts';
+import { founding, mockGenesis, operators, signedBy, storedBy, successor } from '../../simulator/network.ts';
 import { freePort, type Logged, recorder } from '../../unit/net/nodes.ts';
+
+/** What the network of live nodes is. */
+export interface LiveNetwork {
+  readonly genesis?: Genesis;
+  /** Addresses that their parents reach beside each other's. */
+  readonly reachable?: readonly string[];
+  readonly headPollMs?: number;
+}
 
 export interface LiveOptions {
   readonly timing?: StandingTiming;
@@ -47,25 +56,34 @@ export interface LiveNode {
 export const QUICK: StandingTiming = { tickMs: 50, clockMs: 200 };
 
 const signers = operators(4);
-const genesis = mockGenesis(signers);
 
 /** Whole nodes in one process: everything but the process boundary is as in production. */
 export class LiveNodes {
   readonly all: LiveNode[] = [];
   readonly #directory: string;
   readonly #kernel: Kernel;
+  readonly #network: LiveNetwork;
+  readonly #genesis: Genesis;
   #chain: ConfigurationChain | undefined;
 
-  private constructor(directory: string, kernel: Kernel) {
+  private constructor(directory: string, kernel: Kernel, network: LiveNetwork) {
     this.#directory = directory;
     this.#kernel = kernel;
+    this.#network = network;
+    this.#genesis = network.genesis ?? mockGenesis(signers);
   }
 
   /** Nodes 1 to 4, joined. @param options by party */
-  static async start(options: ReadonlyMap<number, LiveOptions> = new Map()): Promise<LiveNodes> {
-    const live = new LiveNodes(await mkdtemp(join(tmpdir(), 'kms-live-')), await Kernel.load());
+  static async start(
+    options: ReadonlyMap<number, LiveOptions> = new Map(),
+    network: LiveNetwork = {},
+  ): Promise<LiveNodes> {
+    const live = new LiveNodes(await mkdtemp(join(tmpdir(), 'kms-live-')), await Kernel.load(), network);
+    const genesis = live.#genesis;
     for (let party = 1; party <= 4; party++) {
-      live.all.push(await live.open(party, new MemoryCloud(), options.get(party)));
+      const keys = new MemoryDataKeys(storedBy(party).storage.kmsKey);
+      const cloud = new MemoryCloud(new MemoryObjects(), keys);
+      live.all.push(await live.open(party, cloud, options.get(party)));
     }
     const members = await Promise.all(
       live.all.map(async ({ node, address }) => {
@@ -78,6 +96,11 @@ export class LiveNodes {
     ]);
     for (const each of live.all) await live.join(each);
     return live;
+  }
+
+  /** Signed by the operators and known to nobody but the test: nodes are given it by join(). */
+  grow(change: Partial<Configuration>): void {
+    this.#chain = this.chain.extend(signedBy(signers, successor(this.chain, change)));
   }
 
   get chain(): ConfigurationChain {
@@ -94,7 +117,7 @@ export class LiveNodes {
     const clock = (): number => Date.now() + (options.clockOffsetMs?.() ?? 0);
     let live: LiveNode | undefined;
     const node = await Node.open({
-      build: { class: 'mock', attestationRoot: genesis.attestationRoot },
+      build: { class: 'mock', attestationRoot: this.#genesis.attestationRoot },
       roots: ROOTS,
       head: mockChainHead(clock),
       nsm: mockNsm({
@@ -117,6 +140,7 @@ export class LiveNodes {
       roundMs: 200,
       openingMs: 5_000,
       timing: options.timing ?? QUICK,
+      ...(this.#network.headPollMs === undefined ? {} : { headPollMs: this.#network.headPollMs }),
       onSuperseded: () => {
         if (live !== undefined) live.superseded = true;
       },
@@ -124,7 +148,8 @@ export class LiveNodes {
     const relay = await Relay.open({
       link: new ParentLink(directory),
       listen: parseAddress(address),
-      allowed: async () => new Set(this.all.map((one) => one.address)),
+      allowed: async () =>
+        new Set([...this.all.map((one) => one.address), ...(this.#network.reachable ?? [])]),
       log: recorder(log),
     });
     live = { party, cloud, address, log, node, relay, born, superseded: false, closed: false };
@@ -140,7 +165,7 @@ export class LiveNodes {
 
   async join({ node, party }: LiveNode): Promise<void> {
     await node.join({
-      genesis: encodeGenesis(genesis),
+      genesis: encodeGenesis(this.#genesis),
       configurations: this.chain.links.map(({ signed }) => encodeSignedConfiguration(signed)),
       party: partyId(party),
     });

@@ -289,7 +289,7 @@ describe('attack on erasure and on who speaks', () => {
         },
         ...{ store: new MemoryStore(), rng: systemRng, log: silent, trust: mockTrust(owner.networkId) },
         ...{ nowMs: Date.now, spki: systemRng(91), document: async () => new Uint8Array(1), lines: () => [] },
-        ...{ isAdmitted: () => true, mayEnrol: () => true, onChange: () => {} },
+        ...{ isAdmitted: () => true, mayEnrol: () => true, onChange: () => {}, domain: undefined },
       });
       const [old, later] = [1, 2].map((number) => {
         const spki = systemRng(91);

@@ -72,7 +72,7 @@ function enrolment(signers: readonly number[]): Enrolment {
     party: partyId(party),
     signature: signEnrolment(network.membership(party), statement),
   }));
-  return { statement, signatures };
+  return { statement, signatures, contractSignatures: [] };
 }
 
 async function attest(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {

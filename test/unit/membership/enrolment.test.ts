@@ -1,13 +1,10 @@
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Enrolments } from '../../../enclave/membership/enrolments.ts';
 import { newResultSigner, RESULT_SIGNER, ResultSigner } from '../../../enclave/membership/result-signer.ts';
-import { Credentials } from '../../../enclave/net/credentials.ts';
-import type { Line } from '../../../enclave/net/line.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { parseUnverifiedDocument } from '../../../shared/attestation/document.ts';
 import { committee } from '../../../shared/committee.ts';
-import { digest, epochId, type PartyId, partyId } from '../../../shared/ids.ts';
+import { digest, epochId, partyId } from '../../../shared/ids.ts';
 import {
   type Enrolment,
   enrolmentNonce,
@@ -19,128 +16,30 @@ import {
   verifyEnrolment,
 } from '../../../shared/membership/enrolment.ts';
 import { tlsKeyOf } from '../../../shared/membership/incarnation.ts';
-import type { MembershipMessage } from '../../../shared/membership/messages.ts';
-import type { Membership } from '../../../shared/protocol/machine.ts';
 import { digestOf } from '../../../shared/protocol/statement.ts';
-import { boundNsm, mockTrust } from '../../simulator/attested.ts';
+import {
+  type Asking,
+  EnrollingMember,
+  enrol,
+  networkId,
+  of,
+  parties,
+} from '../../simulator/enrolling-member.ts';
 import { MemoryStore } from '../../simulator/memory-store.ts';
 import { measurement } from '../../simulator/network.ts';
 import { memberships } from '../../simulator/simulation.ts';
 
-const networkId = digest(`6d6f636b${'ef'.repeat(28)}`);
-const all = new Map(
-  [...memberships(committee(4, 1), 'enrolment')].map(([party, one]) => [party, { ...one, networkId }]),
-);
-const parties = [1, 2, 3, 4].map((i) => partyId(i));
-const of = (party: number): Membership => all.get(partyId(party))!;
-
-/** One member: its enclave's keys and what it keeps. */
-class Member {
-  readonly party: PartyId;
-  readonly store: MemoryStore;
-  readonly credentials: Credentials;
-  readonly signer: ResultSigner;
-  readonly enrolments: Enrolments;
-  readonly told: { readonly to: Line; readonly message: MembershipMessage }[] = [];
-  nowMs = 0;
-
-  private constructor(
-    party: PartyId,
-    store: MemoryStore,
-    credentials: Credentials,
-    signer: ResultSigner,
-    make: (member: Member) => Enrolments,
-  ) {
-    this.party = party;
-    this.store = store;
-    this.credentials = credentials;
-    this.signer = signer;
-    this.enrolments = make(this);
-  }
-
-  static async start(party: PartyId, store = new MemoryStore()): Promise<Member> {
-    const membership = of(party);
-    const credentials = await Credentials.create(
-      membership.signer,
-      nodePrimitives,
-      await boundNsm(networkId),
-    );
-    if ((await store.get(RESULT_SIGNER)) === undefined) {
-      await store.put(RESULT_SIGNER, newResultSigner(systemRng));
-    }
-    const signer = await ResultSigner.open(store);
-    let member: Member | undefined;
-    const enrolments = await Enrolments.open(membership, signer, {
-      store,
-      trust: mockTrust(networkId),
-      monotonicMs: () => member?.nowMs ?? 0,
-      spki: credentials.spki,
-      document: (nonce) => credentials.document(networkId, nonce),
-      tell: (to, message) => member?.told.push({ to, message }),
-    });
-    member = new Member(party, store, credentials, signer, () => enrolments);
-    return member;
-  }
-
-  /** How others see this member. */
-  get line(): Line {
-    const fake: Pick<Line, 'party' | 'node'> = {
-      party: this.party,
-      node: {
-        identity: of(this.party).signer.publicKey,
-        spki: this.credentials.spki,
-        // What it said in the handshake is not used in enrolments.
-        document: {
-          moduleId: '',
-          timestampMs: 0,
-          pcrs: new Map(),
-          certificate: this.credentials.spki,
-          caBundle: [],
-          publicKey: undefined,
-          userData: undefined,
-          nonce: undefined,
-        },
-      },
-    };
-    return fake as Line;
-  }
-
-  /** What it asks another member. */
-  async asking(other: Member): Promise<Asking> {
-    await this.enrolments.ask(other.line);
-    const message = this.told.at(-1)?.message;
-    if (message?.kind !== 'enrolment-asked') throw new Error('nothing was asked');
-    return message;
-  }
-
-  lastSignature(): Uint8Array {
-    const message = this.told.at(-1)?.message;
-    if (message?.kind !== 'enrolment-signed') throw new Error('nothing was signed');
-    return message.signature;
-  }
-}
-
-type Asking = Extract<MembershipMessage, { kind: 'enrolment-asked' }>;
-
-let members: readonly Member[];
+let members: readonly EnrollingMember[];
 beforeEach(async () => {
-  members = await Promise.all(parties.map((party) => Member.start(party)));
+  members = await Promise.all(parties.map((party) => EnrollingMember.start(party)));
 });
-
-/** The first member gets the signatures of these. */
-async function enrol(signers: readonly Member[], member = members[0]!): Promise<void> {
-  for (const signer of signers) {
-    await signer.enrolments.asked(member.line, await member.asking(signer));
-    await member.enrolments.signed(signer.line, signer.lastSignature());
-  }
-}
 
 describe('enrolment', () => {
   it('enrolment: in epoch 0 all others sign; the chain of signatures holds for clients, durably', async () => {
     const [first, ...others] = members;
-    await enrol(others.slice(0, 2));
+    await enrol(first!, others.slice(0, 2));
     expect(first!.enrolments.enrolment).toBeUndefined();
-    await enrol(others.slice(2));
+    await enrol(first!, others.slice(2));
     const { enrolment } = first!.enrolments;
     verifyEnrolment(of(3), enrolment!);
     expect(enrolment!.statement).toMatchObject({
@@ -149,7 +48,7 @@ describe('enrolment', () => {
       identity: of(1).signer.publicKey,
       measurement: measurement(10),
     });
-    const again = await Member.start(partyId(1), first!.store.copy());
+    const again = await EnrollingMember.start(partyId(1), first!.store.copy());
     expect(again.enrolments.enrolment).toEqual(enrolment);
     expect(again.signer.publicKey).toEqual(first!.signer.publicKey);
   });
@@ -162,19 +61,20 @@ describe('enrolment', () => {
   });
 
   it('enrolment: too few, doubled, own, foreign or altered signatures do not hold', async () => {
-    await enrol(members.slice(1));
+    await enrol(members[0]!, members.slice(1));
     const { statement, signatures } = members[0]!.enrolments.enrolment!;
+    const none = { contractSignatures: [] };
     const [first, second] = signatures;
     const own = { party: partyId(1), signature: signEnrolment(of(1), statement) };
     const bad: readonly Enrolment[] = [
-      { statement, signatures: signatures.slice(1) },
-      { statement, signatures: [first!, second!, second!] },
-      { statement, signatures: [first!, second!, own] },
-      { statement, signatures: [first!, second!, { ...second!, party: partyId(4) }] },
-      { statement: { ...statement, signer: members[1]!.signer.publicKey }, signatures },
-      { statement: { ...statement, measurement: measurement(20) }, signatures },
-      { statement: { ...statement, party: partyId(2) }, signatures },
-      { statement: { ...statement, epoch: epochId(1) }, signatures },
+      { ...none, statement, signatures: signatures.slice(1) },
+      { ...none, statement, signatures: [first!, second!, second!] },
+      { ...none, statement, signatures: [first!, second!, own] },
+      { ...none, statement, signatures: [first!, second!, { ...second!, party: partyId(4) }] },
+      { ...none, statement: { ...statement, signer: members[1]!.signer.publicKey }, signatures },
+      { ...none, statement: { ...statement, measurement: measurement(20) }, signatures },
+      { ...none, statement: { ...statement, party: partyId(2) }, signatures },
+      { ...none, statement: { ...statement, epoch: epochId(1) }, signatures },
     ];
     for (const enrolment of bad) {
       expect(() => verifyEnrolment(of(3), enrolment)).toThrow(
@@ -182,20 +82,20 @@ describe('enrolment', () => {
       );
     }
     const elsewhere = { ...of(3), networkId: digest('22'.repeat(32)) };
-    expect(() => verifyEnrolment(elsewhere, { statement, signatures })).toThrow();
+    expect(() => verifyEnrolment(elsewhere, { ...none, statement, signatures })).toThrow();
   });
 
   it('enrolment: a member signs one signer of another per epoch, also after a restart', async () => {
     const [first, second] = members;
-    await enrol([second!]);
+    await enrol(first!, [second!]);
     // The same member with a signer of a new disk.
-    const renewed = await Member.start(partyId(1));
-    const restarted = await Member.start(partyId(2), second!.store.copy());
+    const renewed = await EnrollingMember.start(partyId(1));
+    const restarted = await EnrollingMember.start(partyId(2), second!.store.copy());
     await expect(
       restarted.enrolments.asked(renewed.line, await renewed.asking(restarted)),
     ).rejects.toMatchObject({ code: 'CONFLICT' });
     // A new boot with the old signer is welcome.
-    const sameSigner = await Member.start(partyId(1), first!.store.copy());
+    const sameSigner = await EnrollingMember.start(partyId(1), first!.store.copy());
     restarted.nowMs += 60_000;
     await restarted.enrolments.asked(sameSigner.line, await sameSigner.asking(restarted));
     restarted.lastSignature();
@@ -210,7 +110,7 @@ describe('enrolment', () => {
       await disk.promise;
       return put(...record);
     };
-    const renewed = await Member.start(partyId(1));
+    const renewed = await EnrollingMember.start(partyId(1));
     const asked = [await first!.asking(second!), await renewed.asking(second!)];
     const one = second!.enrolments.asked(first!.line, asked[0]!);
     second!.nowMs += 60_000;
@@ -252,13 +152,14 @@ describe('enrolment', () => {
   it('enrolment: signatures of others, or on something else, are not collected', async () => {
     const [first, second, third] = members;
     const asking = await first!.asking(second!);
-    const good = signEnrolment(of(2), asking.statement);
+    const sign = (statement: Asking['statement']) => ({
+      signature: signEnrolment(of(2), statement),
+      contractSignature: undefined,
+    });
+    const good = sign(asking.statement);
     await first!.enrolments.signed(third!.line, good);
-    await first!.enrolments.signed(
-      second!.line,
-      signEnrolment(of(2), { ...asking.statement, party: partyId(3) }),
-    );
-    await enrol([third!, members[3]!]);
+    await first!.enrolments.signed(second!.line, sign({ ...asking.statement, party: partyId(3) }));
+    await enrol(first!, [third!, members[3]!]);
     expect(first!.enrolments.enrolment).toBeUndefined();
     await first!.enrolments.signed(second!.line, good);
     expect(first!.enrolments.enrolment?.signatures.map(({ party }) => party)).toEqual([2, 3, 4]);

@@ -302,6 +302,33 @@ describe('chain: what is valid when', () => {
     expect(back.allowedMeasurements(700)).toEqual([fresh, old]);
   });
 
+  it('chain: other endpoints of the gateway chain are asked after the delay, the ones before until then', () => {
+    const rpc = (name: string) => ({
+      k: 1,
+      endpoints: [{ url: `https://${name}.example/`, spkiPins: [digest('11'.repeat(32))] }],
+    });
+    const gateway = {
+      ...{ chainId: 1n, registry: new Uint8Array(20).fill(1), registryCodeHash: digest('22'.repeat(32)) },
+      finality: { kind: 'finalized' as const },
+    };
+    const own = mockGenesis(signers, { gateway, rpc: rpc('a') });
+    const first = ConfigurationChain.of(nodePrimitives, own, [
+      signedBy(quorum, founding(own, members), governance),
+    ]);
+    const second = grown(first, { rpc: rpc('b'), activationBlock: 50, overlapUntilBlock: 50 });
+    const third = grown(second, { activationBlock: 60, overlapUntilBlock: 60 });
+    expect(third.rpcAt(0)).toEqual(rpc('a'));
+    expect(third.rpcAt(149)).toEqual(rpc('a'));
+    expect(third.rpcAt(150)).toEqual(rpc('b'));
+    const back = grown(third, { rpc: rpc('a'), activationBlock: 200, overlapUntilBlock: 200 });
+    expect(back.rpcAt(299)).toEqual(rpc('b'));
+    expect(back.rpcAt(300)).toEqual(rpc('a'));
+    // The delay of one that came late begins when it came.
+    const late = sign(successor(first, { rpc: rpc('b'), activationBlock: 50, overlapUntilBlock: 50 }));
+    expect(first.extend(late, 1000).rpcAt(1099)).toEqual(rpc('a'));
+    expect(first.extend(late, 1000).rpcAt(1100)).toEqual(rpc('b'));
+  });
+
   it('chain: a configuration in which no measurement would count is refused', () => {
     expect(refusal(() => grown(start, { measurements: [measurement(20)] }))).toBe('BAD_CONFIGURATION');
     const both = grown(start, {

@@ -59,7 +59,14 @@ class MemoryStore implements SealedStore {
 
 let store: MemoryStore;
 let block: number;
-const head: ChainHead = { block: () => block };
+const head: ChainHead = { block: () => block, now: async () => block };
+const GATEWAY = {
+  chainId: 31337n,
+  registry: new Uint8Array(20).fill(7),
+  registryCodeHash: digest('33'.repeat(32)),
+  finality: { kind: 'finalized' },
+} as const;
+const RPC = { k: 1, endpoints: [{ url: 'https://a.example/', spkiPins: [digest('11'.repeat(32))] }] };
 
 beforeEach(() => {
   store = new MemoryStore();
@@ -238,5 +245,44 @@ describe('configurations of a node', () => {
   it('configurations: the record of another build is not opened', async () => {
     await (await open()).join(genesis, all(chain));
     await expect(open({ ...mock, class: 'lab' })).rejects.toMatchObject({ code: 'BAD_GENESIS' });
+  });
+
+  it('configurations: with a gateway its chain decides, and a new one needs the block now', async () => {
+    const there = network({ gateway: GATEWAY, rpc: RPC });
+    const one = sign(successor(there, { activationBlock: 50, overlapUntilBlock: 60 }));
+    const two = sign(successor(there.extend(one), { activationBlock: 70, overlapUntilBlock: 80 }));
+    const of = encodeGenesis(there.genesis);
+    const give = (...some: readonly SignedConfiguration[]) => [
+      ...all(there),
+      ...some.map(encodeSignedConfiguration),
+    ];
+    // What other networks go by is not asked.
+    const blind = await open();
+    await blind.join(of, all(there));
+    await expect(blind.join(of, give(one))).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
+
+    let now: () => Promise<number> = () => Promise.reject(new KmsError('STALE_HEAD', 'too old'));
+    let known = 40;
+    const configurations = await open();
+    configurations.follow({ block: () => known, now: () => now() });
+    await configurations.join(of, all(there));
+    await expect(configurations.join(of, give(one))).rejects.toMatchObject({ code: 'STALE_HEAD' });
+    now = async () => 45;
+    const longer = await configurations.join(of, give(one));
+    expect(longer.newest.publishedBlock).toBe(45);
+    // Known ones are no reason to ask.
+    now = () => Promise.reject(new KmsError('UNAVAILABLE', 'nobody'));
+    await configurations.join(of, give(one));
+    expect(configurations.valid().map(({ number }) => number)).toEqual([0]);
+    known = 55;
+    expect(configurations.valid().map(({ number }) => number)).toEqual([0, 1]);
+    // The window of the predecessor by the block now, not by the last one that was seen.
+    now = async () => 60;
+    known = 61;
+    await expect(configurations.join(of, give(one, two))).rejects.toMatchObject({
+      code: 'BAD_CONFIGURATION',
+    });
+    now = async () => 61;
+    expect((await configurations.join(of, give(one, two))).newest.publishedBlock).toBe(61);
   });
 });

@@ -25,7 +25,12 @@ const statement: Enrolment['statement'] = {
   measurement: { ...measurement(10), pcr8: filled(48, 5) },
   document: digest('c2'.repeat(32)),
 };
-const enrolment: Enrolment = { statement, signatures: [{ party: partyId(1), signature }] };
+const contractSignature = filled(65, 9);
+const enrolment: Enrolment = {
+  statement,
+  signatures: [{ party: partyId(1), signature }],
+  contractSignatures: [{ party: partyId(1), signature: contractSignature }],
+};
 
 const state: StateRecord = {
   ...{ party: partyId(2), version: 5, incarnation: 7 },
@@ -42,7 +47,7 @@ const messages: { readonly [K in MembershipMessage['kind']]: Extract<MembershipM
   'attestation-asked': { kind: 'attestation-asked', nonce },
   'attestation-shown': { kind: 'attestation-shown', document: filled(20, 6) },
   'enrolment-asked': { kind: 'enrolment-asked', statement, document: filled(21, 7), possession: signature },
-  'enrolment-signed': { kind: 'enrolment-signed', signature },
+  'enrolment-signed': { kind: 'enrolment-signed', signature, contractSignature },
   'state-announced': { kind: 'state-announced', record: state },
   'state-held': { kind: 'state-held', record: state },
   'state-refused': { kind: 'state-refused', highest: state },
@@ -67,6 +72,9 @@ export const membershipSamples = [
   sample('membership/refused without a record', membershipMessage, {
     kind: 'incarnation-refused',
     highest: undefined,
+  }),
+  sample('membership/enrolment-signed without a gateway', membershipMessage, {
+    ...{ kind: 'enrolment-signed', signature, contractSignature: undefined },
   }),
   sample('incarnation', incarnationCodec, record),
   sample('clock reading', clockReadingCodec, reading),

@@ -1,0 +1,58 @@
+import type { ConfigurationChain } from '../../shared/network/chain.ts';
+import type { ChainAccess } from '../../shared/network/chain-access.ts';
+import { MAX_HEAD_AGE_S } from '../../shared/network/chain-head.ts';
+import { type Genesis, hasGateway } from '../../shared/network/genesis.ts';
+import type { NodeParts } from '../node-parts.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
+import { AgreedHeads, endpointsThrough } from './agreed-heads.ts';
+import { GatewayHead } from './gateway-head.ts';
+
+export interface NetworkChainsOptions {
+  readonly parts: Pick<NodeParts, 'link' | 'nowMs' | 'log' | 'headPollMs'>;
+  /** Tier 1. */
+  readonly store: SealedStore;
+  readonly genesis: Genesis;
+  /** What is accepted so far. */
+  readonly configurations: () => ConfigurationChain;
+  /** The gateway chain has a new block: what is valid may have changed. */
+  readonly onBlock: () => void;
+}
+
+/** The chains of a network with a gateway, as an enclave sees them. */
+export class NetworkChains {
+  readonly heads: AgreedHeads;
+  readonly gateway: GatewayHead;
+
+  private constructor(heads: AgreedHeads, gateway: GatewayHead) {
+    this.heads = heads;
+    this.gateway = gateway;
+  }
+
+  /** Undefined for a network without a gateway. @throws {KmsError} STORE_FAILED */
+  static async open(options: NetworkChainsOptions): Promise<NetworkChains | undefined> {
+    const { parts, store, genesis, configurations, onBlock } = options;
+    if (!hasGateway(genesis)) return undefined;
+    const { link, nowMs, log, headPollMs } = parts;
+    const gatewayId = genesis.gateway.chainId;
+    let height = (): bigint => 0n;
+    const heads = new AgreedHeads({
+      ...{ store, nowMs, open: endpointsThrough(link) },
+      accessTo: (chainId) => (chainId === gatewayId ? accessIn(configurations(), height()) : undefined),
+    });
+    const chain = await heads.chain(gatewayId);
+    height = () => chain.height;
+    const poll = headPollMs === undefined ? {} : { pollMs: headPollMs };
+    return new NetworkChains(heads, new GatewayHead({ chain, log, onBlock, ...poll }));
+  }
+
+  close(): void {
+    this.gateway.close();
+    this.heads.close();
+  }
+}
+
+function accessIn(configurations: ConfigurationChain, height: bigint): ChainAccess {
+  const { chainId, finality } = configurations.genesis.gateway;
+  const rpc = configurations.rpcAt(Number(height));
+  return { chainId, finality, maxHeadAgeS: MAX_HEAD_AGE_S, rpc };
+}
