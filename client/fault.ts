@@ -31,7 +31,6 @@ const meanings: Readonly<Record<ErrorCode, string>> = {
   NOT_PROVEN: 'the evidence does not show what the chain is said to hold',
   NOT_PERMITTED: 'the chain does not permit it',
   REQUEST_OVER: 'the request is answered or over',
-  STALE_HEAD: 'the chain was not seen recently enough',
   WRONG_EPOCH: 'it is for the committee of another epoch',
   TOO_LARGE: 'the message is too large',
   TOO_NOISY: 'the ciphertext may be too noisy to be decrypted safely',

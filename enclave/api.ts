@@ -1,4 +1,6 @@
 import type { Digest, EpochId, KeyId, PartyId } from '../shared/ids.ts';
+import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
+import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
 
 /** What a node says about itself. Before it has joined: phase, identity, and nothing else that means anything. */
 export interface NodeDescription {
@@ -81,6 +83,10 @@ export interface NodeApi {
   decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array>;
   /** Canonical signed, sealed partial decryption. */
   userDecrypt(request: UserDecryptionRequest, signal: AbortSignal): Promise<Uint8Array>;
+  /** What the gateway asks of the committee, proven. In networks without a gateway: BAD_INPUT. */
+  answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer>;
+  /** What operators commanded on the gateway, proven. */
+  carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress>;
 }
 
 export const MAX_ENVELOPE_BYTES = 8 * 2 ** 20;

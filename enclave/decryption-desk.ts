@@ -1,12 +1,14 @@
 import { KmsError } from '../shared/errors.ts';
+import { type Envelope, openEnvelope } from '../shared/fhe/envelope.ts';
 import { type Preset, presetByName } from '../shared/fhe/presets.ts';
+import type { Value } from '../shared/fhe/value.ts';
 import { type Digest, digest, type PartyId } from '../shared/ids.ts';
 import type { Kernel } from '../shared/math/kernel/kernel.ts';
 import { type Residues, Ring } from '../shared/math/ring.ts';
 import type { Rng } from '../shared/primitives.ts';
 import { decryptionScope, PublicDecryption } from '../shared/protocol/decryption/public-decryption.ts';
 import { encodeValueBytes, signResult } from '../shared/protocol/decryption/result.ts';
-import { type DecryptionTask, readTask, requireKey } from '../shared/protocol/decryption/task.ts';
+import { type DecryptionTask, requireKey, taskOf } from '../shared/protocol/decryption/task.ts';
 import { Forgeries } from '../shared/protocol/forgeries.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { type PeerMessage, peerMessage } from '../shared/protocol/peer-message.ts';
@@ -24,6 +26,12 @@ export interface DeskPorts {
   readonly rng: Rng;
   readonly send: (to: PartyId, payload: Uint8Array) => void;
   readonly connected: () => readonly PartyId[];
+}
+
+/** A value, and the parties that were seen signing wrong shares of it. */
+export interface OpenedValue {
+  readonly value: Value;
+  readonly culprits: readonly PartyId[];
 }
 
 export interface DeskLimits {
@@ -78,24 +86,34 @@ export class DecryptionDesk {
    */
   async decrypt({ requestId, envelope }: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
     const { membership } = this.#ports;
-    const task = this.#task(envelope);
-    const pending = await this.#open(task);
-    await this.#settled(pending, signal);
-    const { value } = pending.decryption;
-    if (value === undefined) {
-      const missing = membership.committee.parties.filter(
-        (party) => !pending.decryption.heard.includes(party),
-      );
-      throw new NotEnoughParties(missing);
-    }
+    const opened = openEnvelope(envelope, membership.primitives);
+    const { value, culprits } = await this.open(opened, signal);
     const { networkId, epoch } = membership;
-    const { key, ciphertext } = task;
+    const { keyId: key, digest: ciphertext } = opened;
     const result = { networkId, request: digest(toHex(requestId)), key, epoch, ciphertext };
-    return signResult(membership, { ...result, value: encodeValueBytes(value) }, pending.decryption.culprits);
+    return signResult(membership, { ...result, value: encodeValueBytes(value) }, culprits);
+  }
+
+  /**
+   * The value of a ciphertext, decrypted together with the others that were asked for it.
+   * @throws {KmsError} as decrypt()
+   */
+  async open(envelope: Envelope, signal: AbortSignal): Promise<OpenedValue> {
+    const pending = await this.#open(this.#task(envelope));
+    await this.#settled(pending, signal);
+    const { value, culprits, heard } = pending.decryption;
+    if (value !== undefined) return { value, culprits };
+    const { parties } = this.#ports.membership.committee;
+    throw new NotEnoughParties(parties.filter((party) => !heard.includes(party)));
   }
 
   /** User decryption: this node's partial decryption, sealed to the user and signed. */
-  async userDecrypt({ requestId, envelope, userKey }: UserDecryptionRequest): Promise<Uint8Array> {
+  userDecrypt({ requestId, envelope, userKey }: UserDecryptionRequest): Promise<Uint8Array> {
+    return this.seal(openEnvelope(envelope, this.#ports.membership.primitives), requestId, userKey);
+  }
+
+  /** @param requestId 32 bytes @param userKey X-Wing public key. @throws {KmsError} as decrypt(), BAD_INPUT */
+  async seal(envelope: Envelope, requestId: Uint8Array, userKey: Uint8Array): Promise<Uint8Array> {
     const { membership, rng } = this.#ports;
     const { networkId, epoch, primitives, self, signer } = membership;
     const task = this.#task(envelope);
@@ -131,9 +149,9 @@ export class DecryptionDesk {
     else this.#count(pending, from, message);
   }
 
-  #task(envelope: Uint8Array): DecryptionTask {
-    const { membership, keys } = this.#ports;
-    const task = readTask(envelope, membership.primitives, (preset) => this.#ring(preset));
+  #task(envelope: Envelope): DecryptionTask {
+    const { keys } = this.#ports;
+    const task = taskOf(envelope, (preset) => this.#ring(preset));
     requireKey(task, task.key, keys.decryptor(task.key).preset);
     return task;
   }

@@ -1,11 +1,11 @@
 import type { Committee } from '../shared/committee.ts';
 import { KmsError } from '../shared/errors.ts';
 import { type Preset, presetByName } from '../shared/fhe/presets.ts';
-import type { KeyId } from '../shared/ids.ts';
+import type { Digest, KeyId } from '../shared/ids.ts';
 import type { Kernel } from '../shared/math/kernel/kernel.ts';
 import { PartialDecryptor } from '../shared/protocol/decryption/partial.ts';
 import type { FinishedKey } from '../shared/protocol/keygen/keygen.ts';
-import { certifiedKeyCodec } from '../shared/protocol/keygen/record.ts';
+import { certifiedKeyCodec, keyDigest } from '../shared/protocol/keygen/record.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { PrssShares } from '../shared/protocol/prss/shares.ts';
 import { encode } from '../shared/wire/codec.ts';
@@ -50,6 +50,18 @@ export class KeyRing {
   certified(key: KeyId): Uint8Array {
     const { record, certificate } = this.#known(key);
     return encode(certifiedKeyCodec, { record, certificate });
+  }
+
+  /** The digest that n - t members signed. @throws {KmsError} UNKNOWN_KEY */
+  recordDigest(key: KeyId): Digest {
+    return keyDigest(this.#membership.primitives, this.#known(key).record);
+  }
+
+  /** Keys of which this node holds a share. */
+  held(): readonly { readonly key: KeyId; readonly preset: string }[] {
+    return [...this.#keys.values()]
+      .filter(({ seeds }) => seeds !== undefined)
+      .map(({ record }) => ({ key: record.key, preset: record.request.preset }));
   }
 
   /**

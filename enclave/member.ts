@@ -1,10 +1,10 @@
 import { codeOf, KmsError } from '../shared/errors.ts';
-import type { TypedDomain } from '../shared/gateway/eip712.ts';
 import type { PartyId } from '../shared/ids.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import type { PeerMessage } from '../shared/protocol/peer-message.ts';
 import { Ceremonies } from './ceremonies.ts';
 import { DecryptionDesk } from './decryption-desk.ts';
+import { type Gateway, type GatewayWork, gatewayWork } from './gateway/gateway-work.ts';
 import { honestDecryptor, KeyRing } from './key-ring.ts';
 import { Standing } from './membership/standing.ts';
 import type { Line } from './net/line.ts';
@@ -21,8 +21,8 @@ export interface MemberPorts {
   readonly network: NodeNetwork;
   readonly peers: PeerTrust;
   readonly seal: NodeSeal;
-  /** Of the network's contracts; undefined if it has none. */
-  readonly domain: TypedDomain | undefined;
+  /** Undefined in a network without one. */
+  readonly gateway: Gateway | undefined;
   /** True while this node may sign statements. */
   readonly mayEnrol: () => boolean;
   readonly onMessage: (from: PartyId, payload: Uint8Array, line: Line) => void | Promise<void>;
@@ -35,6 +35,8 @@ export interface Work {
   readonly keys: KeyRing;
   readonly ceremonies: Ceremonies;
   readonly desk: DecryptionDesk;
+  /** Undefined in a network without a gateway. */
+  readonly gateway: GatewayWork | undefined;
 }
 
 /** A node that speaks for its identity among the others: its standing with them, and its work once its state is open. */
@@ -56,7 +58,7 @@ export class Member {
     const { publicKey: identity } = membership.signer;
     await network.speakAs({ identity, signer: membership.signer }, membership.networkId);
     const standing = await Standing.open(membership, {
-      domain: ports.domain,
+      domain: ports.gateway?.domain,
       ...{ store: seal.tierOne, seal, rng: parts.rng, log: parts.log, nowMs: parts.nowMs },
       ...(parts.timing === undefined ? {} : { timing: parts.timing }),
       ...{ spki: network.spki, trust: peers.trust },
@@ -97,7 +99,7 @@ export class Member {
         log('warn', 'send-failed', { party: to, code: codeOf(error) });
       }
     };
-    await this.standing.enrol(state);
+    const signer = await this.standing.enrol(state);
     const keys = new KeyRing(this.membership, kernel, parts.makeDecryptor ?? honestDecryptor);
     const ceremonies = new Ceremonies(
       this.membership,
@@ -115,15 +117,23 @@ export class Member {
     );
     const connected = (): readonly PartyId[] => network.peers?.connected() ?? [];
     const desk = new DecryptionDesk({ membership: this.membership, kernel, keys, rng, send, connected });
-    this.#work = { keys, ceremonies, desk };
+    const signerOf = (party: PartyId): Promise<Uint8Array | undefined> => this.standing.signerOf(party);
+    const gateway =
+      this.#ports.gateway &&
+      gatewayWork({
+        ...{ membership: this.membership, gateway: this.#ports.gateway, store: state, nowMs, send },
+        ...{ keys, ceremonies, desk, signer, signerOf },
+      });
+    this.#work = { keys, ceremonies, desk, gateway };
   }
 
   /** A message of a protocol from the latest process of a member. @throws {KmsError} it was worth nothing */
   async handle(from: PartyId, message: ProtocolMessage): Promise<void> {
     if (this.#work === undefined) throw new KmsError('UNAVAILABLE', 'the node has not opened its state yet');
-    const { ceremonies, desk } = this.#work;
+    const { ceremonies, desk, gateway } = this.#work;
     if (message.kind === 'keygen') await ceremonies.receive(from, message.purpose, message.body);
-    else desk.receive(from, message);
+    else if (message.kind === 'decryption-share') desk.receive(from, message);
+    else await gateway?.pool.receive(from, message.topic, message, message.asks);
   }
 
   stop(): void {

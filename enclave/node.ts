@@ -19,6 +19,9 @@ import type {
   UserDecryptionRequest,
 } from './api.ts';
 import { Configurations } from './configurations.ts';
+import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
+import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
+import type { GatewayWork } from './gateway/gateway-work.ts';
 import { IDENTITY, sealedSigner } from './identity.ts';
 import { Member, type ProtocolMessage, type Work } from './member.ts';
 import { HeldMessages } from './membership/held-messages.ts';
@@ -124,7 +127,7 @@ export class Node implements NodeApi {
   async *generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress> {
     const { requestId, preset, galois } = request;
     const asked = { request: digest(toHex(requestId)), preset, galois };
-    yield* this.#serving('generate-key').ceremonies.generate(asked, signal);
+    yield* this.#direct('generate-key').ceremonies.generate(asked, signal);
   }
 
   async listKeys(): Promise<readonly KeyId[]> {
@@ -136,16 +139,44 @@ export class Node implements NodeApi {
   }
 
   async decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
-    const answer = await this.#serving('decrypt').desk.decrypt(request, signal);
+    const answer = await this.#direct('decrypt').desk.decrypt(request, signal);
     // It leaves only if the phase is still one that says such things.
     this.#serving('decrypt');
     return answer;
   }
 
   async userDecrypt(request: UserDecryptionRequest): Promise<Uint8Array> {
-    const answer = await this.#serving('user-decrypt').desk.userDecrypt(request);
+    const answer = await this.#direct('user-decrypt').desk.userDecrypt(request);
     this.#serving('user-decrypt');
     return answer;
+  }
+
+  async answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {
+    const answer = await this.#gateway('decrypt').answers.answer(request, signal);
+    this.#serving('decrypt');
+    return answer;
+  }
+
+  async *carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress> {
+    for await (const step of this.#gateway('generate-key').commands.carryOut(request, signal)) {
+      this.#serving('generate-key');
+      yield step;
+    }
+  }
+
+  /** What nobody but the caller asked for: served in networks without a gateway only, which are for development. */
+  #direct(service: Service): Work {
+    const work = this.#serving(service);
+    if (work.gateway !== undefined) {
+      throw new KmsError('NOT_PERMITTED', "this network's gateway orders every operation; ask there");
+    }
+    return work;
+  }
+
+  #gateway(service: Service): GatewayWork {
+    const { gateway } = this.#serving(service);
+    if (gateway === undefined) throw new KmsError('BAD_INPUT', 'this network has no gateway');
+    return gateway;
   }
 
   /** @throws {KmsError} UNAVAILABLE, CONFLICT: the phase does not serve this (membership/phases.ts) */
@@ -322,9 +353,12 @@ export class Node implements NodeApi {
     };
   }
 
-  #enter(membership: Membership, { chain, peers, seal }: SealedNode): Promise<Member> {
+  #enter(membership: Membership, { chain, chains, peers, seal }: SealedNode): Promise<Member> {
+    const domain = typedDomainOf(chain.genesis);
+    const anchor = chain.genesis.gateway;
     return Member.enter(membership, {
-      ...{ parts: this.#parts, network: this.#open, peers, seal, domain: typedDomainOf(chain.genesis) },
+      ...{ parts: this.#parts, network: this.#open, peers, seal },
+      gateway: domain && chains && { anchor, domain, heads: chains.heads },
       mayEnrol: () => serves(this.#phase, 'protocols'),
       onMessage: (from, payload, line) => this.#receive(from, payload, line),
       onChange: () => this.#advance(),

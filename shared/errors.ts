@@ -16,7 +16,6 @@ export type ErrorCode =
   | 'NOT_PROVEN' // the evidence does not show that the chain says this, or the chain says something else
   | 'NOT_PERMITTED' // the chain does not permit it: no access, a void permit, a key that no longer decrypts
   | 'REQUEST_OVER' // answered, expired or ended: nobody waits for it any more
-  | 'STALE_HEAD' // the chain's block is too old, not yet confirmed, or older than one that was accepted
   | 'WRONG_EPOCH' // it is another committee's to do
   | 'TOO_LARGE'
   | 'TOO_NOISY' // static noise bound above v_max at the decryption level

@@ -38,7 +38,6 @@ const outcomes: Readonly<Record<ErrorCode, Outcome>> = {
   NOT_PROVEN: 'refused',
   NOT_PERMITTED: 'refused',
   REQUEST_OVER: 'refused',
-  STALE_HEAD: 'unavailable',
   WRONG_EPOCH: 'unavailable',
   TOO_LARGE: 'badInput',
   TOO_NOISY: 'refused',

@@ -62,7 +62,10 @@ export class Authority {
     const hash = keccak_256(header);
     const block = await heads.agreedBlock(chainId, digest(toHex(hash)));
     if (block === undefined) {
-      throw new KmsError('STALE_HEAD', `the evidence is not of a recent block of chain ${chainId}; prove the facts again`);
+      throw new KmsError(
+        'STALE_HEAD',
+        `the evidence is not of a recent block of chain ${chainId}; prove the facts again`,
+      );
     }
     const { number: newest } = await heads.head(chainId);
     // That no block counts which lies too far back is the heads' to see to: they keep a durable floor.

@@ -20,7 +20,12 @@ export class KeyStates {
     const record = await this.#store.get(nameOf(key));
     if (record === undefined) return keyStates.preActivation;
     const [state] = record;
-    if (record.length !== 1 || state === undefined || state < keyStates.active || state > keyStates.destroyed) {
+    if (
+      record.length !== 1 ||
+      state === undefined ||
+      state < keyStates.active ||
+      state > keyStates.destroyed
+    ) {
       throw new KmsError('STORE_FAILED', `the state of key ${key} is damaged`);
     }
     return state;
@@ -34,5 +39,5 @@ export class KeyStates {
 
 /** Sealed with the key's other records, and erased with them. */
 function nameOf(key: KeyId): string {
-  return `keys/${key}/state-of-life`;
+  return `keys/${key}/lifecycle`;
 }

@@ -2,6 +2,7 @@ import { parseUnverifiedDocument } from '../../shared/attestation/document.ts';
 import { MAX_SKEW_MS, type NodeTrust, verifyNode } from '../../shared/attestation/node-evidence.ts';
 import { KmsError } from '../../shared/errors.ts';
 import type { TypedDomain } from '../../shared/gateway/eip712.ts';
+import { addressOf } from '../../shared/gateway/signature.ts';
 import type { EpochId, PartyId } from '../../shared/ids.ts';
 import {
   type Enrolment,
@@ -85,6 +86,14 @@ export class Enrolments {
     const record = await ports.store.get(all.#record);
     if (record !== undefined) all.#done = decode(enrolmentCodec, record);
     return all;
+  }
+
+  /** Address of the signer that this node has vouched for; of its own too. @throws {KmsError} STORE_FAILED */
+  async signerOf(party: PartyId): Promise<Uint8Array | undefined> {
+    const { self, epoch } = this.#membership;
+    const key =
+      party === self ? this.#signer.publicKey : await this.#ports.store.get(signerRecord(epoch, party));
+    return key && addressOf(key);
   }
 
   /** Signed by as many members as must; undefined until then. */

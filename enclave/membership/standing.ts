@@ -122,13 +122,17 @@ export class Standing {
     });
   }
 
-  /** From now on this node enrols others and wants its own signer enrolled. @param store tier 2. @throws {KmsError} STORE_FAILED */
-  async enrol(store: SealedStore): Promise<void> {
+  /**
+   * From now on this node enrols others and wants its own signer enrolled.
+   * @param store tier 2. @returns its signer @throws {KmsError} STORE_FAILED
+   */
+  async enrol(store: SealedStore): Promise<ResultSigner> {
     const { domain, trust, spki, document } = this.#ports;
     const signer = await ResultSigner.open(store);
     this.#enrolments = await Enrolments.open(this.#membership, signer, {
       ...{ domain, store, trust, spki, document, monotonicMs: this.#monotonicMs, tell },
     });
+    return signer;
   }
 
   get incarnation(): Incarnation {
@@ -149,6 +153,11 @@ export class Standing {
 
   get enrolment(): Enrolments['enrolment'] {
     return this.#enrolments?.enrolment;
+  }
+
+  /** Address of a member's result signer, once this node has vouched for it. @throws {KmsError} STORE_FAILED */
+  async signerOf(party: PartyId): Promise<Uint8Array | undefined> {
+    return this.#enrolments?.signerOf(party);
   }
 
   start(): void {

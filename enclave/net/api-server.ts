@@ -1,5 +1,7 @@
 import type { ConnectRouter } from '@connectrpc/connect';
 import { KmsError } from '../../shared/errors.ts';
+import { MAX_CLAIM_BYTES } from '../../shared/gateway/policy/claim-codec.ts';
+import { MAX_EVIDENCE_BYTES } from '../../shared/gateway/proof/evidence.ts';
 import { type KeyId, keyId, partyId } from '../../shared/ids.ts';
 import { MAX_GENESIS_BYTES } from '../../shared/network/genesis.ts';
 import { MAX_SIGNED_CONFIGURATION_BYTES } from '../../shared/network/signed-configuration.ts';
@@ -20,7 +22,7 @@ export interface ApiLimits {
 }
 
 export const API_LIMITS: ApiLimits = {
-  maxRequests: 64,
+  maxRequests: 32,
   maxKeyGenerations: 2,
   maxDecryptions: 32,
   maxRequestsPerConnection: 32,
@@ -30,8 +32,9 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 const REQUEST_ID_BYTES = 32;
 const MAX_PRESET_CHARACTERS = 64;
 const KEY_CHUNK_BYTES = 1024 * 1024;
-/** An envelope and the fields around it. */
-const READ_MAX_BYTES = MAX_ENVELOPE_BYTES + 64 * 1024;
+/** The gateway's limit for the envelopes of one request (Limits.MAX_CIPHERTEXT_BYTES), evidence, claim and the fields around them. */
+const MAX_ENVELOPES_BYTES = 16 << 20;
+const READ_MAX_BYTES = MAX_ENVELOPES_BYTES + MAX_EVIDENCE_BYTES + MAX_CLAIM_BYTES + 64 * 1024;
 const WINDOW_BYTES = 1024 * 1024;
 
 /** Serves NodeService to client sockets. */
@@ -126,6 +129,32 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
         exactly(userKey, USER_KEY_BYTES);
         return { sealedShare: await api.userDecrypt({ requestId, envelope, userKey }, signal) };
       }),
+
+    answer: ({ claim, evidence, envelopes, userKey }, { signal }) =>
+      faulting(async () => {
+        using _slot = decryptions.take();
+        atMost(claim, MAX_CLAIM_BYTES);
+        atMost(evidence, MAX_EVIDENCE_BYTES);
+        for (const envelope of envelopes) atMost(envelope, MAX_ENVELOPE_BYTES);
+        if (userKey.length !== 0) exactly(userKey, USER_KEY_BYTES);
+        const { epoch, body, words } = await api.answer({ claim, evidence, envelopes, userKey }, signal);
+        return { epoch, body, words: [...words] };
+      }),
+
+    async *carryOut({ claim, evidence }, { signal }) {
+      try {
+        using _slot = generations.take();
+        atMost(claim, MAX_CLAIM_BYTES);
+        atMost(evidence, MAX_EVIDENCE_BYTES);
+        for await (const step of api.carryOut({ claim, evidence }, signal)) {
+          yield step.kind === 'progress'
+            ? { phase: step.phase, done: step.done, total: step.total }
+            : { phase: 'finished', done: 1, total: 1, statement: step.statement, signature: step.signature };
+        }
+      } catch (error) {
+        throw toFault(error);
+      }
+    },
   });
 }
 

@@ -15,7 +15,6 @@ const FACES: { readonly [C in ErrorCode]: readonly [Code, string] } = {
   NOT_PROVEN: [Code.FailedPrecondition, 'the evidence does not show what the chain is said to hold'],
   NOT_PERMITTED: [Code.PermissionDenied, 'the chain does not permit it'],
   REQUEST_OVER: [Code.FailedPrecondition, 'the request is answered or over'],
-  STALE_HEAD: [Code.Unavailable, 'the chain was not seen recently enough'],
   WRONG_EPOCH: [Code.FailedPrecondition, 'it is for the committee of another epoch'],
   TOO_LARGE: [Code.OutOfRange, 'the request is too large'],
   TOO_NOISY: [Code.FailedPrecondition, 'the ciphertext may be too noisy to decrypt'],

@@ -1,9 +1,22 @@
 import { KmsError } from '../errors.ts';
 import type { ValueKind } from '../fhe/envelope.ts';
+import { SIGNATURE_BYTES } from '../gateway/signature.ts';
 import type { Digest, KeyId } from '../ids.ts';
 import type { Residues } from '../math/ring.ts';
 import { type MembershipMessage, membershipMessage } from '../membership/messages.ts';
-import { bytes, type Codec, digest32, key, residues, signature64, struct, u8, union } from '../wire/codec.ts';
+import {
+  bool,
+  bytes,
+  type Codec,
+  digest32,
+  fixedBytes,
+  key,
+  residues,
+  signature64,
+  struct,
+  u8,
+  union,
+} from '../wire/codec.ts';
 
 /** One payload between two enclaves. */
 export type PeerMessage =
@@ -17,6 +30,18 @@ export type PeerMessage =
       readonly value: ValueKind;
       readonly share: Residues;
       readonly signature: Uint8Array;
+    }
+  /** What a member's result signer has signed for the gateway's contracts (enclave/gateway/signature-pool.ts). */
+  | {
+      readonly kind: 'result-word';
+      /** 32 bytes. */
+      readonly topic: Uint8Array;
+      /** At most 32 bytes. */
+      readonly own: Uint8Array;
+      /** 65 bytes. */
+      readonly signature: Uint8Array;
+      /** Whether the receiver's own is wanted. */
+      readonly asks: boolean;
     }
   /** What enclaves tell each other about themselves. */
   | { readonly kind: 'membership'; readonly message: MembershipMessage };
@@ -43,4 +68,10 @@ export const peerMessage: Codec<PeerMessage> = union<PeerMessage>({
     signature: signature64,
   }),
   membership: struct({ message: membershipMessage }),
+  'result-word': struct({
+    topic: fixedBytes(32),
+    own: bytes(32),
+    signature: fixedBytes(SIGNATURE_BYTES),
+    asks: bool,
+  }),
 });

@@ -29,6 +29,8 @@ export function fakeApi(does: Partial<NodeApi>): NodeApi {
     getKey: unused,
     decrypt: unused,
     userDecrypt: unused,
+    answer: unused,
+    carryOut: unused,
     ...does,
   };
 }

@@ -165,6 +165,12 @@ describe('api server', () => {
       [() => client.decrypt({ requestId, envelope: large }), 'TOO_LARGE'],
       [() => client.userDecrypt({ requestId, envelope: large, userKey }), 'TOO_LARGE'],
       [() => client.userDecrypt({ requestId, envelope, userKey: short }), 'BAD_INPUT'],
+      [() => client.answer({ claim: new Uint8Array(200_000) }), 'TOO_LARGE'],
+      [() => client.answer({ evidence: new Uint8Array(5 << 20) }), 'TOO_LARGE'],
+      [() => client.answer({ envelopes: [envelope, large] }), 'TOO_LARGE'],
+      [() => client.answer({ userKey: short }), 'BAD_INPUT'],
+      [() => Array.fromAsync(client.carryOut({ claim: new Uint8Array(200_000) })), 'TOO_LARGE'],
+      [() => Array.fromAsync(client.carryOut({ evidence: new Uint8Array(5 << 20) })), 'TOO_LARGE'],
       [() => client.join({ genesis: new Uint8Array(70_000) }), 'TOO_LARGE'],
       [() => client.join({ configurations: [new Uint8Array(70_000)] }), 'TOO_LARGE'],
       [() => last(client.getKey({ keyId: short })), 'BAD_INPUT'],
@@ -173,7 +179,7 @@ describe('api server', () => {
       [() => last(client.generateKey({ requestId, preset: 'p', galoisKeys: 9 as GaloisKeys })), 'BAD_INPUT'],
     ];
     for (const [call, code] of bad) expect(await faultOf(call())).toMatchObject({ code });
-    const tooMuch = client.decrypt({ requestId, envelope: new Uint8Array(MAX_ENVELOPE_BYTES + 2 ** 20) });
+    const tooMuch = client.decrypt({ requestId, envelope: new Uint8Array(22 << 20) });
     await expect(tooMuch).rejects.toMatchObject({ code: Code.ResourceExhausted });
   });
 

@@ -103,6 +103,8 @@ export class TestNodes {
         getKey: unserved,
         decrypt: unserved,
         userDecrypt: unserved,
+        answer: unserved,
+        carryOut: unserved,
         ...this.#options.api,
       },
       log: recorder(log),

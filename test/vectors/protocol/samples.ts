@@ -145,6 +145,13 @@ const peer: EveryKind<PeerMessage> = {
     signature,
   },
   membership: { kind: 'membership', message: clockAsked },
+  'result-word': {
+    kind: 'result-word',
+    topic: filled(32, 6),
+    own: filled(32, 7),
+    signature: filled(65, 8),
+    asks: true,
+  },
 };
 
 const vectorShare: PeerMessage = {

@@ -1,0 +1,109 @@
+import { KmsError } from '../../shared/errors.ts';
+import { commandCommitment } from '../../shared/gateway/commitments.ts';
+import { type TypedDomain, typedDigest } from '../../shared/gateway/eip712.ts';
+import { keyStates } from '../../shared/gateway/key-state.ts';
+import type { CommandOperation } from '../../shared/gateway/policy/command.ts';
+import { signDigest } from '../../shared/gateway/signature.ts';
+import { encodeTyped } from '../../shared/gateway/typed-abi.ts';
+import type { Typed } from '../../shared/gateway/typed-data.ts';
+import { type Digest, digest, type KeyId, keyId } from '../../shared/ids.ts';
+import type { Membership } from '../../shared/protocol/machine.ts';
+import { fromHex, toHex } from '../../shared/wire/bytes.ts';
+import type { KeyProgress } from '../api.ts';
+import type { Ceremonies } from '../ceremonies.ts';
+import type { ResultSigner } from '../membership/result-signer.ts';
+import type { Authority } from './authority.ts';
+import type { KeyStates } from './key-states.ts';
+
+/** What a parent brings; all of it untrusted. */
+export interface CommandRequest {
+  readonly claim: Uint8Array;
+  readonly evidence: Uint8Array;
+}
+
+export type CommandProgress =
+  | Extract<KeyProgress, { readonly kind: 'progress' }>
+  /** As `Keys.respond` takes them: `abi.encode` of the statement, and this node's signature over it. */
+  | { readonly kind: 'done'; readonly statement: Uint8Array; readonly signature: Uint8Array };
+
+export interface CommandDeskPorts {
+  readonly membership: Membership;
+  readonly domain: TypedDomain;
+  readonly authority: Pick<Authority, 'permit'>;
+  readonly ceremonies: Pick<Ceremonies, 'generate'>;
+  /** Digest of a certified key's record. @throws {KmsError} UNKNOWN_KEY */
+  readonly recordDigest: (key: KeyId) => Digest;
+  readonly states: KeyStates;
+  readonly signer: ResultSigner;
+}
+
+type Operation<K extends CommandOperation['kind']> = Extract<CommandOperation, { readonly kind: K }>;
+
+/**
+ * Carries out what operators commanded on chain. A node signs its own statement alone: the registry counts them. Repeating a command
+ * continues it, or repeats the answer.
+ */
+export class CommandDesk {
+  readonly #ports: CommandDeskPorts;
+
+  constructor(ports: CommandDeskPorts) {
+    this.#ports = ports;
+  }
+
+  /** @throws {KmsError} as Authority.permit(), Ceremonies.generate(); BAD_INPUT for what this version does not carry out */
+  async *carryOut({ claim, evidence }: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress> {
+    const permitted = await this.#ports.authority.permit(claim, evidence);
+    if (permitted.permission.kind !== 'command' || permitted.claim.kind !== 'command') {
+      throw new KmsError('BAD_INPUT', 'a request is answered, not carried out');
+    }
+    const { operation } = permitted.permission;
+    if (operation.kind === 'keyGeneration') {
+      // The chain's name of the command: all nodes give the same, and it is good for one key.
+      const request = digest(toHex(commandCommitment(permitted.claim.command)));
+      yield* this.#generate(operation, request, signal);
+    } else if (operation.kind === 'lifecycle') {
+      yield await this.#move(operation);
+    } else {
+      throw new KmsError('BAD_INPUT', `this version of the node does not carry out ${operation.kind}`);
+    }
+  }
+
+  async *#generate(
+    { preset, galois, statement }: Operation<'keyGeneration'>,
+    request: Digest,
+    signal: AbortSignal,
+  ): AsyncIterable<CommandProgress> {
+    const { ceremonies, recordDigest } = this.#ports;
+    for await (const step of ceremonies.generate({ request, preset: preset.name, galois }, signal)) {
+      if (step.kind === 'progress') {
+        yield step;
+        continue;
+      }
+      const names = { keyId: fromHex(step.keyId), recordDigest: fromHex(recordDigest(step.keyId)) };
+      yield this.#said('KeyGeneration', { ...statement, ...names });
+    }
+  }
+
+  async #move({ statement }: Operation<'lifecycle'>): Promise<CommandProgress> {
+    const { states } = this.#ports;
+    const { toState } = statement;
+    if (toState === keyStates.destroyed) {
+      throw new KmsError('BAD_INPUT', 'this version of the node does not destroy keys');
+    }
+    await states.move(keyId(toHex(statement.keyId)), toState);
+    return this.#said('LifecycleTransition', statement);
+  }
+
+  #said<Name extends 'KeyGeneration' | 'LifecycleTransition'>(
+    name: Name,
+    statement: Typed<Name>,
+  ): CommandProgress {
+    const { domain, signer } = this.#ports;
+    const signed = typedDigest(domain, name, statement);
+    return {
+      kind: 'done',
+      statement: encodeTyped(name, statement),
+      signature: signer.use((secret) => signDigest(signed, secret)),
+    };
+  }
+}

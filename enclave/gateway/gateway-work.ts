@@ -1,0 +1,83 @@
+import { presetByName } from '../../shared/fhe/presets.ts';
+import type { TypedDomain } from '../../shared/gateway/eip712.ts';
+import type { KnownKey } from '../../shared/gateway/policy/context.ts';
+import type { KeyId, PartyId } from '../../shared/ids.ts';
+import type { GatewayAnchor } from '../../shared/network/genesis.ts';
+import { type Membership, peersOf } from '../../shared/protocol/machine.ts';
+import { peerMessage } from '../../shared/protocol/peer-message.ts';
+import { encode } from '../../shared/wire/codec.ts';
+import type { Ceremonies } from '../ceremonies.ts';
+import type { AgreedHeads } from '../chains/agreed-heads.ts';
+import type { DecryptionDesk } from '../decryption-desk.ts';
+import type { KeyRing } from '../key-ring.ts';
+import type { ResultSigner } from '../membership/result-signer.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
+import { Authority } from './authority.ts';
+import { CommandDesk } from './command-desk.ts';
+import { GatewayDesk } from './gateway-desk.ts';
+import { KeyStates } from './key-states.ts';
+import { SignaturePool } from './signature-pool.ts';
+
+/** A network's contracts, as far as its genesis and this enclave know them. */
+export interface Gateway {
+  readonly anchor: GatewayAnchor;
+  readonly domain: TypedDomain;
+  readonly heads: AgreedHeads;
+}
+
+export interface GatewayWorkParts {
+  readonly membership: Membership;
+  readonly gateway: Gateway;
+  readonly keys: KeyRing;
+  readonly ceremonies: Ceremonies;
+  readonly desk: DecryptionDesk;
+  readonly signer: ResultSigner;
+  readonly signerOf: (party: PartyId) => Promise<Uint8Array | undefined>;
+  /** Tier 2. */
+  readonly store: SealedStore;
+  readonly nowMs: () => number;
+  readonly send: (to: PartyId, payload: Uint8Array) => void;
+}
+
+/** What a node of a network with a gateway works with: nothing is done that the chain does not show. */
+export interface GatewayWork {
+  readonly answers: GatewayDesk;
+  readonly commands: CommandDesk;
+  readonly pool: SignaturePool;
+}
+
+/** For the other members' signatures, once this node has its own. */
+const WAIT_MS = 10_000;
+
+export function gatewayWork(parts: GatewayWorkParts): GatewayWork {
+  const { membership, gateway, keys, ceremonies, desk, signer, signerOf, store, nowMs, send } = parts;
+  const { networkId, epoch, self } = membership;
+  const { anchor, domain, heads } = gateway;
+  const states = new KeyStates(store);
+  const authority = new Authority({
+    ...{ networkId, epoch, heads, nowMs, gateway: anchor },
+    keys: () => knownKeys(keys, states),
+  });
+  const pool = new SignaturePool({
+    ...{ self, peers: peersOf(membership), signerOf, nowMs },
+    send: (to, topic, word, asks) =>
+      send(to, encode(peerMessage, { kind: 'result-word', topic, ...word, asks })),
+  });
+  return {
+    answers: new GatewayDesk({ membership, domain, authority, desk, signer, pool, waitMs: WAIT_MS }),
+    commands: new CommandDesk({
+      ...{ membership, domain, authority, ceremonies, states, signer },
+      recordDigest: (key) => keys.recordDigest(key),
+    }),
+    pool,
+  };
+}
+
+/** Keys of which this node holds a share. */
+async function knownKeys(keys: KeyRing, states: KeyStates): Promise<ReadonlyMap<KeyId, KnownKey>> {
+  const held = keys.held();
+  const known = held.map(async ({ key, preset }) => {
+    return [key, { preset: presetByName(preset), state: await states.of(key) }] as const;
+  });
+  return new Map(await Promise.all(known));
+}
