@@ -8,7 +8,7 @@ import { storageAddresses } from '../shared/network/storage.ts';
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * What the enclave may reach: the members, their storage and the RPC endpoints of the newest configuration and of its predecessor, which may
+ * What the enclave may reach: the members, their storage and the endpoints of chains of the newest configuration and of its predecessor, which may
  * both be valid. The file is read again when it has changed. Its signatures are not verified here: the list limits what a
  * broken enclave reaches from this machine, and whom an enclave talks to is proved by TLS inside it.
  */
@@ -52,9 +52,11 @@ export class AllowList {
   }
 }
 
-function reachable({ members, rpc }: Configuration): readonly string[] {
+function reachable({ members, rpc, hosts }: Configuration): readonly string[] {
   return [
     ...members.flatMap(({ address, storage }) => [address, ...storageAddresses(storage)]),
-    ...rpc.endpoints.map(({ url }) => rpcAddress(url)),
+    ...[rpc, ...hosts.map((host) => host.rpc)].flatMap(({ endpoints }) =>
+      endpoints.map(({ url }) => rpcAddress(url)),
+    ),
   ];
 }

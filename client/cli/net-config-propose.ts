@@ -1,7 +1,10 @@
 import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { type EpochId, epochId, partyId } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
+import type { ChainAccess } from '../../shared/network/chain-access.ts';
+import { MAX_HEAD_AGE_S } from '../../shared/network/chain-head.ts';
 import { type Configuration, configurationDigest, type Member } from '../../shared/network/configuration.ts';
+import { hasGateway } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { encodeSignedConfiguration } from '../../shared/network/signed-configuration.ts';
 import { noble } from '../../shared/noble.ts';
@@ -13,7 +16,7 @@ import { type Command, networkFileOptions } from './command.ts';
 import { writeNew } from './file.ts';
 import { readGovernancePublicKey } from './governance-key-file.ts';
 import { networkPaths, readGrowingChain } from './network-files.ts';
-import { readMeasurement, readMembers, readRpcSet, readStorage } from './network-json.ts';
+import { readHostChains, readMeasurement, readMembers, readRpcSet, readStorage } from './network-json.ts';
 import { changeLines, configurationJson, configurationLines } from './network-text.ts';
 import { anchorsOf } from './pins.ts';
 
@@ -32,6 +35,8 @@ const options: Options = {
   withdraw: { value: 'PCR0', help: 'withdraw measurements whose PCR0 begins so' },
   governance: { value: 'FILES', help: 'other governance keys for the configurations after this one' },
   rpc: { value: 'FILE', help: 'other RPC endpoints: JSON with k, endpoints, url, spkiPins' },
+  'head-age': { value: 'SECONDS', help: "gateway: how old its chain's newest block may be (first: 120)" },
+  hosts: { value: 'FILE', help: 'host chains: JSON list of chainId, finality, maxHeadAgeS, rpc' },
   activate: { value: 'BLOCK', help: 'first block (mock networks: a few seconds from now)' },
   overlap: {
     value: 'BLOCKS',
@@ -93,6 +98,8 @@ async function first(given: Arguments, chain: ConfigurationChain): Promise<Confi
     overlapUntilBlock: 0,
     governance: genesis.governance,
     rpc: genesis.rpc,
+    maxHeadAgeS: headAgeFrom(given, hasGateway(genesis) ? MAX_HEAD_AGE_S : 0),
+    hosts: await hostsFrom(given, []),
     custodians: [],
   };
 }
@@ -141,6 +148,8 @@ async function next(given: Arguments, chain: ConfigurationChain): Promise<Config
     overlapUntilBlock: activationBlock + (given.integer('overlap', 0, MAX_BLOCK - activationBlock) ?? 0),
     governance: await governanceFrom(given, before),
     rpc: rpc === undefined ? before.rpc : await readRpcSet(rpc),
+    maxHeadAgeS: headAgeFrom(given, before.maxHeadAgeS),
+    hosts: await hostsFrom(given, before.hosts),
   };
 }
 
@@ -167,6 +176,18 @@ async function governanceFrom(given: Arguments, before: Configuration): Promise<
   if (files === undefined) return before.governance;
   const keys = await Promise.all(filesOf(files).map(readGovernancePublicKey));
   return { keys, quorum: governanceQuorum(keys.length) };
+}
+
+function headAgeFrom(given: Arguments, otherwise: number): number {
+  return given.integer('head-age', 1, MAX_BLOCK) ?? otherwise;
+}
+
+async function hostsFrom(
+  given: Arguments,
+  otherwise: readonly ChainAccess[],
+): Promise<readonly ChainAccess[]> {
+  const file = given.text('hosts');
+  return file === undefined ? otherwise : readHostChains(file);
 }
 
 /** Never before the window of the configuration before it has closed. */

@@ -1,12 +1,7 @@
 import { KmsError } from '../../shared/errors.ts';
 import { digest } from '../../shared/ids.ts';
-import {
-  encodeGenesis,
-  type Finality,
-  type GatewayAnchor,
-  NO_GATEWAY,
-  networkIdOf,
-} from '../../shared/network/genesis.ts';
+import type { Finality } from '../../shared/network/chain-access.ts';
+import { encodeGenesis, type GatewayAnchor, NO_GATEWAY, networkIdOf } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { networkClasses } from '../../shared/network/network-class.ts';
 import type { RpcSet } from '../../shared/network/rpc.ts';

@@ -1,5 +1,6 @@
 import { KmsError } from '../../shared/errors.ts';
 import { digest } from '../../shared/ids.ts';
+import { type ChainAccess, checkHostChains, type Finality } from '../../shared/network/chain-access.ts';
 import type { Member } from '../../shared/network/configuration.ts';
 import type { Measurement } from '../../shared/network/measurement.ts';
 import type { RpcSet } from '../../shared/network/rpc.ts';
@@ -14,7 +15,10 @@ import { fieldOf, listField, readJson, textField } from './json-file.ts';
  * @throws {KmsError} BAD_INPUT
  */
 export async function readRpcSet(path: string): Promise<RpcSet> {
-  const value = await readJson(path, 'an RPC set');
+  return rpcSetOf(await readJson(path, 'an RPC set'), path);
+}
+
+function rpcSetOf(value: unknown, path: string): RpcSet {
   const k = fieldOf(value, 'k');
   if (typeof k !== 'number') throw new KmsError('BAD_INPUT', `${path} lacks the number "k"`);
   const endpoints = listField(value, 'endpoints', path).map((one) => ({
@@ -22,6 +26,44 @@ export async function readRpcSet(path: string): Promise<RpcSet> {
     spkiPins: listField(one, 'spkiPins', path).map((pin) => digest(String(pin))),
   }));
   return { k, endpoints };
+}
+
+/**
+ * `[{"chainId": "11155111", "finality": "finalized", "maxHeadAgeS": 1200, "rpc": {"k": 2, "endpoints": [...]}}]`; finality may be
+ * a number of confirmations. @throws {KmsError} BAD_INPUT
+ */
+export async function readHostChains(path: string): Promise<readonly ChainAccess[]> {
+  const value = await readJson(path, 'a list of host chains');
+  if (!Array.isArray(value)) throw new KmsError('BAD_INPUT', `${path} is a list of host chains`);
+  const hosts = value.map((one: unknown) => ({
+    chainId: chainIdOf(one, path),
+    finality: finalityOf(one, path),
+    maxHeadAgeS: numberField(one, 'maxHeadAgeS', path),
+    rpc: rpcSetOf(fieldOf(one, 'rpc'), path),
+  }));
+  checkHostChains(hosts);
+  return hosts;
+}
+
+function chainIdOf(value: unknown, path: string): bigint {
+  const text = textField(value, 'chainId', path);
+  if (!/^[1-9][0-9]{0,14}$/.test(text))
+    throw new KmsError('BAD_INPUT', `"chainId" in ${path} is a number as text`);
+  return BigInt(text);
+}
+
+function finalityOf(value: unknown, path: string): Finality {
+  if (fieldOf(value, 'finality') === 'finalized') return { kind: 'finalized' };
+  return { kind: 'depth', blocks: numberField(value, 'finality', path) };
+}
+
+/** An integer of 32 bits. */
+function numberField(value: unknown, name: string, path: string): number {
+  const field = fieldOf(value, name);
+  if (typeof field !== 'number' || !Number.isInteger(field) || field < 0 || field >= 2 ** 32) {
+    throw new KmsError('BAD_INPUT', `${path} lacks the number "${name}"`);
+  }
+  return field;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
+import type { ChainAccess, Finality } from '../../shared/network/chain-access.ts';
 import type { Configuration } from '../../shared/network/configuration.ts';
 import type { Genesis } from '../../shared/network/genesis.ts';
 import type { Governance } from '../../shared/network/governance.ts';
@@ -23,7 +24,7 @@ export function genesisJson(genesis: Genesis): Outcome['json'] {
 export function genesisLines(genesis: Genesis): readonly string[] {
   const { name, attestationRoot, gateway, governance, measurementDelayBlocks, rpc } = genesis;
   const { chainId, registry, registryCodeHash, finality } = gateway;
-  const final = finality.kind === 'finalized' ? 'finalized blocks' : `${finality.blocks} confirmations`;
+  const final = finalityText(finality);
   return [
     `name         ${name}, ${genesis.class} network`,
     `root         ${attestationRoot}`,
@@ -48,12 +49,14 @@ export function configurationJson(configuration: Configuration): Outcome['json']
       Object.fromEntries(registersOf(one).map(([name, value]) => [name, toHex(value)])),
     ),
     governance: governanceJson(configuration.governance),
+    hosts: configuration.hosts.map((host) => ({ ...host, chainId: `${host.chainId}` })),
   };
 }
 
 export function configurationLines(configuration: Configuration): readonly string[] {
   const { number, networkId, predecessor, epoch, t, members, measurements } = configuration;
-  const { activationBlock, overlapUntilBlock, governance, rpc, custodians } = configuration;
+  const { activationBlock, overlapUntilBlock, governance, rpc, maxHeadAgeS, hosts, custodians } =
+    configuration;
   return [
     `configuration ${number} of network ${networkId}`,
     `follows      ${number === 0 ? 'genesis' : predecessor}`,
@@ -66,6 +69,8 @@ export function configurationLines(configuration: Configuration): readonly strin
     'measurements',
     ...measurements.flatMap((one) => registersOf(one).map(([name, value]) => `  ${name}  ${toHex(value)}`)),
     ...rpcLines(rpc),
+    ...(rpc.endpoints.length === 0 ? [] : [`head         at most ${maxHeadAgeS} s old`]),
+    ...hosts.flatMap(hostLines),
     ...governanceLines(governance),
     `custodians   ${custodians.length === 0 ? 'none' : custodians.join(' ')}`,
   ];
@@ -112,6 +117,17 @@ function governanceLines({ keys, quorum }: Governance): readonly string[] {
     `governance   ${quorum} of ${keys.length} keys sign the next configuration`,
     ...keys.map((key, i) => `  ${i + 1}  ${toHex(key)}`),
   ];
+}
+
+function hostLines({ chainId, finality, maxHeadAgeS, rpc }: ChainAccess): readonly string[] {
+  return [
+    `host         chain ${chainId}, ${finalityText(finality)}, head at most ${maxHeadAgeS} s old`,
+    ...rpcLines(rpc).map((line) => `  ${chainId}  ${line.trim()}`),
+  ];
+}
+
+function finalityText(finality: Finality): string {
+  return finality.kind === 'finalized' ? 'finalized blocks' : `${finality.blocks} confirmations`;
 }
 
 function rpcLines({ k, endpoints }: RpcSet): readonly string[] {

@@ -1,7 +1,7 @@
 import { KmsError } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/ids.ts';
+import type { Finality } from '../../shared/network/chain-access.ts';
 import { MAX_HEADER_LAG_S } from '../../shared/network/chain-head.ts';
-import type { Finality } from '../../shared/network/genesis.ts';
 import { agreed } from './agreement.ts';
 import { type Block, blockName } from './block.ts';
 import type { ChainEndpoint } from './endpoint.ts';

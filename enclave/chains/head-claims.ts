@@ -1,5 +1,5 @@
 import { KmsError } from '../../shared/errors.ts';
-import type { Finality } from '../../shared/network/genesis.ts';
+import type { Finality } from '../../shared/network/chain-access.ts';
 import type { Block } from './block.ts';
 import type { ChainEndpoint } from './endpoint.ts';
 

@@ -1,6 +1,4 @@
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
-import type { ChainAccess } from '../../shared/network/chain-access.ts';
-import { MAX_HEAD_AGE_S } from '../../shared/network/chain-head.ts';
 import { type Genesis, hasGateway } from '../../shared/network/genesis.ts';
 import type { NodeParts } from '../node-parts.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
@@ -37,7 +35,7 @@ export class NetworkChains {
     let height = (): bigint => 0n;
     const heads = new AgreedHeads({
       ...{ store, nowMs, open: endpointsThrough(link) },
-      accessTo: (chainId) => (chainId === gatewayId ? accessIn(configurations(), height()) : undefined),
+      accessTo: (chainId) => configurations().accessAt(chainId, Number(height())),
     });
     const chain = await heads.chain(gatewayId);
     height = () => chain.height;
@@ -49,10 +47,4 @@ export class NetworkChains {
     this.gateway.close();
     this.heads.close();
   }
-}
-
-function accessIn(configurations: ConfigurationChain, height: bigint): ChainAccess {
-  const { chainId, finality } = configurations.genesis.gateway;
-  const rpc = configurations.rpcAt(Number(height));
-  return { chainId, finality, maxHeadAgeS: MAX_HEAD_AGE_S, rpc };
 }

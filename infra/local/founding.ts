@@ -84,6 +84,8 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
     overlapUntilBlock: 0,
     governance,
     rpc: genesis.rpc,
+    maxHeadAgeS: 0,
+    hosts: [],
     custodians: [],
   };
   const signed = signers

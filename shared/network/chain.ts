@@ -2,6 +2,7 @@ import { KmsError } from '../errors.ts';
 import type { Digest } from '../ids.ts';
 import type { Hashes, Verifier } from '../primitives.ts';
 import { NO_DIGEST } from '../protocol/statement.ts';
+import { type ChainAccess, isSameAccess } from './chain-access.ts';
 import {
   badConfiguration,
   type Configuration,
@@ -11,7 +12,6 @@ import {
 } from './configuration.ts';
 import { type Genesis, networkIdOf } from './genesis.ts';
 import type { Governance } from './governance.ts';
-import { isSameRpcSet, type RpcSet } from './rpc.ts';
 import { checkGovernanceSignatures, type SignedConfiguration } from './signed-configuration.ts';
 import { checkSuccession, listedSince, unbroken } from './succession.ts';
 
@@ -157,16 +157,22 @@ export class ConfigurationChain {
   }
 
   /**
-   * Whom nodes ask about the gateway chain at a block: of the newest active configuration whose endpoints count, which is after the
-   * delay, as with everything that widens trust. Blocks up to then are those that the endpoints before have shown.
+   * How nodes ask a chain, the gateway's or a host, at a block of the gateway: as the newest active configuration says whose word
+   * counts, which is after the delay, as with everything that widens trust. Until then they ask as before, and a new
+   * host not at all. A host that the newest active one does not name is not asked any more.
    */
-  rpcAt(block: number): RpcSet {
-    for (let at = this.#currentIndex(block); at > 0; at--) {
-      const history = this.#history(at + 1);
-      const since = unbroken(history, ({ rpc }) => isSameRpcSet(rpc, history[at]!.rpc));
-      if (this.#countsFrom(since) <= block) return history[at]!.rpc;
+  accessAt(chainId: bigint, block: number): ChainAccess | undefined {
+    const current = this.#currentIndex(block);
+    const at = (number: number): ChainAccess | undefined =>
+      accessIn(this.genesis, this.links[number]!.signed.configuration, chainId);
+    for (let number = current; number >= 0; number--) {
+      const access = at(number);
+      if (access === undefined) return undefined;
+      const history = this.#history(number + 1);
+      const since = unbroken(history, (one) => isSameAccess(accessIn(this.genesis, one, chainId), access));
+      if (this.#countsFrom(since) <= block) return access;
     }
-    return this.links[0]?.signed.configuration.rpc ?? this.genesis.rpc;
+    return undefined;
   }
 
   /** First block at which a measurement of configuration `number` counts. */
@@ -216,4 +222,13 @@ function conflicting({ number }: Configuration): KmsError {
     'CONFLICT',
     `there are two signed configurations ${number}; the network has to be examined`,
   );
+}
+
+function accessIn(
+  { gateway }: Genesis,
+  { rpc, maxHeadAgeS, hosts }: Configuration,
+  chainId: bigint,
+): ChainAccess | undefined {
+  if (chainId !== gateway.chainId) return hosts.find((one) => one.chainId === chainId);
+  return chainId === 0n ? undefined : { chainId, finality: gateway.finality, maxHeadAgeS, rpc };
 }

@@ -18,6 +18,7 @@ import {
   u8,
   u32,
 } from '../wire/codec.ts';
+import { type ChainAccess, chainAccessCodec, checkHostChains, MAX_HOST_CHAINS } from './chain-access.ts';
 import { checkGovernance, type Governance, governanceCodec } from './governance.ts';
 import { checkMeasurement, type Measurement, measurementCodec, measurementName } from './measurement.ts';
 import { type RpcSet, rpcSetCodec } from './rpc.ts';
@@ -58,12 +59,17 @@ export interface Configuration {
   readonly overlapUntilBlock: number;
   /** Signs the successor. */
   readonly governance: Governance;
+  /** Of the gateway chain. */
   readonly rpc: RpcSet;
+  /** How old the gateway chain's newest block may be, in seconds; 0 in a network without a gateway. */
+  readonly maxHeadAgeS: number;
+  /** Ascending by id; none in a network without a gateway. */
+  readonly hosts: readonly ChainAccess[];
   /** Custodians' X-Wing keys by hash; empty until custody exists. */
   readonly custodians: readonly Digest[];
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
 const DOMAIN = utf8('kms/v1/configuration');
 const MAX_MEASUREMENTS = 16;
 const MAX_CUSTODIANS = 32;
@@ -90,6 +96,8 @@ const fields: Codec<{ readonly format: number } & Configuration> = struct({
   overlapUntilBlock: u32,
   governance: governanceCodec,
   rpc: rpcSetCodec,
+  maxHeadAgeS: u32,
+  hosts: list(chainAccessCodec, MAX_HOST_CHAINS),
   custodians: list(digest32, MAX_CUSTODIANS),
 });
 
@@ -111,7 +119,8 @@ export function configurationDigest(hashes: Hashes, configuration: Configuration
 
 /**
  * Everything that can be said about a configuration by itself: every party of 1..n exactly once and in order, distinct
- * identities and addresses, n >= 3t + 1, measurements that can match a real image, governance keys, blocks in order.
+ * identities and addresses, n >= 3t + 1, measurements that can match a real image, governance keys, blocks in order,
+ * host chains.
  * @throws {KmsError} BAD_CONFIGURATION
  */
 export function checkConfiguration(configuration: Configuration): Committee {
@@ -119,6 +128,7 @@ export function checkConfiguration(configuration: Configuration): Committee {
     checkMeasurements(configuration);
     checkGovernance(configuration.governance);
     checkBlocks(configuration);
+    checkHostChains(configuration.hosts);
     const { custodians } = configuration;
     if (custodians.length > MAX_CUSTODIANS || new Set(custodians).size !== custodians.length) {
       throw new KmsError('BAD_INPUT', 'a custodian is named twice');

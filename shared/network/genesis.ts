@@ -14,8 +14,8 @@ import {
   u8,
   u32,
   u64,
-  union,
 } from '../wire/codec.ts';
+import { checkFinality, type Finality, finalityCodec } from './chain-access.ts';
 import { checkGovernance, type Governance, governanceCodec } from './governance.ts';
 import { type NetworkClass, networkClass, TAG_BYTES, tagOf } from './network-class.ts';
 import { checkRpcSet, type RpcSet, rpcSetCodec } from './rpc.ts';
@@ -46,11 +46,8 @@ export interface GatewayAnchor {
   readonly registry: Uint8Array;
   /** keccak-256 of the registry's runtime code. */
   readonly registryCodeHash: Digest;
-  /** `finalized` or a number of confirmations, 1 or more. */
   readonly finality: Finality;
 }
-
-export type Finality = { readonly kind: 'finalized' } | { readonly kind: 'depth'; readonly blocks: number };
 
 const FORMAT = 1;
 const DOMAIN = utf8('kms/v1/genesis');
@@ -68,7 +65,7 @@ const gateway: Codec<GatewayAnchor> = struct({
   chainId: u64,
   registry: fixedBytes(REGISTRY_BYTES),
   registryCodeHash: digest32,
-  finality: union<Finality>({ finalized: struct<object>({}), depth: struct({ blocks: u32 }) }),
+  finality: finalityCodec,
 });
 
 const layout: Codec<{ readonly format: number } & Genesis> = struct({
@@ -135,9 +132,7 @@ function checkGateway({ chainId, registry, registryCodeHash, finality }: Gateway
   if (new Set(named).size !== 1) {
     throw new KmsError('BAD_INPUT', 'a gateway is its chain, registry and code hash: all of them, or none');
   }
-  if (finality.kind === 'depth' && finality.blocks === 0) {
-    throw new KmsError('BAD_INPUT', 'a block without confirmations is not final');
-  }
+  checkFinality(finality);
 }
 
 function badGenesis(cause: unknown): KmsError {

@@ -2,8 +2,7 @@ import { parseAddress } from '../address.ts';
 import { KmsError } from '../errors.ts';
 import type { Digest } from '../ids.ts';
 import { NO_DIGEST } from '../protocol/statement.ts';
-import { equalBytes } from '../wire/bytes.ts';
-import { type Codec, digest32, encode, list, struct, text, u8 } from '../wire/codec.ts';
+import { type Codec, digest32, list, struct, text, u8 } from '../wire/codec.ts';
 
 /** One JSON-RPC endpoint of the gateway chain and the SHA-256 pins of the public keys its TLS may show. */
 export interface RpcEndpoint {
@@ -67,9 +66,4 @@ function checkEndpoint(endpoint: RpcEndpoint): void {
 export function rpcAddress(endpointUrl: string): string {
   const [, host = '', port = HTTPS_PORT] = /^https:\/\/([^/:]+)(?::([0-9]+))?/.exec(endpointUrl) ?? [];
   return `${host}:${port}`;
-}
-
-/** The same endpoints, pins and k, in the same order. */
-export function isSameRpcSet(a: RpcSet, b: RpcSet): boolean {
-  return equalBytes(encode(rpcSetCodec, a), encode(rpcSetCodec, b));
 }

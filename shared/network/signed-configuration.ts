@@ -33,10 +33,12 @@ export const signedConfigurationCodec: Codec<SignedConfiguration> = struct({
   signatures: list<GovernanceSignature>(struct({ key: u8, signature: signature64 }), MAX_GOVERNANCE_KEYS),
 });
 
-/** @throws {KmsError} BAD_CONFIGURATION unless the configuration is well formed */
+/** @throws {KmsError} BAD_CONFIGURATION unless the configuration is well formed and not too large */
 export function encodeSignedConfiguration(signed: SignedConfiguration): Uint8Array {
   checkConfiguration(signed.configuration);
-  return encode(signedConfigurationCodec, signed);
+  const bytes = encode(signedConfigurationCodec, signed);
+  if (bytes.length > MAX_SIGNED_CONFIGURATION_BYTES) throw badConfiguration('the configuration is too large');
+  return bytes;
 }
 
 /**

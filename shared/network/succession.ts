@@ -1,4 +1,6 @@
+import { KmsError } from '../errors.ts';
 import { equalBytes } from '../wire/bytes.ts';
+import { checkHeadAge } from './chain-access.ts';
 import { badConfiguration, type Configuration, type Measurement } from './configuration.ts';
 import { type Genesis, hasGateway } from './genesis.ts';
 import { isSameGovernance } from './governance.ts';
@@ -19,7 +21,7 @@ export function checkSuccession(
   history: readonly Configuration[],
   next: Configuration,
 ): void {
-  checkRpc(genesis, next);
+  checkChains(genesis, next);
   const before = history.at(-1);
   if (before === undefined) return;
   checkCommittee(before, next);
@@ -44,11 +46,19 @@ export function unbroken(history: readonly Configuration[], holds: (one: Configu
   return history.findLastIndex((one, i) => i < last && !holds(one)) + 1;
 }
 
-function checkRpc(genesis: Genesis, { rpc }: Configuration): void {
+function checkChains(genesis: Genesis, { rpc, maxHeadAgeS, hosts }: Configuration): void {
   try {
     checkRpcSet(rpc, hasGateway(genesis));
+    if (hasGateway(genesis)) checkHeadAge(maxHeadAgeS);
+    else if (maxHeadAgeS !== 0 || hosts.length > 0) {
+      throw new KmsError('BAD_INPUT', 'a network without a gateway asks no chain');
+    }
+    // One chain has one rule of finality, and the gateway's is in genesis.
+    if (hosts.some(({ chainId }) => chainId === genesis.gateway.chainId)) {
+      throw new KmsError('BAD_INPUT', 'the gateway chain is no host chain');
+    }
   } catch (cause) {
-    throw badConfiguration(cause instanceof Error ? cause.message : 'bad RPC set', cause);
+    throw badConfiguration(cause instanceof Error ? cause.message : 'bad chains', cause);
   }
 }
 

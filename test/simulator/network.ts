@@ -1,8 +1,9 @@
 import { ed25519Signer, nodePrimitives } from '../../enclave/primitives.ts';
 import { digest, epochId, partyId } from '../../shared/ids.ts';
 import { ConfigurationChain } from '../../shared/network/chain.ts';
+import { MAX_HEAD_AGE_S } from '../../shared/network/chain-head.ts';
 import type { Configuration, Measurement, Member } from '../../shared/network/configuration.ts';
-import { type Genesis, NO_GATEWAY, networkIdOf } from '../../shared/network/genesis.ts';
+import { type Genesis, hasGateway, NO_GATEWAY, networkIdOf } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
 import type { Signer } from '../../shared/primitives.ts';
@@ -78,6 +79,8 @@ export function founding(
     overlapUntilBlock: 0,
     governance: genesis.governance,
     rpc: genesis.rpc,
+    maxHeadAgeS: hasGateway(genesis) ? MAX_HEAD_AGE_S : 0,
+    hosts: [],
     custodians: [],
     ...change,
   };

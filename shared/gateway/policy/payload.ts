@@ -44,18 +44,21 @@ export function decodePayload(kind: number, payload: Uint8Array): CommandPayload
   }
   if (kind === commandKinds.epochChange || kind === commandKinds.recovery)
     return dynamicPayload(kind, payload);
-  const [a, b] = wordsOf(payload, kind === commandKinds.crsGeneration ? 1 : 2);
+  const count = kind === commandKinds.crsGeneration ? 1 : 2;
+  if (payload.length !== count * WORD) throw bad('it has another size');
+  const words = wordsOf(payload);
+  const [a, b] = [words[0]!, words[count - 1]!];
   switch (kind) {
     case commandKinds.keyGeneration:
       return { kind: 'keyGeneration', preset: small(a, 8), galois: small(b, 8) };
     case commandKinds.crsGeneration:
       return { kind: 'crsGeneration', size: small(a, 32) };
     case commandKinds.switchingKey:
-      return { kind: 'switchingKey', fromKey: whole(a), toKey: whole(b) };
+      return { kind: 'switchingKey', fromKey: a, toKey: b };
     case commandKinds.lifecycle:
-      return { kind: 'lifecycle', keyId: whole(a), toState: small(b, 8) };
+      return { kind: 'lifecycle', keyId: a, toState: small(b, 8) };
     case commandKinds.backup:
-      return { kind: 'backup', keyId: whole(a), custodians: whole(b) };
+      return { kind: 'backup', keyId: a, custodians: b };
     default:
       throw bad(`there is no command of kind ${kind}`);
   }
@@ -65,42 +68,29 @@ export function decodePayload(kind: number, payload: Uint8Array): CommandPayload
 function dynamicPayload(kind: number, payload: Uint8Array): CommandPayload {
   const isEpoch = kind === commandKinds.epochChange;
   const fixed = isEpoch ? 1 : 4;
-  const words = wordsOf(payload, undefined);
+  const words = wordsOf(payload);
   const fields = words.slice(1, 1 + fixed);
   const keys = words.slice(3 + fixed);
   const canonical: readonly AbiField[] = [...fields, keys];
-  if (words.length < 3 + fixed || !equalBytes(encodeStruct(canonical), payload)) {
-    throw bad('its array is not where abi.encode puts it');
-  }
-  const [first, oldIdentity, newIdentity, custodians] = fields;
+  if (!equalBytes(encodeStruct(canonical), payload)) throw bad('its array is not where abi.encode puts it');
+  const first = fields[0]!;
   if (isEpoch) return { kind: 'epochChange', toEpoch: bits(first, 64), keys };
-  return {
-    kind: 'recovery',
-    party: small(first, 8),
-    oldIdentity: whole(oldIdentity),
-    newIdentity: whole(newIdentity),
-    custodians: whole(custodians),
-    keys,
-  };
+  const [oldIdentity, newIdentity, custodians] = [fields[1]!, fields[2]!, fields[3]!];
+  return { kind: 'recovery', party: small(first, 8), oldIdentity, newIdentity, custodians, keys };
 }
 
-function wordsOf(payload: Uint8Array, count: number | undefined): readonly Uint8Array[] {
-  const isWhole = payload.length % WORD === 0;
-  if (!isWhole || (count !== undefined && payload.length !== count * WORD)) throw bad('it has another size');
-  return Array.from({ length: payload.length / WORD }, (_, i) => payload.slice(WORD * i, WORD * (i + 1)));
+/** Its whole words. */
+function wordsOf(payload: Uint8Array): readonly Uint8Array[] {
+  const count = Math.floor(payload.length / WORD);
+  return Array.from({ length: count }, (_, i) => payload.slice(WORD * i, WORD * (i + 1)));
 }
 
-function whole(word: Uint8Array | undefined): Uint8Array {
-  if (word === undefined) throw bad('a field is missing');
-  return word;
-}
-
-function small(word: Uint8Array | undefined, size: 8 | 32): number {
+function small(word: Uint8Array, size: 8 | 32): number {
   return Number(bits(word, size));
 }
 
-function bits(word: Uint8Array | undefined, size: number): bigint {
-  const value = numberOf(whole(word));
+function bits(word: Uint8Array, size: number): bigint {
+  const value = numberOf(word);
   if (value >> BigInt(size) !== 0n) throw bad(`a field has ${size} bits`);
   return value;
 }

@@ -29,11 +29,8 @@ export function permitTransfer(
   const { request } = claim;
   const { host, permission } = openRequest(context, chains, claim, requestKinds.transfer);
   const { ciphertexts } = permission;
-  const [ciphertext] = ciphertexts;
-  if (ciphertext === undefined || ciphertexts.length !== 1) {
-    throw new KmsError('NOT_PERMITTED', 'a transfer is of one handle');
-  }
-  const { handle, bound } = ciphertext;
+  if (ciphertexts.length !== 1) throw new KmsError('NOT_PERMITTED', 'a transfer is of one handle');
+  const { handle, bound } = ciphertexts[0]!;
   const origin = request.hostChainId;
   if (readHandle(handle).chainId !== origin) {
     throw new KmsError('NOT_PERMITTED', 'only the chain of its origin grants a handle to others');

@@ -323,6 +323,14 @@ describe.each([1, 2, 3] as const)('requests of kind %i', (kind) => {
     expect(codeOf(kind, asked({ expiresAt: NOW }))).toBe('nothing thrown');
   });
 
+  test(`request of kind ${kind}: heads as old as they may be are believed`, () => {
+    const old: Change = ({ states }) => {
+      states.gateway.timestamp = NOW - 55n;
+      states.host.timestamp = NOW - 55n;
+    };
+    expect(codeOf(kind, old, asked({ requestedAt: NOW - 90n }))).toBe('nothing thrown');
+  });
+
   test.each([2, 3, 4, 5])(`request of kind ${kind}: a key in state %i decrypts`, (state) => {
     expect(codeOf(kind, onGateway(contracts.keys, keySlot(KEY), keyState(state)))).toBe('nothing thrown');
   });

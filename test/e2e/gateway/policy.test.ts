@@ -28,6 +28,7 @@ import { assembleEvidence } from '../../../shared/gateway/proof/assemble.ts';
 import { decodeEvidence, encodeEvidence } from '../../../shared/gateway/proof/evidence.ts';
 import { ProvenChain } from '../../../shared/gateway/proof/proven-chain.ts';
 import { headerFromRpc, proofFromRpc } from '../../../shared/gateway/proof/rpc.ts';
+import { word } from '../../../shared/gateway/word.ts';
 import { digest, keyId } from '../../../shared/ids.ts';
 import { toHex } from '../../../shared/wire/bytes.ts';
 import { codeRejected, codeThrown } from '../../unit/fhe/fixture.ts';
@@ -344,6 +345,28 @@ describe('policy on real chains', () => {
       expect(provenMember(state, 0n, i + 1, node)).toBe(node);
     }
     expect(toHex(chain.codeHash(where().registry))).toBe(network.chains.gateway.registryCodeHash.slice(2));
+  });
+
+  test('policy: words are what the chain says of its storage, zeros included', async () => {
+    const { gateway } = network.chains;
+    const plain = Array.from({ length: 30 }, (_, i) => word(BigInt(i)));
+    const needed = [gateway.registry, gateway.keys, gateway.decryptions].map(({ address }) => ({
+      chainId: where().chainId,
+      address: hexToBytes(address),
+      slots: plain,
+    }));
+    const chain = await prove(network.relayer, needed);
+    const { number } = chain.header;
+    const words: bigint[] = [];
+    for (const { address } of needed) {
+      for (const slot of plain) {
+        const at = { address: bytesToHex(address), slot: bytesToHex(slot), blockNumber: number };
+        const stored = BigInt((await network.relayer.client.getStorageAt(at)) ?? '0x0');
+        words.push(stored);
+        expect(chain.word(address, chain.codeHash(address), slot)).toBe(stored);
+      }
+    }
+    expect(words.filter((value) => value !== 0n).length).toBeGreaterThan(5);
   });
 
   test('policy: what no proof was asked for is not proven, and neither is an account that is nobody', async () => {

@@ -3,7 +3,7 @@ import { AgreedChain, type AgreedChainOptions } from '../../../enclave/chains/ag
 import { HeadFloor } from '../../../enclave/chains/head-floor.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { digest } from '../../../shared/ids.ts';
-import type { Finality } from '../../../shared/network/genesis.ts';
+import type { Finality } from '../../../shared/network/chain-access.ts';
 import { BLOCK_S, blockAt, CHAIN_ID, FakeEndpoint, type Fault, START_S } from '../../simulator/fake-chain.ts';
 import { MemoryStore } from '../../simulator/memory-store.ts';
 

@@ -317,16 +317,81 @@ describe('chain: what is valid when', () => {
     ]);
     const second = grown(first, { rpc: rpc('b'), activationBlock: 50, overlapUntilBlock: 50 });
     const third = grown(second, { activationBlock: 60, overlapUntilBlock: 60 });
-    expect(third.rpcAt(0)).toEqual(rpc('a'));
-    expect(third.rpcAt(149)).toEqual(rpc('a'));
-    expect(third.rpcAt(150)).toEqual(rpc('b'));
+    expect(third.accessAt(1n, 0)?.rpc).toEqual(rpc('a'));
+    expect(third.accessAt(1n, 149)?.rpc).toEqual(rpc('a'));
+    expect(third.accessAt(1n, 150)?.rpc).toEqual(rpc('b'));
     const back = grown(third, { rpc: rpc('a'), activationBlock: 200, overlapUntilBlock: 200 });
-    expect(back.rpcAt(299)).toEqual(rpc('b'));
-    expect(back.rpcAt(300)).toEqual(rpc('a'));
+    expect(back.accessAt(1n, 299)?.rpc).toEqual(rpc('b'));
+    expect(back.accessAt(1n, 300)?.rpc).toEqual(rpc('a'));
     // The delay of one that came late begins when it came.
     const late = sign(successor(first, { rpc: rpc('b'), activationBlock: 50, overlapUntilBlock: 50 }));
-    expect(first.extend(late, 1000).rpcAt(1099)).toEqual(rpc('a'));
-    expect(first.extend(late, 1000).rpcAt(1100)).toEqual(rpc('b'));
+    expect(first.extend(late, 1000).accessAt(1n, 1099)?.rpc).toEqual(rpc('a'));
+    expect(first.extend(late, 1000).accessAt(1n, 1100)?.rpc).toEqual(rpc('b'));
+  });
+
+  it('chain: a host chain is asked after the delay, as before while that lasts, and not once it is dropped', () => {
+    const rpc = (name: string) => ({
+      k: 1,
+      endpoints: [{ url: `https://${name}.example/`, spkiPins: [digest('11'.repeat(32))] }],
+    });
+    const gateway = {
+      ...{ chainId: 1n, registry: new Uint8Array(20).fill(1), registryCodeHash: digest('22'.repeat(32)) },
+      finality: { kind: 'depth' as const, blocks: 3 },
+    };
+    const host = { chainId: 2n, finality: { kind: 'finalized' as const }, maxHeadAgeS: 60, rpc: rpc('h') };
+    const slower = { ...host, maxHeadAgeS: 600 };
+    const own = mockGenesis(signers, { gateway, rpc: rpc('a') });
+    const first = ConfigurationChain.of(nodePrimitives, own, [
+      signedBy(quorum, founding(own, members, { hosts: [host], maxHeadAgeS: 90 }), governance),
+    ]);
+    expect(first.accessAt(1n, 0)).toEqual({
+      ...{ chainId: 1n, finality: gateway.finality, maxHeadAgeS: 90, rpc: rpc('a') },
+    });
+    expect([first.accessAt(2n, 0), first.accessAt(3n, 0), first.accessAt(0n, 0)]).toEqual([
+      ...[host, undefined, undefined],
+    ]);
+    const at = (activationBlock: number) => ({ activationBlock, overlapUntilBlock: activationBlock });
+    const third = { ...host, chainId: 3n };
+    const second = grown(first, { ...at(50), hosts: [slower, third], maxHeadAgeS: 900 });
+    expect(second.accessAt(2n, 149)).toEqual(host);
+    expect(second.accessAt(2n, 150)).toEqual(slower);
+    expect(second.accessAt(1n, 149)?.maxHeadAgeS).toBe(90);
+    expect(second.accessAt(1n, 150)?.maxHeadAgeS).toBe(900);
+    expect(second.accessAt(3n, 149)).toBeUndefined();
+    expect(second.accessAt(3n, 150)).toEqual(third);
+    const dropped = grown(second, { ...at(200), hosts: [third] });
+    expect(dropped.accessAt(2n, 199)).toEqual(slower);
+    expect(dropped.accessAt(2n, 200)).toBeUndefined();
+    const back = grown(dropped, { ...at(300), hosts: [host, third] });
+    expect(back.accessAt(2n, 399)).toBeUndefined();
+    expect(back.accessAt(2n, 400)).toEqual(host);
+    expect(back.accessAt(3n, 300)).toEqual(third);
+  });
+
+  it('chain: chains are asked in networks with a gateway only, and the gateway is no host', () => {
+    const endpoint = { url: 'https://a.example/', spkiPins: [digest('11'.repeat(32))] };
+    const rpc = { k: 1, endpoints: [endpoint] };
+    const host = { chainId: 2n, finality: { kind: 'finalized' as const }, maxHeadAgeS: 60, rpc };
+    for (const change of [{ maxHeadAgeS: 120 }, { hosts: [host] }]) {
+      expect(refusal(() => grown(start, change))).toBe('BAD_CONFIGURATION');
+    }
+    const gateway = {
+      ...{ chainId: 1n, registry: new Uint8Array(20).fill(1), registryCodeHash: digest('22'.repeat(32)) },
+      finality: { kind: 'finalized' as const },
+    };
+    const own = mockGenesis(signers, { gateway, rpc });
+    const first = ConfigurationChain.of(nodePrimitives, own, [
+      signedBy(quorum, founding(own, members), governance),
+    ]);
+    expect(refusal(() => grown(first, { hosts: [host] }))).toBe('accepted');
+    for (const change of [
+      { maxHeadAgeS: 0 },
+      { maxHeadAgeS: 86_401 },
+      { hosts: [{ ...host, chainId: 1n }] },
+      { rpc: { k: 0, endpoints: [] } },
+    ]) {
+      expect(refusal(() => grown(first, change))).toBe('BAD_CONFIGURATION');
+    }
   });
 
   it('chain: a configuration in which no measurement would count is refused', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { nodePrimitives } from '../../../enclave/primitives.ts';
 import { digest, epochId, partyId } from '../../../shared/ids.ts';
+import type { ChainAccess } from '../../../shared/network/chain-access.ts';
 import {
   type Configuration,
   checkConfiguration,
@@ -33,6 +34,23 @@ const members = [1, 2, 3, 4].map((i) => ({
 const zero = founding(genesis, members);
 const badConfiguration = expect.objectContaining({ code: 'BAD_CONFIGURATION' });
 
+const host = (chainId: bigint, change: Partial<ChainAccess> = {}): ChainAccess => ({
+  chainId,
+  finality: { kind: 'finalized' },
+  maxHeadAgeS: 60,
+  rpc: { k: 1, endpoints: [{ url: 'https://a.example/', spkiPins: [digest('11'.repeat(32))] }] },
+  ...change,
+});
+
+/** A large committee with long addresses. */
+function manyMembers(): readonly Member[] {
+  const all = Array.from({ length: 64 }, (_, i) => ({
+    identity: new Uint8Array(32).fill(i + 1),
+    address: `${'n'.repeat(200)}${i}.example:443`,
+  }));
+  return founding(genesis, all).members;
+}
+
 describe('configuration', () => {
   it('configuration: decoding gives back what was encoded, signatures included', () => {
     const signed = measurement(30);
@@ -40,6 +58,7 @@ describe('configuration', () => {
       {},
       { measurements: [measurement(10), { ...signed, pcr8: new Uint8Array(48).fill(9) }, signed] },
       { custodians: [digest('55'.repeat(32))] },
+      { maxHeadAgeS: 900, hosts: [host(2n), host(3n, { finality: { kind: 'depth', blocks: 9 } })] },
       { number: 7, predecessor: digest('66'.repeat(32)), activationBlock: 5, overlapUntilBlock: 2 ** 32 - 1 },
     ];
     for (const change of variants) {
@@ -96,6 +115,43 @@ describe('configuration', () => {
     'a bucket with dots': ({ party }) => ({ bucket: `kms.test.${party}` }),
     'a short bucket': () => ({ bucket: 'ab' }),
   };
+  const badHosts: Record<string, readonly ChainAccess[]> = {
+    'chain 0': [host(0n)],
+    'a chain id that fits no handle': [host(1n << 48n)],
+    'a chain twice': [host(2n), host(2n)],
+    'chains out of order': [host(3n), host(2n)],
+    'too many chains': Array.from({ length: 9 }, (_, i) => host(BigInt(i + 1))),
+    'no confirmations': [host(2n, { finality: { kind: 'depth', blocks: 0 } })],
+    'heads of no age': [host(2n, { maxHeadAgeS: 0 })],
+    'heads of any age': [host(2n, { maxHeadAgeS: 86_401 })],
+    'no endpoints': [host(2n, { rpc: { k: 0, endpoints: [] } })],
+    'half of the endpoints': [host(2n, { rpc: { ...host(2n).rpc, k: 0 } })],
+  };
+  for (const [name, hosts] of Object.entries(badHosts)) {
+    it(`configuration: host chains with ${name} are refused`, () => {
+      expect(() => checkConfiguration({ ...zero, hosts })).toThrow(badConfiguration);
+      expect(() => encodeSignedConfiguration({ configuration: { ...zero, hosts }, signatures: [] })).toThrow(
+        badConfiguration,
+      );
+    });
+  }
+
+  it('configuration: what is too large to be read is not written', () => {
+    const endpoints = Array.from({ length: 16 }, (_, i) => ({
+      url: `https://${i}.example/${'x'.repeat(200)}`,
+      spkiPins: [1, 2, 3, 4].map((pin) => digest(`${pin}${pin}`.repeat(32))),
+    }));
+    const rpc = { k: 9, endpoints };
+    const hosts = Array.from({ length: 8 }, (_, i) => host(BigInt(i + 1), { rpc }));
+    const large = { configuration: { ...zero, hosts }, signatures: [] };
+    expect(decodeSignedConfiguration(encodeSignedConfiguration(large))).toEqual(large);
+    const tooLarge = { ...large.configuration, t: 1, members: manyMembers() };
+    checkConfiguration(tooLarge);
+    expect(() => encodeSignedConfiguration({ configuration: tooLarge, signatures: [] })).toThrow(
+      badConfiguration,
+    );
+  });
+
   const first = measurement(10);
   const bad: Record<string, Partial<Configuration>> = {
     'too few parties for t': { t: 2 },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ed25519Signer, systemRng } from '../../../enclave/primitives.ts';
 import { AllowList } from '../../../parent/allow-list.ts';
+import { digest } from '../../../shared/ids.ts';
 import { encodeConfigurations } from '../../../shared/network/configuration-file.ts';
 import type { SignedConfiguration } from '../../../shared/network/signed-configuration.ts';
 import { foundedChain } from '../../simulator/network.ts';
@@ -52,6 +53,20 @@ describe('allow-list', () => {
     const all = [configuration(7000), configuration(8000), configuration(9000)];
     await writeFile(file, encodeConfigurations(all));
     expect(await new AllowList(file).current()).toEqual(new Set([...addresses(8000), ...addresses(9000)]));
+  });
+
+  it('allow-list: the endpoints of the gateway chain and of host chains are reached', async () => {
+    const { configuration: founded, signatures } = configuration(7000);
+    const rpc = (url: string) => ({ k: 1, endpoints: [{ url, spkiPins: [digest('11'.repeat(32))] }] });
+    const host = {
+      ...{ chainId: 2n, finality: { kind: 'finalized' as const }, maxHeadAgeS: 60 },
+      rpc: rpc('https://h.example/path'),
+    };
+    const asking = { ...founded, rpc: rpc('https://g.example:8443/'), hosts: [host] };
+    await writeFile(file, encodeConfigurations([{ configuration: asking, signatures }]));
+    expect(await new AllowList(file).current()).toEqual(
+      new Set([...addresses(7000), 'g.example:8443', 'h.example:443']),
+    );
   });
 
   it('allow-list: a damaged file allows nothing, over and over', async () => {

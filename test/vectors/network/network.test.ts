@@ -31,6 +31,15 @@ const members = [1, 2, 3, 4].map((i) => ({
 }));
 const configuration = founding(genesis, members, {
   measurements: [measurement(10), { ...measurement(20), pcr8: new Uint8Array(48).fill(8) }],
+  maxHeadAgeS: 900,
+  hosts: [
+    {
+      chainId: 31338n,
+      finality: { kind: 'finalized' },
+      maxHeadAgeS: 60,
+      rpc: { k: 1, endpoints: [{ url: 'https://b.example/', spkiPins: [digest('22'.repeat(32))] }] },
+    },
+  ],
   custodians: [digest('55'.repeat(32))],
 });
 const signed = signedBy(signers.slice(0, 3), configuration, genesis.governance);
@@ -48,13 +57,13 @@ test('vectors: genesis, configuration, and what governance signs are frozen', ()
     signed: sha256(encodeSignedConfiguration(signed)),
     file: sha256(encodeConfigurations([signed])),
   }).toEqual({
-    digest: '60b24c503aca119b1a259fc14bf2668f7f491dbd1db8e7875fba5630ddeda274',
-    file: '1740 af958bddb536f8c15fa50780e31dd3100106d711e356e796086c3015d6a84330',
+    digest: '094c0eec424562dfeafc7e1eb2165ba5f468993c29da55ac76867761f63be19d',
+    file: '1824 5afc486862d42062a100f8a8963d89f11296272a1df80933bc22d5ceb1e8a9d9',
     genesis: '307 6910a3bb014113dcdb6512b2ba475738d7b04cf3aef25b122a980c00bfd02b9f',
     head: '01040000007465737400abababababababababababababababababababababababababababababababab',
     mockId: '6d6f636b30e9e7b4ae66af5d848bb16f009c81fa2d8cdefe5ed7c5878ce63190',
     networkId: '6b6d7300191dbed979d4435cf21ad8bb995cd05afb27735f592d96e3d31bcb6b',
-    signed: '1731 07ebcf1940d2f82a1ddb750843287efd41f065c656b16226d7dd6ef8b8cad241',
-    statement: '9d18e55a8c0d6ef3fce0347c3306363477e99a9f24b9aba8ee12dead64ca78f1',
+    signed: '1815 3945e6c2c2ccfe9891472de28038e7c177e38ef78dca3ac4741f5fe9be90930f',
+    statement: 'f2b29751977f1c29c935b46d67f248e457e807531ba28271bb7fc87d0bd21617',
   });
 });
