@@ -6,7 +6,7 @@ import type { KnownHead, KnownKey, PolicyContext } from '../../shared/gateway/po
 import { type ChainEvidence, decodeEvidence } from '../../shared/gateway/proof/evidence.ts';
 import { ProvenChain } from '../../shared/gateway/proof/proven-chain.ts';
 import { type Digest, digest, type EpochId, type KeyId } from '../../shared/ids.ts';
-import { MAX_HEAD_AGE_S } from '../../shared/network/chain-head.ts';
+import { MAX_HEAD_AGE_LIMIT_S } from '../../shared/network/chain-access.ts';
 import type { GatewayAnchor } from '../../shared/network/genesis.ts';
 import { fromHex, toHex } from '../../shared/wire/bytes.ts';
 import type { AgreedHeads } from '../chains/agreed-heads.ts';
@@ -84,7 +84,8 @@ export class Authority {
         confirmations: 1n,
       },
       nowS: BigInt(Math.floor(nowMs() / 1000)),
-      maxHeadAgeS: BigInt(MAX_HEAD_AGE_S),
+      // Each chain's own limit is the heads' to keep.
+      maxHeadAgeS: BigInt(MAX_HEAD_AGE_LIMIT_S),
     };
   }
 }

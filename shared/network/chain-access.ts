@@ -17,7 +17,7 @@ export interface ChainAccess {
 
 export const MAX_HOST_CHAINS = 8;
 /** A day: with more the age of a head limits nothing. */
-const MAX_HEAD_AGE_LIMIT_S = 86_400;
+export const MAX_HEAD_AGE_LIMIT_S = 86_400;
 /** A handle has room for six bytes. */
 const MAX_CHAIN_ID = (1n << 48n) - 1n;
 

@@ -28,6 +28,8 @@ export interface LiveNetwork {
   /** Addresses that their parents reach beside each other's. */
   readonly reachable?: readonly string[];
   readonly headPollMs?: number;
+  /** What configuration 0 says beyond its members. */
+  readonly founding?: Partial<Configuration>;
 }
 
 export interface LiveOptions {
@@ -92,7 +94,7 @@ export class LiveNodes {
       }),
     );
     live.#chain = ConfigurationChain.of(nodePrimitives, genesis, [
-      signedBy(signers, founding(genesis, members)),
+      signedBy(signers, founding(genesis, members, network.founding)),
     ]);
     for (const each of live.all) await live.join(each);
     return live;
