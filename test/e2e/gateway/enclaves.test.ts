@@ -1,21 +1,34 @@
 import { type Address, bytesToHex, encodeAbiParameters, type Hex, hexToBytes } from 'viem';
+import { mnemonicToAccount } from 'viem/accounts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NetworkKey } from '../../../client/sdk/network-key.ts';
 import type { CommandProgress } from '../../../enclave/gateway/command-desk.ts';
 import type { GatewayAnswer } from '../../../enclave/gateway/gateway-desk.ts';
-import { nodePrimitives } from '../../../enclave/primitives.ts';
+import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
+import { LocalAccount } from '../../../infra/local/chains/account.ts';
 import { command } from '../../../infra/local/chains/gateway.ts';
 import type { LocalHost } from '../../../infra/local/chains/host.ts';
+import { openEnvelope } from '../../../shared/fhe/envelope.ts';
 import { presetByName } from '../../../shared/fhe/presets.ts';
+import { decodeValue, type Value } from '../../../shared/fhe/value.ts';
 import type { GatewayCommand, GatewayRequest, OracleRequest } from '../../../shared/gateway/commitments.ts';
+import { typedDigest } from '../../../shared/gateway/eip712.ts';
 import type { Derivation } from '../../../shared/gateway/handle.ts';
 import { presetCode } from '../../../shared/gateway/key-state.ts';
 import type { ClaimedCiphertext } from '../../../shared/gateway/policy/ciphertext.ts';
 import { decodeResult } from '../../../shared/gateway/result-bytes.ts';
 import { signDigest } from '../../../shared/gateway/signature.ts';
+import { decodeUserShare } from '../../../shared/gateway/user-share.ts';
+import { word } from '../../../shared/gateway/word.ts';
 import type { KeyId } from '../../../shared/ids.ts';
 import { Kernel } from '../../../shared/math/kernel/kernel.ts';
+import { Ring } from '../../../shared/math/ring.ts';
 import { committeeOf } from '../../../shared/network/configuration.ts';
+import { taskOf } from '../../../shared/protocol/decryption/task.ts';
+import { UserDecryption } from '../../../shared/protocol/user-decryption/combine.ts';
+import { generateUserKey } from '../../../shared/protocol/user-decryption/hpke.ts';
+import { userKeyDigest } from '../../../shared/protocol/user-decryption/sealed-share.ts';
+import type { UserKey } from '../../../shared/protocol/user-decryption/user-key.ts';
 import { concat } from '../../../shared/wire/bytes.ts';
 import type { LiveNode } from '../../adversary/membership/live-nodes.ts';
 import { EnclaveNetwork, SUBMITTER } from './enclave-network.ts';
@@ -227,6 +240,231 @@ describe('enclaves on their gateway', () => {
     await expect(again).rejects.toMatchObject({ code: 'REQUEST_OVER' });
   }, 120_000);
 });
+
+describe('enclaves on their gateway: users and other chains', () => {
+  test('a wallet’s permit opens a value for its user, who alone sees it', async () => {
+    const envelope = await key.encrypt({ kind: 'scalar', value: 77n });
+    const handle = await input(envelope);
+    const hex = bytesToHex(handle.ciphertext.handle);
+    const { gateway } = network.chains;
+    for (const account of [user.address, application()]) {
+      await host.deployer.send({ to: host.accessControl, name: 'allow', args: [hex, account] });
+    }
+    await mirror(handle, [user.address, application()]);
+    const userKey = await generateUserKey(systemRng);
+    const { timestamp } = await network.relayer.client.getBlock();
+    const permit = {
+      ...{ user: hexToBytes(user.address), delegate: new Uint8Array(20), context: hexToBytes(application()) },
+      ...{ publicKeyHash: nodePrimitives.sha256(userKey.publicKey), hostChainId: BigInt(host.chain.chainId) },
+      ...{ validFrom: timestamp - 60n, validUntil: timestamp + 3600n, nonce: 0n },
+    };
+    const domain = {
+      gatewayChainId: BigInt(gateway.chain.chainId),
+      registry: hexToBytes(gateway.registry.address),
+    };
+    const signature = await user.sign({
+      hash: bytesToHex(typedDigest(domain, 'UserDecryptionRequest', permit)),
+    });
+    const asked = {
+      ...permit,
+      ...{ user: user.address, delegate: EVERYBODY, publicKeyHash: bytesToHex(permit.publicKeyHash) },
+      context: application(),
+    };
+    const args = [asked, signature, [hex], 600n];
+    await network.relayer.send({ to: gateway.decryptions, name: 'requestUser', args });
+    const { request: onGateway } = await lastEvent(
+      network.relayer,
+      gateway.decryptions,
+      'UserDecryptionRequested',
+    );
+    const request = requestOf(onGateway);
+    const made = await network.request({
+      kind: 'user',
+      ...{
+        contracts: network.contracts,
+        host: network.hostChains[0]!,
+        request,
+        ciphertexts: [handle],
+        permit,
+      },
+    });
+    const work = { ...made, envelopes: [envelope], userKey: userKey.publicKey };
+    const stranger = await generateUserKey(systemRng);
+    const foreign = nodes()[0]!.node.answer({ ...work, userKey: stranger.publicKey }, never);
+    await expect(foreign).rejects.toMatchObject({ code: 'BAD_INPUT' });
+    const answers = await Promise.all(nodes().map(({ node }) => node.answer(work, never)));
+    // Asked again, a node gives the share that it has signed.
+    const again = await nodes()[1]!.node.answer(work, never);
+    expect(again.body).toEqual(answers[1]!.body);
+    const { words, epoch } = answers[0]!;
+    const parties = words.reduce((set, { party }) => set | (1n << BigInt(party - 1)), 0n);
+    const digests = words.map(({ own }) => bytesToHex(own));
+    const answer = [onGateway, epoch, parties, digests, packed(words)];
+    await network.relayer.send({ to: gateway.decryptions, name: 'answerUser', args: answer });
+    for (const [i, { body }] of answers.entries()) {
+      const isListed = words.some(({ party }) => party === i + 1);
+      const check = [request.id, parties, digests, i + 1, bytesToHex(body)];
+      const isVerified = await network.relayer.read({
+        to: gateway.decryptions,
+        name: 'verifyUserShare',
+        args: check,
+      });
+      expect(isVerified).toBe(isListed);
+    }
+    expect(await openedBy(userKey, envelope, request, answers)).toEqual({ kind: 'scalar', value: 77n });
+    await expect(openedBy(stranger, envelope, request, answers)).rejects.toThrow();
+  }, 120_000);
+
+  test('a handle of one chain is admitted on the other by the committee’s word', async () => {
+    const other = network.hosts[1]!;
+    const handle = await input(await key.encrypt({ kind: 'scalar', value: 5n }));
+    const hex = bytesToHex(handle.ciphertext.handle);
+    const grant = [hex, BigInt(other.chain.chainId), application(), true];
+    await host.deployer.send({ to: host.accessControl, name: 'allowOn', args: grant });
+    const { decryptions } = network.chains.gateway;
+    const args = [hex, BigInt(host.chain.chainId), BigInt(other.chain.chainId), application(), 600n];
+    await network.relayer.send({ to: decryptions, name: 'requestTransfer', args });
+    const { request: onGateway } = await lastEvent(network.relayer, decryptions, 'HandleTransferRequested');
+    const request = requestOf(onGateway);
+    const claim = {
+      contracts: network.contracts,
+      host: network.hostChains[0]!,
+      request,
+      ciphertexts: [handle],
+    };
+    const made = await network.request({ kind: 'transfer', ...claim });
+    const work = { ...made, envelopes: [], userKey: new Uint8Array(0) };
+    const [answer] = await Promise.all(nodes().map(({ node }) => node.answer(work, never)));
+    const { level, bound, kind } = handle.ciphertext;
+    const statement = {
+      ...{ requestId: request.id, handle: hex, originChainId: request.hostChainId },
+      ...{ destinationChainId: BigInt(other.chain.chainId), account: application(), keyId: `0x${key.id}` },
+      ...{ kind, level, bound, epoch: answer!.epoch },
+    };
+    const signatures = packed(answer!.words);
+    await network.relayer.send({
+      to: decryptions,
+      name: 'answerTransfer',
+      args: [onGateway, statement, signatures],
+    });
+    await other.deployer.send({ to: other.compute, name: 'admit', args: [statement, signatures] });
+    expect(await lastEvent(other.deployer, other.compute, 'HandleAdmitted')).toMatchObject({ handle: hex });
+  }, 120_000);
+
+  test('what the host chain does not grant, no enclave opens', async () => {
+    const envelope = await key.encrypt({ kind: 'scalar', value: 9n });
+    const handle = await input(envelope);
+    const hex = bytesToHex(handle.ciphertext.handle);
+    // The coprocessors' majority lies: the gateway takes the request, the enclaves look at the host chain.
+    await mirror(handle, [EVERYBODY]);
+    const { decryptions } = network.chains.gateway;
+    const asked = [BigInt(host.chain.chainId), application(), bytesToHex(new Uint8Array(32)), [hex], 600n];
+    await network.relayer.send({ to: decryptions, name: 'requestPublic', args: asked });
+    const { request: onGateway } = await lastEvent(network.relayer, decryptions, 'PublicDecryptionRequested');
+    const made = await network.request({
+      kind: 'public',
+      ...{ contracts: network.contracts, host: network.hostChains[0]!, request: requestOf(onGateway) },
+      ciphertexts: [handle],
+    });
+    const work = { ...made, envelopes: [envelope], userKey: new Uint8Array(0) };
+    for (const { node } of nodes()) {
+      await expect(node.answer(work, never)).rejects.toMatchObject({ code: 'NOT_PERMITTED' });
+    }
+  }, 120_000);
+
+  test('evidence of a block that the endpoints do not agree on is worth nothing', async () => {
+    const [gatewayFronts, hostFronts] = [network.chains.gateway.chain, host.chain].map(
+      ({ chainId }) => network.fronts.get(chainId)!,
+    );
+    const envelope = await key.encrypt({ kind: 'scalar', value: 3n });
+    const handle = await input(envelope);
+    await host.deployer.send({
+      to: host.accessControl,
+      name: 'publish',
+      args: [bytesToHex(handle.ciphertext.handle)],
+    });
+    await mirror(handle, [EVERYBODY]);
+    const { decryptions } = network.chains.gateway;
+    const hex = bytesToHex(handle.ciphertext.handle);
+    const asked = [BigInt(host.chain.chainId), application(), bytesToHex(new Uint8Array(32)), [hex], 600n];
+    await network.relayer.send({ to: decryptions, name: 'requestPublic', args: asked });
+    const { request: onGateway } = await lastEvent(network.relayer, decryptions, 'PublicDecryptionRequested');
+    const of = { contracts: network.contracts, host: network.hostChains[0]!, request: requestOf(onGateway) };
+    const claim = { kind: 'public', ...of, ciphertexts: [handle] } as const;
+    for (const fronts of [gatewayFronts!, hostFronts!]) {
+      // Two of three lie now: nothing is agreed.
+      fronts[2]!.fault = { kind: 'closes' };
+      const made = await network.request(claim);
+      const refused = nodes()[0]!.node.answer(
+        { ...made, envelopes: [envelope], userKey: new Uint8Array(0) },
+        never,
+      );
+      await expect(refused).rejects.toMatchObject({ code: expect.stringMatching(/UNAVAILABLE|STALE_HEAD/) });
+      fronts[2]!.fault = { kind: 'none' };
+    }
+    const made = await network.request(claim);
+    const work = { ...made, envelopes: [envelope], userKey: new Uint8Array(0) };
+    const answers = await Promise.all(nodes().map(({ node }) => node.answer(work, never)));
+    expect(decodeResult(answers[0]!.body, ['scalar'], PRESET.degree)).toEqual([
+      { kind: 'scalar', value: 3n },
+    ]);
+  }, 120_000);
+});
+
+/** Account 7 of the local chains: a user with a wallet; account 8: an application. */
+const user = mnemonicToAccount('test test test test test test test test test test test junk', {
+  addressIndex: 7,
+});
+const application = (): Address => new LocalAccount(host.chain, 8).address;
+
+function requestOf(onGateway: unknown): GatewayRequest {
+  const { reference_: reference, ...rest } = bytesOf(onGateway) as Omit<GatewayRequest, 'reference'> & {
+    readonly reference_: Uint8Array;
+  };
+  return { ...rest, reference };
+}
+
+/** Two of three coprocessors say that accounts of the host chain may use a handle. */
+async function mirror({ ciphertext }: ClaimedCiphertext, accounts: readonly Address[]): Promise<void> {
+  const { ciphertexts, coprocessors } = network.chains.gateway;
+  const grants = accounts.map((account) => ({
+    ...{ handle: bytesToHex(ciphertext.handle), hostChainId: BigInt(host.chain.chainId), account },
+    ...{ version: 1n, allowed: true },
+  }));
+  for (const one of coprocessors.slice(0, 2)) {
+    await one.send({ to: ciphertexts, name: 'commit', args: [[], grants] });
+  }
+}
+
+/** As the user's client does with the shares that it fetched and found on chain. */
+async function openedBy(
+  { publicKey, privateKey }: UserKey,
+  envelope: Uint8Array,
+  { id }: GatewayRequest,
+  answers: readonly GatewayAnswer[],
+): Promise<Value> {
+  const parsed = openEnvelope(envelope, nodePrimitives);
+  const { preset, kind } = parsed;
+  const { configuration } = network.nodes.chain.epochStart.signed;
+  const kernel = await Kernel.load();
+  const data = new Ring(kernel, preset.degree, preset.dataPrimes);
+  const decryption = new UserDecryption({
+    scope: {
+      ...{ request: word(id), networkId: network.nodes.chain.networkId, key: parsed.keyId },
+      ...{ epoch: configuration.epoch, ciphertext: parsed.digest, kind, level: preset.decryptionLevel },
+      userKey: userKeyDigest(nodePrimitives, publicKey),
+    },
+    committee: committeeOf(configuration),
+    identities: new Map(configuration.members.map(({ party, identity }) => [party, identity])),
+    ...{ privateKey, primitives: nodePrimitives, preset, rng: systemRng },
+    ring: data.take(preset.decryptionLevel),
+    c0: taskOf(parsed, () => data).c0,
+  });
+  for (const { body } of answers) for (const share of decodeUserShare(body)) await decryption.add(share);
+  const { result } = decryption;
+  if (result === undefined) throw new Error('the shares open nothing');
+  return decodeValue(kernel, preset, kind, result.plaintext);
+}
 
 /** On the gateway, and from there to the contract's chain. */
 async function deliver(
