@@ -96,13 +96,13 @@ export class Chain {
       : { returned: data(answer.result, MAX_RETURN_BYTES) };
   }
 
-  /** @returns gas, or why the transaction would fail */
+  /** On the newest state. @returns gas, or why the transaction would fail */
   async estimate(
     { from, to, data: input, value = 0n }: CallRequest,
     signal?: AbortSignal,
   ): Promise<{ readonly gas: bigint } | { readonly refusal: Refusal }> {
     const call = { ...(from === undefined ? {} : { from }), to, data: input, value: hex(value) };
-    const answer = await this.#endpoint.ask('eth_estimateGas', [call], signal);
+    const answer = await this.#endpoint.ask('eth_estimateGas', [call, 'latest'], signal);
     return 'refusal' in answer ? callRefused(answer.refusal) : { gas: quantity(answer.result, 64) };
   }
 

@@ -108,6 +108,8 @@ export class Sender {
   async #carryOut(key: string, call: TransactionCall, isDone: () => Promise<boolean>): Promise<SendOutcome> {
     const { chain, account, signal, log } = this.#o;
     const isOver = (): Promise<boolean> => this.#persistently(isDone);
+    // First of all: what an earlier process sent may be this very call.
+    await this.#claims.run(() => this.#settle());
     for (;;) {
       if (await isOver()) return { kind: 'already' };
       const estimated = await this.#persistently(() =>
@@ -137,7 +139,6 @@ export class Sender {
   /** One at a time: a nonce is used up when the endpoint has taken its transaction. */
   async #submitFirst(call: TransactionCall, gas: bigint): Promise<Sent | { readonly refusal: Refusal }> {
     const { chain, account, signal } = this.#o;
-    if (!this.#isSettled) await this.#settle();
     // With nothing under way the chain knows better: it may have been reorganised, or its pool forgotten.
     if (this.#underWay === 0) this.#nextNonce = undefined;
     for (let attempt = 1; ; attempt++) {
@@ -247,7 +248,7 @@ export class Sender {
     const nothing = { to: account.address, data: '0x', value: 0n } as const;
     let since: { readonly nonce: number; readonly block: bigint } | undefined;
     let fees: Fees | undefined;
-    for (;;) {
+    while (!this.#isSettled) {
       this.#requireRunning();
       const [mined, pending, newest] = await this.#persistently(() =>
         Promise.all([
@@ -256,18 +257,20 @@ export class Sender {
           chain.latest(signal),
         ]),
       );
-      if (pending <= mined) break;
+      if (pending <= mined) {
+        this.#isSettled = true;
+        return;
+      }
       if (since?.nonce !== mined) [since, fees] = [{ nonce: mined, block: newest.number }, undefined];
       if (newest.number >= since.block + BigInt(raiseAfterBlocks)) {
         const first = firstFees(policy, newest.baseFeePerGas);
         fees = fees === undefined ? first : (raisedFees(policy, fees, newest.baseFeePerGas) ?? fees);
-        const raw = await this.#sign(nothing, 50_000n, mined, fees);
+        const raw = await this.#sign(nothing, 21_000n, mined, fees);
         await this.#persistently(() => chain.submit(raw, signal));
         log('warn', 'old-transaction-replaced', { chain: Number(chain.chainId), count: mined });
       }
       await pause(pollMs, signal);
     }
-    this.#isSettled = true;
   }
 
   #requireRunning(): void {
