@@ -18,9 +18,13 @@ export interface WorkshopOptions {
   readonly signal: AbortSignal;
   readonly atOnce?: number;
   readonly backoff?: Backoff;
+  /** Then it is given up. */
+  readonly maxTries?: number;
 }
 
 const AT_ONCE = 16;
+/** A week of the longest pause. */
+const MAX_TRIES = 20_000;
 const BACKOFF: Backoff = { firstMs: 500, longestMs: 30_000 };
 
 /** Does the work of a list until each piece is done, several at once; it goes on after a restart. */
@@ -58,11 +62,11 @@ export class Workshop {
     for (let tries = 1; !signal.aborted; tries++) {
       const attempt = await this.#turns.run(() => this.#try(key, tries));
       if (signal.aborted) return;
-      if (typeof attempt === 'object') {
+      if (typeof attempt === 'object' && tries < (this.#o.maxTries ?? MAX_TRIES)) {
         await this.#wait(attempt.later, tries);
         continue;
       }
-      if (attempt === 'never') log('error', 'work-given-up', { item: key });
+      if (attempt !== 'done') log('error', 'work-given-up', { item: key });
       try {
         await list.remove(key);
         return;
