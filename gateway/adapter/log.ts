@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../shared/errors.ts';
+import type { Refusal } from './endpoint.ts';
 
 /** What the processes around the chains log. All of it is public; there is no field for bytes or free text. */
 export interface ChainLogFields {
@@ -10,7 +11,7 @@ export interface ChainLogFields {
   /** Name of a piece of work or of a transaction, as this program builds it. */
   readonly item?: string;
   readonly code?: ErrorCode;
-  /** Of a revert: the contract's error, when its ABI is known. */
+  /** Of a revert: the selector of the contract's error. */
   readonly revert?: string;
   readonly address?: string;
   readonly pid?: number;
@@ -27,4 +28,9 @@ export function stdoutChainLog(process: string): ChainLog {
     const line = { time: new Date().toISOString(), process, level, event, ...fields };
     globalThis.process.stdout.write(`${JSON.stringify(line)}\n`);
   };
+}
+
+/** What may be logged of a refusal. */
+export function revertOf({ revertData }: Refusal): Pick<ChainLogFields, 'revert'> {
+  return revertData === undefined ? {} : { revert: revertData.slice(0, 10) };
 }

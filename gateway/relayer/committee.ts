@@ -2,6 +2,7 @@ import { KmsError } from '../../shared/errors.ts';
 import type { ChainLogEntry } from '../adapter/chain-data.ts';
 import { read } from '../adapter/contract.ts';
 import { eventOf } from '../adapter/events.ts';
+import { revertOf } from '../adapter/log.ts';
 import type { Attempt } from '../adapter/workshop.ts';
 import { callOf, type HostSide, type RelayerNetwork } from './network.ts';
 
@@ -25,11 +26,12 @@ export async function handOver(
   if (signed === undefined) return { later: [] };
   const isChanged = async (): Promise<boolean> => (await read(verifier, 'currentEpoch', [])) > current;
   const call = callOf(verifier, 'changeCommittee', [signed.change, signed.signatures]);
-  const { kind } = await sender.send(`committee-${current}`, call, isChanged);
-  if (kind === 'refused') {
+  const outcome = await sender.send(`committee-${current}`, call, isChanged);
+  if (outcome.kind === 'refused') {
     network.log('error', 'committee-change-refused', {
       chain: Number(host.chain.chainId),
       count: Number(epoch),
+      ...revertOf(outcome.refusal),
     });
     return { later: [] };
   }

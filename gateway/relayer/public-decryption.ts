@@ -4,6 +4,7 @@ import type { oracleAbi } from '../adapter/abi/host.ts';
 import type { ChainLogEntry, Hex } from '../adapter/chain-data.ts';
 import { read } from '../adapter/contract.ts';
 import { eventOf, eventsBackwards, topicOf } from '../adapter/events.ts';
+import { revertOf } from '../adapter/log.ts';
 import type { SendOutcome } from '../adapter/sender.ts';
 import type { Attempt } from '../adapter/workshop.ts';
 import { findAnswer } from './answers.ts';
@@ -146,7 +147,7 @@ async function deliver(
   }
   if (outcome.kind !== 'refused') return undefined;
   // Its epoch's time may be over here, or the next committee not known yet.
-  network.log('warn', 'delivery-refused', { chain, count: Number(asked.id) });
+  network.log('warn', 'delivery-refused', { chain, count: Number(asked.id), ...revertOf(outcome.refusal) });
   return { later: [] };
 }
 

@@ -9,12 +9,14 @@ import {
   type Hex,
   hexToBytes,
   keccak256,
+  parseAbi,
   toHex,
 } from 'viem';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ChainAccount, chainAccount } from '../../../gateway/adapter/account.ts';
 import { Chain } from '../../../gateway/adapter/chain.ts';
 import { type Endpoint, httpEndpoint } from '../../../gateway/adapter/endpoint.ts';
+import type { ChainLog } from '../../../gateway/adapter/log.ts';
 import { gatewayContracts, hostContracts } from '../../../gateway/adapter/network-contracts.ts';
 import { Sender } from '../../../gateway/adapter/sender.ts';
 import { committeeChangeFiles } from '../../../gateway/relayer/committee-changes.ts';
@@ -103,7 +105,7 @@ async function startRelayer(changes: RelayerChanges = {}): Promise<RunningRelaye
     const endpoint = httpEndpoint({ url });
     return new Chain(BigInt(chainId), changes.through?.(endpoint, () => one.abort()) ?? endpoint);
   };
-  const log = (_: string, event: string): void => void events.push(event);
+  const log: ChainLog = (_, event) => void events.push(event);
   const senderOf = (chain: Chain): Sender =>
     new Sender({ chain, account, log, signal, pollMs: 10, backoff: QUICK });
   const ended = (async () => {
@@ -159,10 +161,11 @@ async function startRelayer(changes: RelayerChanges = {}): Promise<RunningRelaye
 /** A fresh handle and a request to decrypt it. @param isKnown whether coprocessors know it already */
 async function freshRequest(
   isKnown = true,
+  by = asking,
 ): Promise<{ readonly asked: AskedArgs; readonly commit: () => Promise<void> }> {
   const digest = keccak256(toHex(`input ${inputs++}`));
-  const computed = await played.input(host, asking, digest);
-  const asked = await played.ask(host, asking, computed.handle);
+  const computed = await played.input(host, by, digest);
+  const asked = await played.ask(host, by, computed.handle);
   const commit = (): Promise<void> => played.commitPublic(host, computed, digest);
   if (isKnown) await commit();
   return { asked, commit };
@@ -305,12 +308,17 @@ describe('relayer', () => {
   });
 
   test('relayer: a request that a reorganisation undid is forgotten, the one in its place is carried', async () => {
-    const { asked: gone } = await freshRequest(false);
+    // Whose transactions are undone has no other business: its nonces go back.
+    const before = await asking.client.getBlockNumber({ cacheTime: 0 });
+    const { asked: gone } = await freshRequest(false, new LocalAccount(host.chain, 6));
     const first = await startRelayer();
     await expect
       .poll(async () => (await readdir(directory, { recursive: true })).join(' '))
       .toContain(gone.slot.slice(2));
-    await rpc(host.chain, 'anvil_reorg', 1, []);
+    const depth = (await asking.client.getBlockNumber({ cacheTime: 0 })) - before;
+    await rpc(host.chain, 'anvil_reorg', Number(depth), []);
+    // Given by decree, not by a transaction: gone with its block.
+    await rpc(host.chain, 'anvil_setBalance', first.account.address, '0x56bc75e2d63100000');
     const { asked } = await freshRequest();
     await played.answer(await expectCarried(asked), RESULT);
     await expectDone(asked);
@@ -442,16 +450,13 @@ async function refusingConsumer({ oracle, deployer }: LocalHost): Promise<Addres
 }
 
 async function askThrough(consumer: Address, handle: Hex): Promise<AskedArgs> {
-  const call = {
-    to: { address: consumer, abi: host.oracle.abi },
-    name: 'request',
-    args: [[handle], '0x01020304', 100_000],
-  };
-  const before = (await eventsOf(asking, host.oracle, 'DecryptionRequested')).length;
-  await asking.send({ ...call, gas: 2_000_000n });
-  const all = await eventsOf<AskedArgs>(asking, host.oracle, 'DecryptionRequested');
-  expect(all).toHaveLength(before + 1);
-  return all.at(-1)!;
+  // What the oracle returns is not passed on.
+  const abi = parseAbi(['function request(bytes32[], bytes4, uint32)']);
+  const args = [[handle], '0x01020304', 100_000];
+  await asking.send({ to: { address: consumer, abi }, name: 'request', args, gas: 2_000_000n });
+  const asked = await eventsOf<AskedArgs>(asking, host.oracle, 'DecryptionRequested');
+  expect(asked.at(-1)?.request.handles).toEqual([handle]);
+  return asked.at(-1)!;
 }
 
 /** The registry goes on to epoch 1. */
