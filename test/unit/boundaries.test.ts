@@ -78,6 +78,10 @@ describe('planted imports', () => {
     ['client/cli/eif-build.ts', "import { x } from '../../infra/local/network.ts';"],
     ['client/cli/keygen.ts', "import { x } from '../../infra/eif/reader.ts';"],
     ['gateway/a.ts', "import { x } from '../client/x.ts';"],
+    ['gateway/relayer/a.ts', "import { x } from '../../client/seal/x.ts';"],
+    ['gateway/coprocessor/a.ts', "import { x } from '../../client/sdk/x.ts';"],
+    ['parent/a.ts', "import { x } from '../gateway/relayer/x.ts';"],
+    ['enclave/a.ts', "import { x } from '../gateway/adapter/x.ts';"],
     ['infra/a.ts', "import { x } from '../test/x.ts';"],
     ['client/a.ts', "import { x } from 'fast-check';"],
   ])('boundaries: %s refuses %j', (path, source) => {
@@ -95,6 +99,9 @@ describe('planted imports', () => {
     ['client/cli/net.ts', "import { x } from '../../infra/local/network.ts';"],
     ['client/cli/eif-build.ts', "import { x } from '../../infra/eif/writer.ts';"],
     ['client/a.ts', "import { initialize } from 'node-seal';"],
+    ['parent/connector/a.ts', "import { x } from '../../gateway/adapter/x.ts';"],
+    ['gateway/coprocessor/a.ts', "import { x } from '../../client/seal/x.ts';"],
+    ['gateway/a.ts', "import { keccak256 } from 'viem';"],
     ['infra/a.ts', "import { x } from '../enclave/x.ts'; import fc from 'fast-check';"],
     ['test/a.ts', "import { x } from '../enclave/x.ts'; import { y } from '../parent/y.ts';"],
   ])('boundaries: %s allows %j', (path, source) => {

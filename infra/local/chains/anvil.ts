@@ -19,6 +19,8 @@ export interface AnvilOptions {
   readonly port?: number;
   /** Seconds between blocks without transactions; a transaction makes one at once. */
   readonly blockTimeS?: number;
+  /** Read at the start and written at the end, if given: the same chain goes on after a restart. */
+  readonly stateFile?: string;
 }
 
 const START_TIMEOUT_MS = 20_000;
@@ -29,10 +31,16 @@ const STOP_TIMEOUT_MS = 3_000;
  * finality as public chains have it is for the tests of reorganisations.
  * @throws {KmsError} UNAVAILABLE if it does not listen in time
  */
-export async function startAnvil({ chainId, port = 0, blockTimeS = 1 }: AnvilOptions): Promise<LocalChain> {
+export async function startAnvil({
+  chainId,
+  port = 0,
+  blockTimeS = 1,
+  stateFile,
+}: AnvilOptions): Promise<LocalChain> {
   const args = [
     ...['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId)],
     ...['--slots-in-an-epoch', '0', '--block-time', String(blockTimeS), '--mixed-mining', '--no-cors'],
+    ...(stateFile === undefined ? [] : ['--state', stateFile, '--preserve-historical-states']),
   ];
   const child = spawn(foundryTool('anvil'), args, {
     stdio: ['ignore', 'pipe', 'ignore'],

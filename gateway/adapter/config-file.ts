@@ -1,0 +1,103 @@
+import { KmsError } from '../../shared/errors.ts';
+import { fixed, type Hex } from './chain-data.ts';
+import { readLimited } from './durable-file.ts';
+import { isRecord } from './endpoint.ts';
+import type { Finality } from './follower.ts';
+
+/** A chain as a configuration names it. */
+export interface ChainConfig {
+  readonly url: string;
+  readonly chainId: bigint;
+  readonly startBlock: bigint;
+  readonly finality: Finality;
+}
+
+const MAX_CONFIG_BYTES = 64 << 10;
+
+/** The fields of an object of a configuration, each taken once; what nobody takes is an error. */
+export class Fields {
+  readonly #where: string;
+  readonly #left: Map<string, unknown>;
+
+  /** @throws {KmsError} BAD_INPUT unless value is an object */
+  constructor(where: string, value: unknown) {
+    if (!isRecord(value)) throw new KmsError('BAD_INPUT', `${where} must be an object`);
+    [this.#where, this.#left] = [where, new Map(Object.entries(value))];
+  }
+
+  /** @throws {KmsError} BAD_INPUT */
+  static async read(path: string): Promise<Fields> {
+    const bytes = await readLimited(path, MAX_CONFIG_BYTES);
+    if (bytes === undefined) throw new KmsError('BAD_INPUT', `there is no file ${path}`);
+    try {
+      return new Fields(path, JSON.parse(bytes.toString('utf8')));
+    } catch (cause) {
+      throw new KmsError('BAD_INPUT', `${path} must hold a JSON object`, { cause });
+    }
+  }
+
+  text(name: string): string {
+    const value = this.#take(name);
+    if (typeof value !== 'string' || value === '') throw this.#bad(name, 'a text');
+    return value;
+  }
+
+  optionalText(name: string): string | undefined {
+    return this.#left.has(name) ? this.text(name) : undefined;
+  }
+
+  integer(name: string, least: number, most: number, unless?: number): number {
+    if (unless !== undefined && !this.#left.has(name)) return unless;
+    const value = this.#take(name);
+    const isGood = typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most;
+    if (!isGood) throw this.#bad(name, `an integer in ${least}..${most}`);
+    return value;
+  }
+
+  address(name: string): Hex {
+    try {
+      return fixed(this.text(name), 20);
+    } catch (cause) {
+      throw this.#bad(name, 'an address', cause);
+    }
+  }
+
+  object(name: string): Fields {
+    return new Fields(`${this.#where}: "${name}"`, this.#take(name));
+  }
+
+  list(name: string): readonly Fields[] {
+    const value = this.#take(name);
+    if (!Array.isArray(value)) throw this.#bad(name, 'a list');
+    return value.map((one, i) => new Fields(`${this.#where}: "${name}" ${i + 1}`, one));
+  }
+
+  /** @throws {KmsError} BAD_INPUT if anything is left */
+  end(): void {
+    if (this.#left.size === 0) return;
+    throw new KmsError(
+      'BAD_INPUT',
+      `${this.#where} has unknown fields: ${[...this.#left.keys()].join(', ')}`,
+    );
+  }
+
+  #take(name: string): unknown {
+    const value = this.#left.get(name);
+    this.#left.delete(name);
+    return value;
+  }
+
+  #bad(name: string, what: string, cause?: unknown): KmsError {
+    return new KmsError('BAD_INPUT', `${this.#where} needs ${what} as "${name}"`, { cause });
+  }
+}
+
+/** `url`, `chainId`, `startBlock`, and `confirmations` unless finalized blocks are to be waited for. */
+export function chainConfig(fields: Fields): ChainConfig {
+  const url = fields.text('url');
+  if (!/^https?:\/\//.test(url)) throw new KmsError('BAD_INPUT', `${url} is no http or https URL`);
+  const chainId = BigInt(fields.integer('chainId', 1, 2 ** 48 - 1));
+  const startBlock = BigInt(fields.integer('startBlock', 0, Number.MAX_SAFE_INTEGER, 0));
+  const confirmations = fields.integer('confirmations', 0, 10_000, 0);
+  return { url, chainId, startBlock, finality: confirmations === 0 ? 'finalized' : { confirmations } };
+}

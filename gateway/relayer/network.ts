@@ -1,0 +1,57 @@
+import type { Abi, ContractFunctionArgs, ContractFunctionName } from 'viem';
+import { encodeFunctionData } from 'viem';
+import type { TypedDomain } from '../../shared/gateway/eip712.ts';
+import { fromHex } from '../../shared/wire/bytes.ts';
+import type { Hex } from '../adapter/chain-data.ts';
+import type { Contract } from '../adapter/contract.ts';
+import type { ChainLog } from '../adapter/log.ts';
+import type { GatewayContracts, HostContracts } from '../adapter/network-contracts.ts';
+import type { Sender, TransactionCall } from '../adapter/sender.ts';
+import type { CommitteeChanges } from './committee-changes.ts';
+
+/** One side of what a relayer connects, with the account that pays there. */
+export interface GatewaySide extends GatewayContracts {
+  readonly sender: Sender;
+  /** Where its contracts begin. */
+  readonly startBlock: bigint;
+}
+
+export interface HostSide extends HostContracts {
+  readonly sender: Sender;
+}
+
+/** What a relayer's steps need. */
+export interface RelayerNetwork {
+  readonly gateway: GatewaySide;
+  /** By chain id. */
+  readonly hosts: ReadonlyMap<bigint, HostSide>;
+  readonly committeeChanges: CommitteeChanges;
+  readonly log: ChainLog;
+  /** Of a gateway request. */
+  readonly lifetimeS: number;
+  /** Requests that cost more are left to others. */
+  readonly maxFeePerHandleWei: bigint;
+  /** Of this process, by request. */
+  readonly callbackFailures: Map<string, number>;
+}
+
+export function domainOf({ gateway }: RelayerNetwork): TypedDomain {
+  return { gatewayChainId: gateway.chain.chainId, registry: bytesOf(gateway.registry.address) };
+}
+
+type Writing = 'nonpayable' | 'payable';
+
+/** A transaction that calls a contract. */
+export function callOf<const A extends Abi, Name extends ContractFunctionName<A, Writing>>(
+  { address, abi }: Contract<A>,
+  functionName: Name,
+  args: ContractFunctionArgs<A, Writing, Name>,
+  more: { readonly value?: bigint; readonly gas?: bigint } = {},
+): TransactionCall {
+  const call = { abi, functionName, args } as Parameters<typeof encodeFunctionData>[0];
+  return { to: address, data: encodeFunctionData(call), ...more };
+}
+
+export function bytesOf(hex: Hex): Uint8Array {
+  return fromHex(hex.slice(2).toLowerCase());
+}
