@@ -37,7 +37,7 @@ const options: Options = {
   rpc: { value: 'FILE', help: 'other RPC endpoints: JSON with k, endpoints, url, spkiPins' },
   'head-age': { value: 'SECONDS', help: "gateway: how old its chain's newest block may be (first: 120)" },
   hosts: { value: 'FILE', help: 'host chains: JSON list of chainId, finality, maxHeadAgeS, rpc' },
-  activate: { value: 'BLOCK', help: 'first block (mock networks: a few seconds from now)' },
+  activate: { value: 'BLOCK', help: 'first block (mock networks without a gateway: a few seconds from now)' },
   overlap: {
     value: 'BLOCKS',
     help: 'how long the predecessor stays valid beside it',
@@ -194,7 +194,8 @@ async function hostsFrom(
 function activationFrom(given: Arguments, chain: ConfigurationChain): number {
   const asked = given.integer('activate', 0, MAX_BLOCK);
   if (asked !== undefined) return asked;
-  const head = chain.genesis.class === 'mock' ? mockChainHead(Date.now) : undefined;
+  const { genesis } = chain;
+  const head = genesis.class === 'mock' && !hasGateway(genesis) ? mockChainHead(Date.now) : undefined;
   const now = head?.block() ?? given.refuse('--activate is missing: the first block of the configuration');
   return Math.max(now + MOCK_LEAD_BLOCKS, chain.newest.signed.configuration.overlapUntilBlock + 1);
 }

@@ -40,10 +40,14 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 let proposals = 0;
 
 async function propose(...argv: string[]) {
+  return proposeAt(['--activate', '50'], ...argv);
+}
+
+async function proposeAt(activation: readonly string[], ...argv: string[]) {
   const out = file(`${++proposals}.bin`);
   const where = ['--genesis', file('genesis.bin'), '--config', file('configurations.bin')];
   let [stdout, stderr] = ['', ''];
-  const code = await runCli(['net', 'config', 'propose', ...where, '--activate', '50', ...argv, '-o', out], {
+  const code = await runCli(['net', 'config', 'propose', ...where, ...activation, ...argv, '-o', out], {
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
     env: { KMS_STATE: directory },
@@ -92,6 +96,11 @@ describe('net config propose: chains', () => {
 
   it('net config propose: without these options they stay as they were', async () => {
     expect(written((await propose()).out)).toMatchObject({ maxHeadAgeS: 120, hosts: [] });
+  });
+
+  it('net config propose: the first block of a network with a gateway has to be said', async () => {
+    const { code, stderr } = await proposeAt([]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--activate is missing')]);
   });
 
   const bad: Readonly<Record<string, unknown>> = {

@@ -369,6 +369,7 @@ describe('chain: what is valid when', () => {
   });
 
   it('chain: chains are asked in networks with a gateway only, and the gateway is no host', () => {
+    expect(start.accessAt(0n, 0)).toBeUndefined();
     const endpoint = { url: 'https://a.example/', spkiPins: [digest('11'.repeat(32))] };
     const rpc = { k: 1, endpoints: [endpoint] };
     const host = { chainId: 2n, finality: { kind: 'finalized' as const }, maxHeadAgeS: 60, rpc };

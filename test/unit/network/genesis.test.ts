@@ -114,6 +114,10 @@ describe('genesis', () => {
       gateway,
       rpc: { k: 1, endpoints: [{ url: 'https://u:p@a.example/', spkiPins: [pin] }] },
     },
+    'an endpoint at no port': {
+      gateway,
+      rpc: { k: 1, endpoints: [{ url: 'https://a.example:70000/', spkiPins: [pin] }] },
+    },
     'an endpoint without pins': {
       gateway,
       rpc: { k: 1, endpoints: [{ ...endpoint('a.example'), spkiPins: [] }] },
