@@ -6,7 +6,9 @@ import {
   encodeRlp,
   integerBytes,
   integerOf,
+  listOf,
   type RlpItem,
+  stringOf,
 } from '../../../shared/gateway/proof/rlp.ts';
 import { utf8 } from '../../../shared/wire/bytes.ts';
 import { codeThrown } from '../fhe/fixture.ts';
@@ -70,6 +72,13 @@ describe('rlp', () => {
     ['lists too deep', 'c5c4c3c2c1c0'],
   ])('rlp: %s is refused', (_, encoded) => {
     expect(codeThrown(() => decodeRlp(hex(encoded), 4))).toBe('BAD_ENCODING');
+  });
+
+  test('rlp: a string is no list, and a list no string', () => {
+    expect(listOf([])).toEqual([]);
+    expect(codeThrown(() => listOf(new Uint8Array(2)))).toBe('BAD_ENCODING');
+    expect(codeThrown(() => stringOf([]))).toBe('BAD_ENCODING');
+    expect(codeThrown(() => stringOf(new Uint8Array(2), 3))).toBe('BAD_ENCODING');
   });
 
   test('rlp: integers have no leading zeros', () => {
