@@ -77,8 +77,9 @@ function sizeOf(item: RlpItem): number {
 
 /** Yellow paper, appendix C: two bits of flags, then the nibbles. */
 function readHexPrefix(bytes: Uint8Array): { readonly path: Uint8Array; readonly isLeaf: boolean } {
-  const first = bytes[0];
-  if (first === undefined || first >> 4 > 3) throw bad('its path has no hex prefix');
+  // Nothing at all reads like an extension without a path, which is refused.
+  const first = bytes[0] ?? 0;
+  if (first >> 4 > 3) throw bad('its path has no hex prefix');
   const isOdd = ((first >> 4) & 1) === 1;
   if (!isOdd && (first & 15) !== 0) throw bad('an even path is padded with zero');
   return { path: nibblesOf(bytes).subarray(isOdd ? 1 : 2), isLeaf: first >> 5 === 1 };

@@ -122,7 +122,7 @@ describe('user decryption', () => {
       },
     ],
     ['a permit of another network', 'NOT_PROVEN', asked({ reference: some('digest under another domain') })],
-    ["another user's permit", 'NOT_PERMITTED', permits({ user: APPLICATION })],
+    ["another user's permit", 'NOT_PERMITTED', permits({ user: APPLICATION, nonce: 0n })],
     ['a permit for another key', 'NOT_PERMITTED', permits({ publicKeyHash: some('thief') })],
     ['a permit for another chain', 'NOT_PERMITTED', permits({ hostChainId: OTHER_HOST })],
     ['a permit that nobody signed', 'NOT_PERMITTED', asked({ signedBy: 0 })],

@@ -96,6 +96,8 @@ describe('answers of endpoints', () => {
   test.each<[string, unknown]>([
     ['no object', null],
     ['a list', []],
+    ['a string', 'block'],
+    ['a quantity in a list', { ...genesis, number: ['0x0'] }],
     ['a quantity with leading zeros', { ...genesis, number: '0x00' }],
     ['a quantity that is a number', { ...genesis, number: 0 }],
     ['odd hex', { ...genesis, extraData: '0x1' }],

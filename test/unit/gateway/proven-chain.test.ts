@@ -6,8 +6,10 @@ import {
   decodeEvidence,
   encodeEvidence,
   MAX_EVIDENCE_BYTES,
+  MAX_NODES,
   MAX_SLOTS,
 } from '../../../shared/gateway/proof/evidence.ts';
+import { MAX_NODE_BYTES } from '../../../shared/gateway/proof/node.ts';
 import { ProvenChain } from '../../../shared/gateway/proof/proven-chain.ts';
 import { word } from '../../../shared/gateway/word.ts';
 import { toHex, utf8 } from '../../../shared/wire/bytes.ts';
@@ -26,11 +28,12 @@ const others = Array.from({ length: 40 }, (_, i) => ({
   codeHash: CODE,
   storage: new Map<string, bigint>(),
 }));
-const block = blockOf(9n, 1000n, [
+const accounts = [
   { address: a, codeHash: CODE, storage },
   { address: b, codeHash: CODE, storage: new Map() },
   ...others,
-]);
+];
+const block = blockOf(9n, 1000n, accounts);
 const chainId = 31337n;
 const trusted = { chainId, hash: block.hash };
 const evidence = assembleEvidence(chainId, block.header, [
@@ -63,6 +66,8 @@ describe('proven chain', () => {
   test('proven chain: another block, another chain, another state are refused', () => {
     expect(opened({})).toBe('nothing thrown');
     expect(opened({ chainId: 31338n })).toBe('NOT_PROVEN');
+    // The same state at another time.
+    expect(opened({ header: blockOf(9n, 2000n, accounts).header })).toBe('NOT_PROVEN');
     const later = blockOf(10n, 1001n, []);
     expect(opened({ header: later.header })).toBe('NOT_PROVEN');
     expect(
@@ -112,6 +117,9 @@ describe('proven chain', () => {
     );
     expect(codeThrown(() => encodeEvidence([evidence, evidence]))).toBe('BAD_INPUT');
     expect(codeThrown(() => decodeEvidence(new Uint8Array(MAX_EVIDENCE_BYTES + 1)))).toBe('TOO_LARGE');
+    const full = Array.from({ length: MAX_NODES }, () => new Uint8Array(MAX_NODE_BYTES));
+    const chains = [1n, 2n, 3n].map((id) => ({ ...evidence, chainId: id, nodes: full }));
+    expect(codeThrown(() => encodeEvidence(chains))).toBe('TOO_LARGE');
     const many = Array.from({ length: MAX_SLOTS }, (_, i) => word(BigInt(i)));
     expect(opened({ accounts: accounts.map((one) => ({ ...one, slots: many })) })).toBe('TOO_LARGE');
   });

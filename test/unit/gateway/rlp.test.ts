@@ -6,7 +6,9 @@ import {
   encodeRlp,
   integerBytes,
   integerOf,
+  listOf,
   type RlpItem,
+  stringOf,
 } from '../../../shared/gateway/proof/rlp.ts';
 import { utf8 } from '../../../shared/wire/bytes.ts';
 import { codeThrown } from '../fhe/fixture.ts';
@@ -60,7 +62,12 @@ describe('rlp', () => {
     ['a string cut off', '83646f'],
     ['a list cut off', 'c883636174'],
     ['an item that leaves its list', 'c283646f67'],
+    ['an item that its list cuts off', 'c383646f'],
+    ['a list that its list cuts off', 'c3c3c0c0'],
     ['a length cut off', 'b9'],
+    ['a length cut off in its middle', 'b9ff'],
+    ['a length that its list cuts off', `c1b838${'ff'.repeat(56)}`],
+    ['a length of five bytes that means it', `bc0100000000${'ff'}`],
     ['a short length in long form', `b801${'ff'}`],
     ['a length of 55 in long form', `b837${'ff'.repeat(55)}`],
     ['a list of 55 in long form', `f837${'80'.repeat(55)}`],
@@ -70,6 +77,13 @@ describe('rlp', () => {
     ['lists too deep', 'c5c4c3c2c1c0'],
   ])('rlp: %s is refused', (_, encoded) => {
     expect(codeThrown(() => decodeRlp(hex(encoded), 4))).toBe('BAD_ENCODING');
+  });
+
+  test('rlp: a string is no list, and a list no string', () => {
+    expect(listOf([])).toEqual([]);
+    expect(codeThrown(() => listOf(new Uint8Array(2)))).toBe('BAD_ENCODING');
+    expect(codeThrown(() => stringOf([]))).toBe('BAD_ENCODING');
+    expect(codeThrown(() => stringOf(new Uint8Array(2), 3))).toBe('BAD_ENCODING');
   });
 
   test('rlp: integers have no leading zeros', () => {
