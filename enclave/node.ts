@@ -1,12 +1,11 @@
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { typedDomainOf } from '../shared/gateway/eip712.ts';
-import { digest, type KeyId, type PartyId } from '../shared/ids.ts';
+import type { KeyId, PartyId } from '../shared/ids.ts';
 import { enrolmentCodec } from '../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
 import type { Member as MemberEntry } from '../shared/network/configuration.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
-import { toHex } from '../shared/wire/bytes.ts';
 import { decode, encode } from '../shared/wire/codec.ts';
 import type {
   DecryptionRequest,
@@ -21,7 +20,6 @@ import type {
 import { Configurations } from './configurations.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
 import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
-import type { GatewayWork } from './gateway/gateway-work.ts';
 import { IDENTITY, sealedSigner } from './identity.ts';
 import { Member, type ProtocolMessage, type Work } from './member.ts';
 import { HeldMessages } from './membership/held-messages.ts';
@@ -40,6 +38,7 @@ import {
 } from './sealed-node.ts';
 import type { StateStore } from './sealing/state-store.ts';
 import { unseal } from './sealing/unsealing.ts';
+import { Services } from './services.ts';
 
 export type { NodeParts } from './node-parts.ts';
 
@@ -51,6 +50,7 @@ export class Node implements NodeApi {
   readonly #parts: NodeParts;
   readonly #newborn: Newborn;
   readonly #configurations: Configurations;
+  readonly #services = new Services((service) => this.#serving(service));
   readonly #stop = new AbortController();
   #network: NodeNetwork | undefined;
   #sealed: SealedNode | undefined;
@@ -124,59 +124,32 @@ export class Node implements NodeApi {
     return joining;
   }
 
-  async *generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress> {
-    const { requestId, preset, galois } = request;
-    const asked = { request: digest(toHex(requestId)), preset, galois };
-    yield* this.#direct('generate-key').ceremonies.generate(asked, signal);
+  generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress> {
+    return this.#services.generateKey(request, signal);
   }
 
-  async listKeys(): Promise<readonly KeyId[]> {
-    return this.#serving('read-keys').keys.ids;
+  listKeys(): Promise<readonly KeyId[]> {
+    return this.#services.listKeys();
   }
 
-  async getKey(key: KeyId): Promise<Uint8Array> {
-    return this.#serving('read-keys').keys.certified(key);
+  getKey(key: KeyId): Promise<Uint8Array> {
+    return this.#services.getKey(key);
   }
 
-  async decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
-    const answer = await this.#direct('decrypt').desk.decrypt(request, signal);
-    // It leaves only if the phase is still one that says such things.
-    this.#serving('decrypt');
-    return answer;
+  decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#services.decrypt(request, signal);
   }
 
-  async userDecrypt(request: UserDecryptionRequest): Promise<Uint8Array> {
-    const answer = await this.#direct('user-decrypt').desk.userDecrypt(request);
-    this.#serving('user-decrypt');
-    return answer;
+  userDecrypt(request: UserDecryptionRequest): Promise<Uint8Array> {
+    return this.#services.userDecrypt(request);
   }
 
-  async answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {
-    const answer = await this.#gateway('decrypt').answers.answer(request, signal);
-    this.#serving('decrypt');
-    return answer;
+  answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {
+    return this.#services.answer(request, signal);
   }
 
-  async *carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress> {
-    for await (const step of this.#gateway('generate-key').commands.carryOut(request, signal)) {
-      this.#serving('generate-key');
-      yield step;
-    }
-  }
-
-  /** What nobody but the caller asked for: served in networks without a gateway only, which are for development. */
-  #direct(service: Service): Work {
-    const work = this.#serving(service);
-    if (work.gateway !== undefined) {
-      throw new KmsError('NOT_PERMITTED', "this network's gateway orders every operation; ask there");
-    }
-    return work;
-  }
-
-  #gateway(service: Service): GatewayWork {
-    const { gateway } = this.#serving(service);
-    if (gateway === undefined) throw new KmsError('BAD_INPUT', 'this network has no gateway');
-    return gateway;
+  carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress> {
+    return this.#services.carryOut(request, signal);
   }
 
   /** @throws {KmsError} UNAVAILABLE, CONFLICT: the phase does not serve this (membership/phases.ts) */

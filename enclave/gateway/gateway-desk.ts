@@ -67,11 +67,23 @@ export class GatewayDesk {
   }
 
   /**
+   * @param required throws if the node does not serve that kind now; asked before the work, and before the answer leaves
    * @throws {KmsError} as Authority.permit(); BAD_INPUT for another number of envelopes or a command; WRONG_KEY for an envelope that
    *   is not the committed one, and as openEnvelope(); NOT_ENOUGH_PARTIES, safe to repeat
    */
-  async answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {
+  async answer(
+    request: GatewayRequest,
+    required: (kind: Permission['kind']) => void,
+    signal: AbortSignal,
+  ): Promise<GatewayAnswer> {
     const { permission } = await this.#ports.authority.permit(request.claim, request.evidence);
+    required(permission.kind);
+    const answer = await this.#answer(permission, request, signal);
+    required(permission.kind);
+    return answer;
+  }
+
+  #answer(permission: Permission, request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {
     switch (permission.kind) {
       case 'public':
         return this.#answerPublic(permission, request, signal);
