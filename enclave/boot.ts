@@ -7,6 +7,7 @@ import type { Link } from '../shared/link.ts';
 import type { Log } from '../shared/log.ts';
 import { Kernel } from '../shared/math/kernel/kernel.ts';
 import { openAwsCloud, openAwsSuccessor } from './aws/aws-cloud.ts';
+import { RecipientKey } from './aws/recipient-key.ts';
 import { type EnclaveConfig, readEnclaveConfig } from './config.ts';
 import type { Build } from './configurations.ts';
 import { keepIntroduced } from './introduction.ts';
@@ -71,8 +72,9 @@ async function standardParts(
   open: OpenPlatform,
   end: () => void,
 ): Promise<NodeParts> {
+  const recipientKey = RecipientKey.generate();
   const platform = await open();
-  const aws = { link, nsm: platform.nsm, roots: ENDPOINT_ROOTS, attemptMs: cloudMs };
+  const aws = { link, nsm: platform.nsm, roots: ENDPOINT_ROOTS, recipientKey, attemptMs: cloudMs };
   const clock = await EnclaveClock.start({ nsm: platform.nsm, log });
   return {
     build: thisBuild(),

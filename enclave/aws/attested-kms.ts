@@ -78,9 +78,12 @@ const MAX_BLOB_BYTES = 6144;
 const MAX_ANSWER_BYTES = 256 * 1024;
 const MAX_CONTEXT_ENTRIES = 8;
 
-/** Makes the process's recipient key. No request is sent. */
-export async function openAttestedKms(options: AttestedKmsOptions): Promise<AttestedKms> {
-  return new AwsKms(options, await RecipientKey.generate());
+/** @param recipientKey default: one is made now. No request is sent. */
+export async function openAttestedKms(
+  options: AttestedKmsOptions,
+  recipientKey: Promise<RecipientKey> = RecipientKey.generate(),
+): Promise<AttestedKms> {
+  return new AwsKms(options, await recipientKey);
 }
 
 class AwsKms implements AttestedKms {

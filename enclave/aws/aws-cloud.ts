@@ -12,6 +12,7 @@ import type { Cloud, DataKeys, SuccessorKeys } from '../sealing/cloud.ts';
 import type { Patience } from './attempts.ts';
 import { type AttestedKms, type EncryptionContext, openAttestedKms } from './attested-kms.ts';
 import { throughParent } from './egress.ts';
+import type { RecipientKey } from './recipient-key.ts';
 import { S3Objects } from './s3-objects.ts';
 
 export interface AwsCloudParts {
@@ -19,6 +20,8 @@ export interface AwsCloudParts {
   readonly nsm: Nsm;
   /** DER: `ENDPOINT_ROOTS` of `#roots`. */
   readonly roots: readonly Uint8Array[];
+  /** Of this process, made while it starts: on a slow machine that takes seconds. Default: one for each key of KMS. */
+  readonly recipientKey?: Promise<RecipientKey>;
   /** Of one attempt at either service; default: what suits it. */
   readonly attemptMs?: number | undefined;
 }
@@ -81,11 +84,11 @@ export async function openAwsSuccessor(
 }
 
 function openKms(parts: AwsCloudParts, { storage }: CloudPlace): Promise<AttestedKms> {
-  const { link, nsm, roots } = parts;
+  const { link, nsm, roots, recipientKey } = parts;
   const key = parseKeyArn(storage.kmsKey);
   const credentials = (): ReturnType<typeof askCredentials> => askCredentials(link);
   const reach = { credentials, connect: throughParent(link), roots, ...patienceOf(parts) };
-  return openAttestedKms({ key, nsm, ...reach });
+  return openAttestedKms({ key, nsm, ...reach }, recipientKey);
 }
 
 function patienceOf({ attemptMs }: AwsCloudParts): { readonly patience?: Patience } {

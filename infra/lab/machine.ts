@@ -87,7 +87,9 @@ export class EnclaveMachine {
           '-kernel',
           image,
         ],
-        ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', `${memoryMb}M`, '-nographic', '-no-reboot'],
+        // As the smallest real enclave has.
+        ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', `${memoryMb}M`],
+        ...['-nographic', '-no-reboot'],
         ...['-chardev', `socket,id=c,path=${device}`, ...FIRMWARE.flatMap((path) => ['-L', path])],
         ...['-append', `${clock} ${append}`.trim()],
         ...['-global', `virtio-nsm-device.module-id=${moduleId}`],
