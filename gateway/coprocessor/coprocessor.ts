@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Evaluator } from '../../client/seal/evaluator.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { type Derivation, operations } from '../../shared/gateway/handle.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
@@ -111,8 +112,6 @@ export class Coprocessor {
       const name = `${place}-${log.blockHash.slice(2)}`;
       const computed = eventOf(host.compute, log);
       if (computed?.eventName === 'Computed') {
-        const { operation, argument } = computed.args.derivation;
-        if (operation === operations.input) this.#o.uploads.name(argument);
         await this.#workshop.add({ key: `compute-${chainId}-${name}`, body: textOf(log) });
       }
       if (eventOf(host.accessControl, log)?.eventName === 'AccessChanged') {
@@ -194,6 +193,7 @@ export class Coprocessor {
 
   async #input(derivation: Derivation): Promise<Uint8Array | { readonly later: readonly string[] }> {
     const digest: Hex = `0x${toHex(derivation.argument)}`;
+    this.#o.uploads.name(digest);
     const envelope = await this.#o.uploads.get(digest);
     if (envelope === undefined) return { later: [uploadBell(digest)] };
     try {
@@ -222,8 +222,18 @@ export class Coprocessor {
       operands.push(envelope);
     }
     return this.#evaluations.run(async () => {
-      const evaluator = await this.#evaluators.of(`0x${toHex(derivation.keyId)}`);
+      const evaluator = await this.#evaluator(`0x${toHex(derivation.keyId)}`);
       return evaluator === undefined ? { later: [] } : evaluate(derivation, operands, evaluator);
     });
+  }
+
+  /** A key that is missing or not the right one may be brought: no result depends on when. */
+  async #evaluator(keyId: Hex): Promise<Evaluator | undefined> {
+    try {
+      return await this.#evaluators.of(keyId);
+    } catch (error) {
+      this.#o.log('error', 'key-not-usable', { code: codeOf(error) });
+      return undefined;
+    }
   }
 }

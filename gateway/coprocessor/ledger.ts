@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import { data, fixed, type Hex, quantity } from '../adapter/chain-data.ts';
-import { readLimited, writeDurably } from '../adapter/durable-file.ts';
+import { readLimitedText, writeDurably } from '../adapter/durable-file.ts';
 import { isRecord } from '../adapter/endpoint.ts';
 
 /** What this coprocessor found a handle to name, as Ciphertexts.commit takes it. */
@@ -32,9 +32,8 @@ export class Ledger {
 
   /** @throws {KmsError} STORE_FAILED, BAD_ENCODING for a damaged entry */
   async get(handle: Hex): Promise<KnownCiphertext | 'dead' | undefined> {
-    const bytes = await readLimited(this.#path(handle), MAX_ENTRY_BYTES);
-    if (bytes === undefined) return undefined;
-    const text = bytes.toString('utf8');
+    const text = await readLimitedText(this.#path(handle), MAX_ENTRY_BYTES);
+    if (text === undefined) return undefined;
     return text === 'dead' ? 'dead' : entryOf(handle, text);
   }
 

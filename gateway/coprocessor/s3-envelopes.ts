@@ -52,7 +52,7 @@ export class S3Envelopes implements EnvelopeStore {
             .catch(() => undefined);
           throw new KmsError('TOO_LARGE', `an envelope has at most ${MAX_ENVELOPE_BYTES} bytes`);
         }
-        return await Body.transformToByteArray();
+        return new Uint8Array(await Body.transformToByteArray());
       } catch (error) {
         if (error instanceof Error && ABSENT.has(error.name)) return undefined;
         throw error;
