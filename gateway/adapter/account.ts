@@ -2,7 +2,7 @@ import { serializeTransaction } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { KmsError } from '../../shared/errors.ts';
 import type { Hex } from './chain-data.ts';
-import { readLimited } from './durable-file.ts';
+import { readLimitedText } from './durable-file.ts';
 
 /** A transaction of type 2 (EIP-1559) before its signature. */
 export interface Unsigned {
@@ -36,7 +36,7 @@ export function chainAccount(secret: Hex): ChainAccount {
 
 /** @param path a file of 64 hex digits, with or without 0x @throws {KmsError} BAD_INPUT, STORE_FAILED */
 export async function readAccount(path: string): Promise<ChainAccount> {
-  const text = (await readLimited(path, 128))?.toString('utf8').trim();
+  const text = (await readLimitedText(path, 128))?.trim();
   const digits = text?.replace(/^0x/, '');
   if (digits === undefined || !/^[0-9a-f]{64}$/.test(digits)) {
     throw new KmsError('BAD_INPUT', `${path} does not hold an account's key: 64 lower-case hex digits`);

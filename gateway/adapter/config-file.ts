@@ -1,6 +1,6 @@
 import { KmsError } from '../../shared/errors.ts';
 import { fixed, type Hex } from './chain-data.ts';
-import { readLimited } from './durable-file.ts';
+import { readLimitedText } from './durable-file.ts';
 import { isRecord } from './endpoint.ts';
 import type { Finality } from './follower.ts';
 
@@ -27,10 +27,10 @@ export class Fields {
 
   /** @throws {KmsError} BAD_INPUT */
   static async read(path: string): Promise<Fields> {
-    const bytes = await readLimited(path, MAX_CONFIG_BYTES);
-    if (bytes === undefined) throw new KmsError('BAD_INPUT', `there is no file ${path}`);
+    const text = await readLimitedText(path, MAX_CONFIG_BYTES);
+    if (text === undefined) throw new KmsError('BAD_INPUT', `there is no file ${path}`);
     try {
-      return new Fields(path, JSON.parse(bytes.toString('utf8')));
+      return new Fields(path, JSON.parse(text));
     } catch (cause) {
       throw new KmsError('BAD_INPUT', `${path} must hold a JSON object`, { cause });
     }

@@ -1,6 +1,6 @@
 import { KmsError } from '../../shared/errors.ts';
 import { fixed, type Hex, quantity } from './chain-data.ts';
-import { readLimited, writeDurably } from './durable-file.ts';
+import { readLimitedText, writeDurably } from './durable-file.ts';
 import { isRecord } from './endpoint.ts';
 
 /** A block, by number and hash. */
@@ -48,10 +48,10 @@ export class CursorFile implements CursorStore {
 
   /** @throws {KmsError} STORE_FAILED, BAD_INPUT for a file of another chain or none of ours: it is never repaired silently */
   async load(): Promise<Trail> {
-    const bytes = await readLimited(this.#path, MAX_CURSOR_BYTES);
-    if (bytes === undefined) return [];
+    const text = await readLimitedText(this.#path, MAX_CURSOR_BYTES);
+    if (text === undefined) return [];
     try {
-      const value: unknown = JSON.parse(bytes.toString('utf8'));
+      const value: unknown = JSON.parse(text);
       if (!isRecord(value) || !Array.isArray(value.trail) || value.trail.length > MAX_POINTS)
         throw new Error('shape');
       if (quantity(value.chainId) !== this.#chainId) throw new Error('of another chain');

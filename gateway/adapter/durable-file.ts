@@ -31,13 +31,16 @@ export async function removeDurably(path: string): Promise<void> {
   });
 }
 
-/** @returns undefined if there is none @throws {KmsError} TOO_LARGE, STORE_FAILED */
-export async function readLimited(path: string, maxBytes: number): Promise<Buffer | undefined> {
+/**
+ * @returns plain bytes, no Buffer, whose slices alias and which SEAL does not take; undefined if there is no such file
+ * @throws {KmsError} TOO_LARGE, STORE_FAILED
+ */
+export async function readLimited(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
   return stored('read', async () => {
     try {
       const { size } = await stat(path);
       if (size > maxBytes) throw new KmsError('TOO_LARGE', `${path} has more than ${maxBytes} bytes`);
-      return await readFile(path);
+      return new Uint8Array(await readFile(path));
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
       throw error;
@@ -62,4 +65,10 @@ async function stored<T>(what: string, task: () => Promise<T>): Promise<T> {
     if (cause instanceof KmsError) throw cause;
     throw new KmsError('STORE_FAILED', `a file cannot be ${what}`, { cause });
   }
+}
+
+/** A file of UTF-8. @returns undefined if there is none @throws {KmsError} TOO_LARGE, STORE_FAILED */
+export async function readLimitedText(path: string, maxBytes: number): Promise<string | undefined> {
+  const bytes = await readLimited(path, maxBytes);
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 }

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
-import { readLimited, removeDurably, writeDurably } from './durable-file.ts';
+import { readLimitedText, removeDurably, writeDurably } from './durable-file.ts';
 
 /** A piece of work that survives its process. */
 export interface WorkItem {
@@ -66,7 +66,7 @@ export class WorkList {
 
   /** @returns undefined if it is done */
   async body(key: string): Promise<string | undefined> {
-    return (await readLimited(this.#path(key), 4 * MAX_BODY_BYTES))?.toString('utf8');
+    return readLimitedText(this.#path(key), 4 * MAX_BODY_BYTES);
   }
 
   async remove(key: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import { data, fixed, type Hex, quantity } from '../adapter/chain-data.ts';
-import { readLimited } from '../adapter/durable-file.ts';
+import { readLimitedText } from '../adapter/durable-file.ts';
 import { isRecord } from '../adapter/endpoint.ts';
 
 /** A committee's word about the next one, for verifiers of host chains. No gateway contract takes it: nodes hand it out. */
@@ -29,9 +29,12 @@ export function committeeChangeFiles(directory: string | undefined): CommitteeCh
   return {
     async find(fromEpoch) {
       if (directory === undefined) return undefined;
-      const bytes = await readLimited(join(directory, `committee-change-${fromEpoch}.json`), MAX_FILE_BYTES);
-      if (bytes === undefined) return undefined;
-      const signed = parseCommitteeChange(bytes.toString('utf8'));
+      const text = await readLimitedText(
+        join(directory, `committee-change-${fromEpoch}.json`),
+        MAX_FILE_BYTES,
+      );
+      if (text === undefined) return undefined;
+      const signed = parseCommitteeChange(text);
       return signed.change.fromEpoch === fromEpoch ? signed : undefined;
     },
   };

@@ -144,8 +144,22 @@ export class PlayedNetwork implements AsyncDisposable {
     }
   }
 
-  /** Commanded, generated and activated on the gateway; the nodes respond in two transactions each time. */
-  async makeKey(recordDigest: Hex = keccak256(toHex('record'))): Promise<void> {
+  /** The same, and every host chain is told. */
+  async makeKeyEverywhere(recordDigest?: Hex): Promise<void> {
+    const { made, moved } = await this.makeKey(recordDigest);
+    for (const { deployer, keyring } of this.hosts) {
+      await deployer.send({ to: keyring, name: 'add', args: made });
+      await deployer.send({ to: keyring, name: 'move', args: moved });
+    }
+  }
+
+  /**
+   * Commanded, generated and activated on the gateway; the nodes respond in two transactions each time.
+   * @returns what host chains are told
+   */
+  async makeKey(
+    recordDigest: Hex = keccak256(toHex('record')),
+  ): Promise<{ readonly made: readonly unknown[]; readonly moved: readonly unknown[] }> {
     const { keyId, preset } = this;
     const uint8s = [{ type: 'uint8' }, { type: 'uint8' }];
     const asked = await command(this.gateway, 1, encodeAbiParameters(uint8s, [preset, 0]));
@@ -167,6 +181,10 @@ export class PlayedNetwork implements AsyncDisposable {
       const signatures = this.signed('LifecycleTransition', { ...moved, keyId: word(keyId) }, parties);
       await this.respond(move, encodeAbiParameters(moveTypes, Object.values(moved)), signatures);
     }
+    return {
+      made: [made, this.signed('KeyGeneration', typedMade)],
+      moved: [moved, this.signed('LifecycleTransition', { ...moved, keyId: word(keyId) })],
+    };
   }
 
   async respond(asked: object, statement: Hex, signatures: Hex): Promise<void> {
