@@ -62,7 +62,7 @@ export class Services implements Omit<NodeApi, 'describe' | 'join'> {
     }
   }
 
-  /** What nobody but the caller asked for: served in networks without a gateway only, which are for development. */
+  /** What nobody but the caller asked for: served in networks without a gateway only. */
   #direct(service: Service): Work {
     const work = this.#serving(service);
     if (work.gateway !== undefined) {
