@@ -12,7 +12,7 @@ import { type DecryptionTask, requireKey, taskOf } from '../shared/protocol/decr
 import { Forgeries } from '../shared/protocol/forgeries.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { type PeerMessage, peerMessage } from '../shared/protocol/peer-message.ts';
-import { sealShare, userKeyDigest } from '../shared/protocol/user-decryption/sealed-share.ts';
+import { sealShare, shareAad, userKeyDigest } from '../shared/protocol/user-decryption/sealed-share.ts';
 import { toHex } from '../shared/wire/bytes.ts';
 import { encode } from '../shared/wire/codec.ts';
 import type { DecryptionRequest, UserDecryptionRequest } from './api.ts';
@@ -112,9 +112,18 @@ export class DecryptionDesk {
     return this.seal(openEnvelope(envelope, this.#ports.membership.primitives), requestId, userKey);
   }
 
-  /** @param requestId 32 bytes @param userKey X-Wing public key. @throws {KmsError} as decrypt(), BAD_INPUT */
-  async seal(envelope: Envelope, requestId: Uint8Array, userKey: Uint8Array): Promise<Uint8Array> {
-    const { membership, rng } = this.#ports;
+  /**
+   * @param requestId 32 bytes @param userKey X-Wing public key
+   * @param rngOf of what is sealed, for whoever seals the same twice; its argument is secret
+   * @throws {KmsError} as decrypt(), BAD_INPUT
+   */
+  async seal(
+    envelope: Envelope,
+    requestId: Uint8Array,
+    userKey: Uint8Array,
+    rngOf: (sealed: Uint8Array) => Rng = () => this.#ports.rng,
+  ): Promise<Uint8Array> {
+    const { membership } = this.#ports;
     const { networkId, epoch, primitives, self, signer } = membership;
     const task = this.#task(envelope);
     const share = await this.#partial(task);
@@ -130,6 +139,9 @@ export class DecryptionDesk {
       level: preset.decryptionLevel,
     };
     try {
+      // Every field that is bound, and the share itself.
+      const bytes = new Uint8Array(share.buffer, share.byteOffset, share.byteLength);
+      const rng = rngOf(primitives.sha256(shareAad(primitives, scope, self), bytes));
       return await sealShare(scope, { party: self, signer }, share, userKey, primitives, rng);
     } finally {
       share.fill(0n);
