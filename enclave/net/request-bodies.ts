@@ -37,41 +37,38 @@ export class RequestBodies {
   }
 
   async *#read(request: Http2ServerRequest, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const { withinMs, maxFields } = this.#limits;
+    const { withinMs, maxFields, maxBytes, totalBytes } = this.#limits;
     const { url, stream } = request;
-    const held = this.#hold();
-    stream.once('close', held.release);
+    const closed = new Promise((resolve) => stream.once('close', resolve));
     const late = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), withinMs);
+    let ownBytes = 0;
+    const hold = (sizeBytes: number): void => {
+      ownBytes += sizeBytes;
+      this.#heldBytes += sizeBytes;
+      if (this.#heldBytes > totalBytes) throw new KmsError('BUSY', 'other calls hold too much');
+    };
     let body: Uint8Array;
     try {
-      body = await whole(chunks, PREFIX_BYTES + this.#limits.maxBytes(url), held.add);
+      body = await whole(chunks, PREFIX_BYTES + maxBytes(url), hold);
       requireFewFields(body.subarray(PREFIX_BYTES), maxFields);
     } catch (error) {
-      held.release();
-      // Once it is told: what more it sends nobody reads.
-      stream.once('wantTrailers', () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR)));
+      stream.once('wantTrailers', () => setImmediate(() => endTold(stream)));
       throw toFault(error);
     } finally {
       clearTimeout(late);
+      void closed.then(() => {
+        this.#heldBytes -= ownBytes;
+      });
     }
     yield body;
   }
+}
 
-  #hold(): { readonly add: (sizeBytes: number) => void; readonly release: () => void } {
-    let own = 0;
-    return {
-      add: (sizeBytes) => {
-        own += sizeBytes;
-        this.#heldBytes += sizeBytes;
-        if (this.#heldBytes > this.#limits.totalBytes)
-          throw new KmsError('BUSY', 'other calls hold too much');
-      },
-      release: () => {
-        this.#heldBytes -= own;
-        own = 0;
-      },
-    };
-  }
+/** The caller's trailers are being sent. What it has sent nobody reads, and a stream with unread bytes never ends by itself. */
+function endTold(stream: Http2ServerRequest['stream']): void {
+  // Sends what is pending before the stream's end.
+  stream.close(constants.NGHTTP2_NO_ERROR);
+  setImmediate(() => stream.destroy());
 }
 
 /** Copied as it comes: small chunks cost far more than their bytes. */

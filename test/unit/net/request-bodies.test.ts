@@ -158,7 +158,7 @@ describe('bodies of calls', () => {
       await new Promise<void>((resolve) => working.push(resolve));
       return asked;
     };
-    const node = await caller({ ...idle, decrypt }, { maxHeldBytes: 250_000 });
+    const node = await caller({ ...idle, decrypt }, { maxHeldBytes: 250_000, maxRequests: 4 });
     const calls = [node.send('Decrypt', decrypting(100_000)), node.send('Decrypt', decrypting(100_000))];
     while (working.length < 2) await turn();
     for (let i = 0; i < 3; i++) expect(await node.send('Decrypt', decrypting(100_000))).toBe(EXHAUSTED);
