@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KmsError } from '../shared/errors.ts';
 import { type Envelope, openEnvelope } from '../shared/fhe/envelope.ts';
 import { type Preset, presetByName } from '../shared/fhe/presets.ts';
@@ -72,6 +73,7 @@ export class DecryptionDesk {
     resolve: (share: Residues) => void;
     reject: (e: unknown) => void;
   }[] = [];
+  #lastVector: Promise<void> = Promise.resolve();
   /** Connected parties that let the last grace period pass: not waited for again until they answer. */
   readonly #laggards = new Set<PartyId>();
 
@@ -254,11 +256,23 @@ export class DecryptionDesk {
 
   /** Scalars that wait together are answered together: one pass over the seeds for up to 64 of them. */
   #partial(task: DecryptionTask): Promise<Residues> {
-    if (task.kind === 'vector') return Promise.resolve(this.#ports.keys.decryptor(task.key).partial(task));
+    if (task.kind === 'vector') return this.#vector(task);
     return new Promise((resolve, reject) => {
       this.#scalars.push({ task, resolve, reject });
       if (this.#scalars.length === 1) setImmediate(() => this.#flushScalars());
     });
+  }
+
+  /** One in each turn of the event loop: it takes long, and one request may bring dozens. */
+  #vector(task: DecryptionTask): Promise<Residues> {
+    const share = this.#lastVector
+      .then(() => nextTurn())
+      .then(() => this.#ports.keys.decryptor(task.key).partial(task));
+    this.#lastVector = share.then(
+      () => undefined,
+      () => undefined,
+    );
+    return share;
   }
 
   #flushScalars(): void {

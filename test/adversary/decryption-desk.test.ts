@@ -173,6 +173,27 @@ describe('decryption desk', () => {
     );
   });
 
+  test('desk: between two vectors other work has its turn', async () => {
+    const happened: string[] = [];
+    const noting: DecryptorFactory = (...parts) => {
+      const inner = honestDecryptor(...parts);
+      const partial: typeof inner.partial = (task) => {
+        happened.push('vector');
+        setImmediate(() => happened.push('other'));
+        return inner.partial(task);
+      };
+      return { ring: inner.ring, preset: inner.preset, partial, scalars: (tasks) => inner.scalars(tasks) };
+    };
+    const { desks } = new Desks({ makeDecryptor: () => noting });
+    const { publicKey } = await generateUserKey(seededRng('user'));
+    const { primitives } = key.membership(two);
+    const envelopes = [1n, 2n, 3n].map((n) =>
+      openEnvelope(key.encrypt({ kind: 'vector', values: BigUint64Array.of(n) }), primitives),
+    );
+    await Promise.all(envelopes.map((one) => desks.get(two)!.seal(one, requestId, publicKey)));
+    expect(happened.slice(0, 5)).toEqual(['vector', 'other', 'vector', 'other', 'vector']);
+  });
+
   test('desk: shares that arrive before the request count when it comes', async () => {
     const desks = new Desks({ limits: brief });
     const envelope = key.encrypt(scalar(6n));
