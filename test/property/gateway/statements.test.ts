@@ -11,7 +11,7 @@ import {
   encodeUserShare,
   MAX_USER_SHARE_BYTES,
 } from '../../../shared/gateway/user-share.ts';
-import { equalBytes } from '../../../shared/wire/bytes.ts';
+import { concat, equalBytes } from '../../../shared/wire/bytes.ts';
 import { damage, damaged } from '../../fuzz/protocol/damage.ts';
 import { codeThrown } from '../../unit/fhe/fixture.ts';
 import { hex, sampleOf, viemValue } from '../../vectors/gateway/typed-samples.ts';
@@ -40,6 +40,9 @@ describe('results', () => {
         expect(hex(result)).toBe(packed);
         const kinds = values.map(({ kind }) => kind);
         expect(decodeResult(result, kinds, DEGREE)).toEqual(values);
+        // As a part of something larger.
+        const within = concat(Uint8Array.of(7), result, Uint8Array.of(9)).subarray(1, -1);
+        expect(decodeResult(within, kinds, DEGREE)).toEqual(values);
       }),
     );
   });
