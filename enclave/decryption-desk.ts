@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KmsError } from '../shared/errors.ts';
 import { type Envelope, openEnvelope } from '../shared/fhe/envelope.ts';
 import { type Preset, presetByName } from '../shared/fhe/presets.ts';
@@ -12,7 +13,7 @@ import { type DecryptionTask, requireKey, taskOf } from '../shared/protocol/decr
 import { Forgeries } from '../shared/protocol/forgeries.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { type PeerMessage, peerMessage } from '../shared/protocol/peer-message.ts';
-import { sealShare, userKeyDigest } from '../shared/protocol/user-decryption/sealed-share.ts';
+import { sealShare, shareAad, userKeyDigest } from '../shared/protocol/user-decryption/sealed-share.ts';
 import { toHex } from '../shared/wire/bytes.ts';
 import { encode } from '../shared/wire/codec.ts';
 import type { DecryptionRequest, UserDecryptionRequest } from './api.ts';
@@ -72,6 +73,7 @@ export class DecryptionDesk {
     resolve: (share: Residues) => void;
     reject: (e: unknown) => void;
   }[] = [];
+  #lastVector: Promise<void> = Promise.resolve();
   /** Connected parties that let the last grace period pass: not waited for again until they answer. */
   readonly #laggards = new Set<PartyId>();
 
@@ -112,9 +114,18 @@ export class DecryptionDesk {
     return this.seal(openEnvelope(envelope, this.#ports.membership.primitives), requestId, userKey);
   }
 
-  /** @param requestId 32 bytes @param userKey X-Wing public key. @throws {KmsError} as decrypt(), BAD_INPUT */
-  async seal(envelope: Envelope, requestId: Uint8Array, userKey: Uint8Array): Promise<Uint8Array> {
-    const { membership, rng } = this.#ports;
+  /**
+   * @param requestId 32 bytes @param userKey X-Wing public key
+   * @param rngOf of what is sealed, for whoever seals the same twice; its argument is secret
+   * @throws {KmsError} as decrypt(), BAD_INPUT
+   */
+  async seal(
+    envelope: Envelope,
+    requestId: Uint8Array,
+    userKey: Uint8Array,
+    rngOf: (sealed: Uint8Array) => Rng = () => this.#ports.rng,
+  ): Promise<Uint8Array> {
+    const { membership } = this.#ports;
     const { networkId, epoch, primitives, self, signer } = membership;
     const task = this.#task(envelope);
     const share = await this.#partial(task);
@@ -130,6 +141,9 @@ export class DecryptionDesk {
       level: preset.decryptionLevel,
     };
     try {
+      // Every field that is bound, and the share itself.
+      const bytes = new Uint8Array(share.buffer, share.byteOffset, share.byteLength);
+      const rng = rngOf(primitives.sha256(shareAad(primitives, scope, self), bytes));
       return await sealShare(scope, { party: self, signer }, share, userKey, primitives, rng);
     } finally {
       share.fill(0n);
@@ -242,11 +256,23 @@ export class DecryptionDesk {
 
   /** Scalars that wait together are answered together: one pass over the seeds for up to 64 of them. */
   #partial(task: DecryptionTask): Promise<Residues> {
-    if (task.kind === 'vector') return Promise.resolve(this.#ports.keys.decryptor(task.key).partial(task));
+    if (task.kind === 'vector') return this.#vector(task);
     return new Promise((resolve, reject) => {
       this.#scalars.push({ task, resolve, reject });
       if (this.#scalars.length === 1) setImmediate(() => this.#flushScalars());
     });
+  }
+
+  /** One in each turn of the event loop: it takes long, and one request may bring dozens. */
+  #vector(task: DecryptionTask): Promise<Residues> {
+    const share = this.#lastVector
+      .then(() => nextTurn())
+      .then(() => this.#ports.keys.decryptor(task.key).partial(task));
+    this.#lastVector = share.then(
+      () => undefined,
+      () => undefined,
+    );
+    return share;
   }
 
   #flushScalars(): void {

@@ -7,13 +7,13 @@ import { signDigest } from '../../shared/gateway/signature.ts';
 import { encodeTyped } from '../../shared/gateway/typed-abi.ts';
 import type { Typed } from '../../shared/gateway/typed-data.ts';
 import { type Digest, digest, type KeyId, keyId } from '../../shared/ids.ts';
-import type { Membership } from '../../shared/protocol/machine.ts';
 import { fromHex, toHex } from '../../shared/wire/bytes.ts';
 import type { KeyProgress } from '../api.ts';
 import type { Ceremonies } from '../ceremonies.ts';
 import type { ResultSigner } from '../membership/result-signer.ts';
 import type { Authority } from './authority.ts';
 import type { KeyStates } from './key-states.ts';
+import type { SaidStatements } from './said-statements.ts';
 
 /** What a parent brings; all of it untrusted. */
 export interface CommandRequest {
@@ -27,13 +27,13 @@ export type CommandProgress =
   | { readonly kind: 'done'; readonly statement: Uint8Array; readonly signature: Uint8Array };
 
 export interface CommandDeskPorts {
-  readonly membership: Membership;
   readonly domain: TypedDomain;
   readonly authority: Pick<Authority, 'permit'>;
   readonly ceremonies: Pick<Ceremonies, 'generate'>;
   /** Digest of a certified key's record. @throws {KmsError} UNKNOWN_KEY */
   readonly recordDigest: (key: KeyId) => Digest;
   readonly states: KeyStates;
+  readonly said: SaidStatements;
   readonly signer: ResultSigner;
 }
 
@@ -57,12 +57,12 @@ export class CommandDesk {
       throw new KmsError('BAD_INPUT', 'a request is answered, not carried out');
     }
     const { operation } = permitted.permission;
+    // The chain's name of the command: all nodes give the same, and it is good for one key.
+    const command = digest(toHex(commandCommitment(permitted.claim.command)));
     if (operation.kind === 'keyGeneration') {
-      // The chain's name of the command: all nodes give the same, and it is good for one key.
-      const request = digest(toHex(commandCommitment(permitted.claim.command)));
-      yield* this.#generate(operation, request, signal);
+      yield* this.#generate(operation, command, signal);
     } else if (operation.kind === 'lifecycle') {
-      yield await this.#move(operation);
+      yield await this.#move(operation, command);
     } else {
       throw new KmsError('BAD_INPUT', `this version of the node does not carry out ${operation.kind}`);
     }
@@ -80,30 +80,28 @@ export class CommandDesk {
         continue;
       }
       const names = { keyId: fromHex(step.keyId), recordDigest: fromHex(recordDigest(step.keyId)) };
-      yield this.#said('KeyGeneration', { ...statement, ...names });
+      yield await this.#said('KeyGeneration', { ...statement, ...names }, request);
     }
   }
 
-  async #move({ statement }: Operation<'lifecycle'>): Promise<CommandProgress> {
+  async #move({ statement }: Operation<'lifecycle'>, command: Digest): Promise<CommandProgress> {
     const { states } = this.#ports;
     const { toState } = statement;
     if (toState === keyStates.destroyed) {
       throw new KmsError('BAD_INPUT', 'this version of the node does not destroy keys');
     }
     await states.move(keyId(toHex(statement.keyId)), toState);
-    return this.#said('LifecycleTransition', statement);
+    return this.#said('LifecycleTransition', statement, command);
   }
 
-  #said<Name extends 'KeyGeneration' | 'LifecycleTransition'>(
+  async #said<Name extends 'KeyGeneration' | 'LifecycleTransition'>(
     name: Name,
-    statement: Typed<Name>,
-  ): CommandProgress {
-    const { domain, signer } = this.#ports;
-    const signed = typedDigest(domain, name, statement);
-    return {
-      kind: 'done',
-      statement: encodeTyped(name, statement),
-      signature: signer.use((secret) => signDigest(signed, secret)),
-    };
+    typed: Typed<Name>,
+    command: Digest,
+  ): Promise<CommandProgress> {
+    const { domain, signer, said } = this.#ports;
+    const now = { statement: encodeTyped(name, typed), digest: typedDigest(domain, name, typed) };
+    const { statement, digest: signed } = await said.first(command, now);
+    return { kind: 'done', statement, signature: signer.use((secret) => signDigest(signed, secret)) };
   }
 }

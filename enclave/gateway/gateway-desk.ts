@@ -3,18 +3,20 @@ import { type Envelope, openEnvelope } from '../../shared/fhe/envelope.ts';
 import { type TypedDomain, typedDigest } from '../../shared/gateway/eip712.ts';
 import type { PermittedCiphertext } from '../../shared/gateway/policy/ciphertext.ts';
 import type { Permission } from '../../shared/gateway/policy/claim.ts';
-import { encodeResult } from '../../shared/gateway/result-bytes.ts';
+import { encodeResult, requireResultSize } from '../../shared/gateway/result-bytes.ts';
 import { signDigest } from '../../shared/gateway/signature.ts';
 import type { Typed, TypedName } from '../../shared/gateway/typed-data.ts';
 import { encodeUserShare } from '../../shared/gateway/user-share.ts';
 import { word } from '../../shared/gateway/word.ts';
 import type { KeyId } from '../../shared/ids.ts';
+import type { Rng } from '../../shared/primitives.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
 import { equalBytes, toHex } from '../../shared/wire/bytes.ts';
 import type { DecryptionDesk } from '../decryption-desk.ts';
 import type { ResultSigner } from '../membership/result-signer.ts';
 import type { Authority } from './authority.ts';
-import { LatestAnswers } from './latest-answers.ts';
+import { Ongoing } from './ongoing.ts';
+import { shareRandomness } from './share-randomness.ts';
 import type { PartyWord, SignaturePool, SignedWord, Topic } from './signature-pool.ts';
 
 /** What a parent brings; all of it untrusted. */
@@ -52,6 +54,8 @@ export interface GatewayDeskPorts {
 type Permitted<K extends Permission['kind']> = Extract<Permission, { readonly kind: K }>;
 
 const NOTHING: Uint8Array = new Uint8Array(0);
+/** Names a topic that is the same for all parties. */
+const NOBODY = 0;
 
 /**
  * Answers what the gateway asks of the committee, and nothing else: each request is permitted by proven state, each answer is signed
@@ -59,8 +63,8 @@ const NOTHING: Uint8Array = new Uint8Array(0);
  */
 export class GatewayDesk {
   readonly #ports: GatewayDeskPorts;
-  /** A user's share is sealed with fresh randomness: it is made once, and signed once, for each request and process. */
-  readonly #shares = new LatestAnswers<Uint8Array>();
+  /** What is made twice is the same (share-randomness.ts): this only saves the work. */
+  readonly #shares = new Ongoing<Uint8Array>();
 
   constructor(ports: GatewayDeskPorts) {
     this.#ports = ports;
@@ -102,6 +106,8 @@ export class GatewayDesk {
     signal: AbortSignal,
   ): Promise<GatewayAnswer> {
     const opened = this.#envelopes(keyId, ciphertexts, envelopes);
+    // Before anybody works for what no contract would take.
+    requireResultSize(opened.map(({ kind, preset }) => (kind === 'scalar' ? 1 : preset.degree)));
     const values = await Promise.all(opened.map((one) => this.#ports.desk.open(one, signal)));
     const result = encodeResult(values.map(({ value }) => value));
     return this.#sharedAnswer('PublicDecryption', { ...statement, result }, result, signal);
@@ -116,22 +122,36 @@ export class GatewayDesk {
     { envelopes, userKey }: GatewayRequest,
     signal: AbortSignal,
   ): Promise<GatewayAnswer> {
-    const { membership, desk } = this.#ports;
-    const { self, primitives } = membership;
+    const { self, primitives } = this.#ports.membership;
     if (!equalBytes(primitives.sha256(userKey), publicKeyHash)) {
       throw new KmsError('BAD_INPUT', "this is not the user's key that the request names");
     }
     const opened = this.#envelopes(keyId, ciphertexts, envelopes);
-    const withoutOwn = { ...statement, party: 0, shareDigest: new Uint8Array(32) };
-    const id = this.#digestOf('UserDecryptionShare', withoutOwn);
-    const share = await this.#shares.get(toHex(id), async () => {
-      const requestId = word(statement.requestId);
-      return encodeUserShare(await Promise.all(opened.map((one) => desk.seal(one, requestId, userKey))));
-    });
-    const digestOf: Topic['digestOf'] = (party, shareDigest) =>
-      this.#digestOf('UserDecryptionShare', { ...statement, party, shareDigest });
-    const words = await this.#collect({ id, digestOf }, self, primitives.sha256(share), signal);
+    const topic = this.#shareTopic(statement);
+    const share = await this.#shares.get(toHex(topic.id), () => this.#seal(statement, opened, userKey));
+    const words = await this.#collect(topic, self, primitives.sha256(share), signal);
     return { epoch: statement.epoch, body: share, words };
+  }
+
+  /** Apart from the work: the pool keeps it for long, and with it whatever its functions can see. */
+  #shareTopic(statement: Permitted<'user'>['statement']): Omit<Topic, 'quorum'> {
+    const digestOf = (party: number, shareDigest: Uint8Array): Uint8Array =>
+      this.#digestOf('UserDecryptionShare', { ...statement, party, shareDigest });
+    return { id: digestOf(NOBODY, new Uint8Array(32)), digestOf };
+  }
+
+  async #seal(
+    { requestId }: Permitted<'user'>['statement'],
+    envelopes: readonly Envelope[],
+    userKey: Uint8Array,
+  ): Promise<Uint8Array> {
+    const { membership, desk, signer } = this.#ports;
+    const { networkId, primitives: hashes } = membership;
+    const rngOf = (sealed: Uint8Array): Rng => shareRandomness({ networkId, hashes, signer }, sealed);
+    const request = word(requestId);
+    return encodeUserShare(
+      await Promise.all(envelopes.map((one) => desk.seal(one, request, userKey, rngOf))),
+    );
   }
 
   /** Every member says the same. */
@@ -178,17 +198,22 @@ export class GatewayDesk {
         `the request has ${permitted.length} handles, not ${given.length} envelopes`,
       );
     }
+    const { primitives } = this.#ports.membership;
     return permitted.map(({ digest, kind, bound }, i) => {
-      const envelope = openEnvelope(given[i]!, this.#ports.membership.primitives);
+      // Before the first byte of it is read.
+      if (toHex(primitives.sha256(given[i]!)) !== digest) throw notCommitted();
+      const envelope = openEnvelope(given[i]!, primitives);
       const isCommitted =
-        envelope.digest === digest &&
         envelope.keyId === keyId &&
         envelope.kind === kind &&
         envelope.bound.level === bound.level &&
         envelope.bound.bound === bound.bound;
-      if (!isCommitted)
-        throw new KmsError('WRONG_KEY', 'an envelope is not the one that the chain has for its handle');
+      if (!isCommitted) throw notCommitted();
       return envelope;
     });
   }
+}
+
+function notCommitted(): KmsError {
+  return new KmsError('WRONG_KEY', 'an envelope is not the one that the chain has for its handle');
 }

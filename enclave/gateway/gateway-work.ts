@@ -16,6 +16,7 @@ import { Authority } from './authority.ts';
 import { CommandDesk } from './command-desk.ts';
 import { GatewayDesk } from './gateway-desk.ts';
 import { KeyStates } from './key-states.ts';
+import { SaidStatements } from './said-statements.ts';
 import { SignaturePool } from './signature-pool.ts';
 
 /** A network's contracts, as far as its genesis and this enclave know them. */
@@ -66,7 +67,7 @@ export function gatewayWork(parts: GatewayWorkParts): GatewayWork {
   return {
     answers: new GatewayDesk({ membership, domain, authority, desk, signer, pool, waitMs: WAIT_MS }),
     commands: new CommandDesk({
-      ...{ membership, domain, authority, ceremonies, states, signer },
+      ...{ domain, authority, ceremonies, states, signer, said: new SaidStatements(store) },
       recordDigest: (key) => keys.recordDigest(key),
     }),
     pool,

@@ -31,9 +31,12 @@ export class KeyStates {
     return state;
   }
 
-  /** @throws {KmsError} STORE_FAILED */
+  /** @throws {KmsError} NOT_PERMITTED for a key that this node has destroyed, whatever the chain says; STORE_FAILED */
   async move(key: KeyId, state: number): Promise<void> {
-    if ((await this.of(key)) !== state) await this.#store.put(nameOf(key), Uint8Array.of(state));
+    const before = await this.of(key);
+    if (before === state) return;
+    if (before === keyStates.destroyed) throw new KmsError('NOT_PERMITTED', `key ${key} is destroyed here`);
+    await this.#store.put(nameOf(key), Uint8Array.of(state));
   }
 }
 

@@ -19,6 +19,10 @@ export interface ApiLimits {
   readonly maxKeyGenerations: number;
   readonly maxDecryptions: number;
   readonly maxRequestsPerConnection: number;
+  /** Of all messages together that callers have sent and that are not answered yet. */
+  readonly maxHeldBytes: number;
+  /** How long a caller may take to send its message. */
+  readonly bodyMs: number;
 }
 
 export const API_LIMITS: ApiLimits = {
@@ -26,6 +30,8 @@ export const API_LIMITS: ApiLimits = {
   maxKeyGenerations: 2,
   maxDecryptions: 32,
   maxRequestsPerConnection: 32,
+  maxHeldBytes: 128 << 20,
+  bodyMs: 60_000,
 };
 
 const NOTHING: Uint8Array = new Uint8Array(0);
@@ -34,7 +40,20 @@ const MAX_PRESET_CHARACTERS = 64;
 const KEY_CHUNK_BYTES = 1024 * 1024;
 /** The gateway's limit for the envelopes of one request (Limits.MAX_CIPHERTEXT_BYTES), evidence, claim and the fields around them. */
 const MAX_ENVELOPES_BYTES = 16 << 20;
-const READ_MAX_BYTES = MAX_ENVELOPES_BYTES + MAX_EVIDENCE_BYTES + MAX_CLAIM_BYTES + 64 * 1024;
+const FIELD_BYTES = 64 * 1024;
+const COMMAND_BYTES = MAX_EVIDENCE_BYTES + MAX_CLAIM_BYTES + FIELD_BYTES;
+const READ_MAX_BYTES = MAX_ENVELOPES_BYTES + COMMAND_BYTES;
+/** Thousands of configurations, of some kilobytes each. */
+const JOIN_BYTES = 8 << 20;
+const MAX_FIELDS = 4096 + 16;
+/** By method; what is not here has a few short fields. */
+const MAX_BYTES: ReadonlyMap<string, number> = new Map([
+  [NodeService.method.join.name, JOIN_BYTES],
+  [NodeService.method.decrypt.name, MAX_ENVELOPE_BYTES + FIELD_BYTES],
+  [NodeService.method.userDecrypt.name, MAX_ENVELOPE_BYTES + FIELD_BYTES],
+  [NodeService.method.answer.name, READ_MAX_BYTES],
+  [NodeService.method.carryOut.name, COMMAND_BYTES],
+]);
 const WINDOW_BYTES = 1024 * 1024;
 
 /** Serves NodeService to client sockets. */
@@ -46,6 +65,12 @@ export function apiServer(api: NodeApi, limits: ApiLimits = API_LIMITS): GrpcSer
     maxConcurrentStreams: limits.maxRequestsPerConnection,
     maxRequests: limits.maxRequests,
     refusal: () => toFault(new KmsError('BUSY', 'too many requests')),
+    bodies: {
+      maxBytes: (path) => MAX_BYTES.get(path.slice(path.lastIndexOf('/') + 1)) ?? FIELD_BYTES,
+      totalBytes: limits.maxHeldBytes,
+      maxFields: MAX_FIELDS,
+      withinMs: limits.bodyMs,
+    },
   });
 }
 

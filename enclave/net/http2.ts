@@ -5,6 +5,7 @@ import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import { connectNodeAdapter, createGrpcTransport } from '@connectrpc/connect-node';
 import { readEagerly } from '../../shared/wire/eager.ts';
 import { DecoupledSocket } from './decoupled.ts';
+import { type BodyLimits, RequestBodies } from './request-bodies.ts';
 
 /** Large enough that one protocol message in flight never waits for a window update. */
 export const WINDOW_BYTES = 16 * 2 ** 20;
@@ -47,6 +48,8 @@ export interface GrpcServerOptions {
   /** More requests than this at once, over all connections, are refused before their bodies are read. */
   readonly maxRequests: number;
   readonly refusal: () => ConnectError;
+  /** Where each call has one message: how their bodies are read. */
+  readonly bodies?: BodyLimits;
 }
 
 /** Serves gRPC on sockets whose peer has been verified; it listens nowhere. */
@@ -71,6 +74,7 @@ export function grpcServer(options: GrpcServerOptions): GrpcServer {
     },
     maxSessionMemory: MAX_SESSION_MEMORY_MB,
   });
+  const bodies = options.bodies && new RequestBodies(options.bodies);
   let requests = 0;
   server.on('request', (request, response) => {
     if (requests >= options.maxRequests) {
@@ -81,6 +85,7 @@ export function grpcServer(options: GrpcServerOptions): GrpcServer {
     request.stream.once('close', () => {
       requests -= 1;
     });
+    bodies?.readWhole(request);
     handler(request, response);
   });
   server.on('session', (session) => {

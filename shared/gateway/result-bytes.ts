@@ -14,13 +14,16 @@ const WORD_BYTES = 8;
  * @throws {KmsError} TOO_LARGE
  */
 export function encodeResult(values: readonly Value[]): Uint8Array {
-  const result = concat(
-    ...values.map((value) => numbersOf(value.kind === 'scalar' ? [value.value] : value.values)),
-  );
-  if (result.length > MAX_RESULT_BYTES) {
+  const numbers = values.map((value) => (value.kind === 'scalar' ? [value.value] : value.values));
+  requireResultSize(numbers.map(({ length }) => length));
+  return concat(...numbers.map(numbersOf));
+}
+
+/** @param counts of the numbers of each handle. @throws {KmsError} TOO_LARGE */
+export function requireResultSize(counts: readonly number[]): void {
+  if (sizeOf(counts) > MAX_RESULT_BYTES) {
     throw new KmsError('TOO_LARGE', `a result has at most ${MAX_RESULT_BYTES} bytes`);
   }
-  return result;
 }
 
 /**
@@ -33,7 +36,7 @@ export function decodeResult(
   degree: number,
 ): readonly Value[] {
   const counts = kinds.map((kind) => (kind === 'scalar' ? 1 : degree));
-  if (result.length !== WORD_BYTES * counts.reduce((sum, count) => sum + count, 0)) {
+  if (result.length !== sizeOf(counts)) {
     throw new KmsError('BAD_ENCODING', 'the result is not one of these handles');
   }
   const view = new DataView(result.buffer, result.byteOffset, result.length);
@@ -47,6 +50,10 @@ export function decodeResult(
       ? { kind, value: next() }
       : { kind, values: BigUint64Array.from({ length: degree }, next) },
   );
+}
+
+function sizeOf(counts: readonly number[]): number {
+  return WORD_BYTES * counts.reduce((sum, count) => sum + count, 0);
 }
 
 function numbersOf(numbers: Iterable<bigint> & { readonly length: number }): Uint8Array {

@@ -13,8 +13,8 @@ export function encodeTyped<Name extends TypedName>(name: Name, statement: Typed
 function abiField(type: Field['type'], value: FieldValue | undefined): AbiField {
   if (value instanceof Uint8Array) {
     if (type === 'bytes') return { bytes: value };
-    if (type === 'address' && value.length === 20) return addressWord(value);
-    if (type === 'bytes32' && value.length === 32) return value;
+    if (type === 'address') return addressWord(value);
+    if (type === 'bytes32') return value;
   } else if (typeof value === 'boolean') {
     if (type === 'bool') return word(value ? 1n : 0n);
   } else if (typeof value === 'bigint' || typeof value === 'number') {

@@ -1,8 +1,12 @@
+import { KmsError } from '../errors.ts';
 import { bytes, type Codec, decode, encode, list } from '../wire/codec.ts';
 
 /** As Limits.MAX_HANDLES. */
 const MAX_HANDLES = 64;
 const MAX_SEALED_BYTES = 2 << 20;
+
+/** Less than the ciphertexts of one request (Limits.MAX_CIPHERTEXT_BYTES): a share is of one of their two components. */
+export const MAX_USER_SHARE_BYTES = 16 << 20;
 
 const shares: Codec<readonly Uint8Array[]> = list(bytes(MAX_SEALED_BYTES + 1024), MAX_HANDLES);
 
@@ -14,7 +18,10 @@ export function encodeUserShare(sealed: readonly Uint8Array[]): Uint8Array {
   return encode(shares, sealed);
 }
 
-/** @throws {KmsError} BAD_ENCODING */
+/** @param share untrusted. @throws {KmsError} TOO_LARGE, BAD_ENCODING */
 export function decodeUserShare(share: Uint8Array): readonly Uint8Array[] {
+  if (share.length > MAX_USER_SHARE_BYTES) {
+    throw new KmsError('TOO_LARGE', `a user's share has at most ${MAX_USER_SHARE_BYTES} bytes`);
+  }
   return decode(shares, share);
 }

@@ -1,20 +1,29 @@
 import { describe, expect, test } from 'vitest';
 import { DecryptionDesk, type DeskLimits, NotEnoughParties } from '../../enclave/decryption-desk.ts';
 import { EarlyShares } from '../../enclave/early-shares.ts';
+import { shareRandomness } from '../../enclave/gateway/share-randomness.ts';
 import { type DecryptorFactory, honestDecryptor, KeyRing } from '../../enclave/key-ring.ts';
+import { ResultSigner } from '../../enclave/membership/result-signer.ts';
 import { codeOf } from '../../shared/errors.ts';
-import { openEnvelope, sealEnvelope } from '../../shared/fhe/envelope.ts';
+import { type Envelope, openEnvelope, sealEnvelope } from '../../shared/fhe/envelope.ts';
 import { presetByName } from '../../shared/fhe/presets.ts';
 import { writeCiphertext } from '../../shared/fhe/seal/ciphertext.ts';
 import type { Value } from '../../shared/fhe/value.ts';
 import { digest, keyId, type PartyId, partyId } from '../../shared/ids.ts';
 import type { Residues } from '../../shared/math/ring.ts';
+import type { Rng } from '../../shared/primitives.ts';
 import { decodeValueBytes, openResult, type SignedResult } from '../../shared/protocol/decryption/result.ts';
 import { type PeerMessage, peerMessage } from '../../shared/protocol/peer-message.ts';
-import { generateUserKey } from '../../shared/protocol/user-decryption/hpke.ts';
-import { userKeyDigest, verifyAndOpenShare } from '../../shared/protocol/user-decryption/sealed-share.ts';
+import { ENCAPSULATION_BYTES, generateUserKey } from '../../shared/protocol/user-decryption/hpke.ts';
+import {
+  sealedShareCodec,
+  userKeyDigest,
+  verifyAndOpenShare,
+} from '../../shared/protocol/user-decryption/sealed-share.ts';
+import type { UserKey } from '../../shared/protocol/user-decryption/user-key.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { decode } from '../../shared/wire/codec.ts';
+import { MemoryStore } from '../simulator/memory-store.ts';
 import { seededRng } from '../simulator/random.ts';
 import { certifiedKey } from './certified-key.ts';
 
@@ -164,6 +173,27 @@ describe('decryption desk', () => {
     );
   });
 
+  test('desk: between two vectors other work has its turn', async () => {
+    const happened: string[] = [];
+    const noting: DecryptorFactory = (...parts) => {
+      const inner = honestDecryptor(...parts);
+      const partial: typeof inner.partial = (task) => {
+        happened.push('vector');
+        setImmediate(() => happened.push('other'));
+        return inner.partial(task);
+      };
+      return { ring: inner.ring, preset: inner.preset, partial, scalars: (tasks) => inner.scalars(tasks) };
+    };
+    const { desks } = new Desks({ makeDecryptor: () => noting });
+    const { publicKey } = await generateUserKey(seededRng('user'));
+    const { primitives } = key.membership(two);
+    const envelopes = [1n, 2n, 3n].map((n) =>
+      openEnvelope(key.encrypt({ kind: 'vector', values: BigUint64Array.of(n) }), primitives),
+    );
+    await Promise.all(envelopes.map((one) => desks.get(two)!.seal(one, requestId, publicKey)));
+    expect(happened.slice(0, 5)).toEqual(['vector', 'other', 'vector', 'other', 'vector']);
+  });
+
   test('desk: shares that arrive before the request count when it comes', async () => {
     const desks = new Desks({ limits: brief });
     const envelope = key.encrypt(scalar(6n));
@@ -234,6 +264,54 @@ describe('decryption desk', () => {
       expect(inPublic?.kind === 'decryption-share' ? inPublic.share : undefined).toEqual(forUser.residues);
       expect(repeated.residues).toEqual(forUser.residues);
     }
+  });
+
+  test('desk: sealed with randomness of what is sealed, the same is the same bytes, and nothing else shares its encapsulation', async () => {
+    const { primitives, networkId, epoch, identities } = key.membership(two);
+    const signer = await ResultSigner.open(
+      new MemoryStore(new Map([['node/result-signer', new Uint8Array(32).fill(3)]])),
+    );
+    const seen: string[] = [];
+    const rngOf = (sealed: Uint8Array): Rng => {
+      seen.push(toHex(sealed));
+      return shareRandomness({ networkId, hashes: primitives, signer }, sealed);
+    };
+    const [user, other] = [
+      await generateUserKey(seededRng('user')),
+      await generateUserKey(seededRng('other')),
+    ];
+    const [a, b] = [10n, 11n].map((n) => openEnvelope(key.encrypt(scalar(n)), primitives)) as [
+      Envelope,
+      Envelope,
+    ];
+    const seal = (
+      envelope: Envelope,
+      request: Uint8Array,
+      { publicKey }: UserKey,
+      desk = new Desks().desk(two),
+    ) => desk.seal(envelope, request, publicKey, rngOf);
+    const later = new Desks().desk(two);
+    await later.seal(a, requestId, user.publicKey);
+    const sealed = await seal(a, requestId, user);
+    expect(await seal(a, requestId, user, later)).toEqual(sealed);
+    expect(new Set(seen).size).toBe(1);
+    const others = [
+      await seal(b, requestId, user),
+      await seal(a, new Uint8Array(32), user),
+      await seal(a, requestId, other),
+      // Another share of the same: as after a change of the flood.
+      await seal(a, requestId, user, new Desks({ makeDecryptor: () => lying }).desk(two)),
+      await new Desks().desk(two).seal(a, requestId, user.publicKey),
+    ];
+    const encapsulations = [sealed, ...others].map((bytes) =>
+      toHex(decode(sealedShareCodec, bytes).sealed.subarray(0, ENCAPSULATION_BYTES)),
+    );
+    expect(new Set(encapsulations).size).toBe(6);
+    const { keyId, digest: ciphertext, kind } = a;
+    const userKey = userKeyDigest(primitives, user.publicKey);
+    const scope = { request: requestId, networkId, key: keyId, epoch, ciphertext, userKey, kind, level: 2 };
+    const opened = await verifyAndOpenShare(sealed, scope, identities, user.privateKey, primitives);
+    expect(opened.residues).toHaveLength(2);
   });
 
   test('desk: a caller that has gone is not kept waiting and the shares stay for the next one', async () => {
