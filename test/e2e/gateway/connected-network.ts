@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Address, bytesToHex, type Hex, hexToBytes, toHex } from 'viem';
+import { NetworkKey } from '../../../client/sdk/network-key.ts';
 import { nodePrimitives } from '../../../enclave/primitives.ts';
 import { type ChainAccount, chainAccount } from '../../../gateway/adapter/account.ts';
 import type { ChainConfig } from '../../../gateway/adapter/config-file.ts';
@@ -11,17 +12,25 @@ import { silentChainLog } from '../../../gateway/adapter/log.ts';
 import { connect } from '../../../gateway/relayer/connect.ts';
 import { Relayer } from '../../../gateway/relayer/relayer.ts';
 import type { LocalChain } from '../../../infra/local/chains/anvil.ts';
+import { command } from '../../../infra/local/chains/gateway.ts';
 import type { LocalHost } from '../../../infra/local/chains/host.ts';
 import type { ConnectorConfig } from '../../../parent/connector/config.ts';
 import { Connector } from '../../../parent/connector/connector.ts';
 import { type Enclave, EnclaveClient } from '../../../parent/connector/enclave-client.ts';
+import { presetByName } from '../../../shared/fhe/presets.ts';
+import { presetCode } from '../../../shared/gateway/key-state.ts';
 import { signDigest } from '../../../shared/gateway/signature.ts';
+import { Kernel } from '../../../shared/math/kernel/kernel.ts';
+import { committeeOf } from '../../../shared/network/configuration.ts';
+import { eventually } from '../../adversary/membership/live-nodes.ts';
 import { freePort } from '../../unit/net/nodes.ts';
 import { EnclaveNetwork, SUBMITTER } from './enclave-network.ts';
-import { lastEvent } from './founded.ts';
+import { encoded, lastEvent } from './founded.ts';
 import { rpc } from './played-network.ts';
 
 export const EVERYBODY: Address = '0x0000000000000000000000000000000000000000';
+/** KeyStates.ACTIVE. */
+const ACTIVE = 2;
 const QUICK = { firstMs: 50, longestMs: 500 };
 
 export interface Logged {
@@ -45,7 +54,13 @@ export interface RunningConnector {
 
 export interface ConnectorChanges {
   readonly endpoint?: (endpoint: Endpoint, kill: () => void) => Endpoint;
-  readonly enclave?: (enclave: Enclave) => Enclave;
+  readonly enclave?: (enclave: Enclave, kill: () => void) => Enclave;
+}
+
+/** The network's key, for those who encrypt. */
+export interface KnownKey {
+  readonly id: Hex;
+  readonly key: NetworkKey;
 }
 
 /** What a handle is, as the chains know it. */
@@ -113,7 +128,7 @@ export class ConnectedNetwork implements AsyncDisposable {
     const ended = Connector.run({
       ...{ account, signal, endpointOf, backoff: QUICK, pollMs: 50 },
       config: this.#config(party, port),
-      enclave: changes.enclave?.(client) ?? client,
+      enclave: changes.enclave?.(client, () => one.abort()) ?? client,
       log: (_level, event, fields) => {
         const { item, code, count } = fields ?? {};
         logged.push({ event, item, code, count });
@@ -133,7 +148,56 @@ export class ConnectedNetwork implements AsyncDisposable {
       },
     };
     this.connectors[party - 1] = running;
+    await eventually(async () => signal.aborted || logged.some(({ event }) => event === 'connector-started'));
     return running;
+  }
+
+  get running(): readonly RunningConnector[] {
+    return this.connectors.flatMap((one) => (one === undefined ? [] : [one]));
+  }
+
+  /** Operators command, and that is all. @returns when every node has responded */
+  async command(kind: number, types: readonly string[], values: readonly unknown[]): Promise<void> {
+    const { gateway } = this.enclaves.chains;
+    const { relayer } = this.enclaves;
+    const { id } = (await command(gateway, kind, encoded(types, values))) as { readonly id: bigint };
+    await eventually(async () => {
+      const events = await relayer.client.getContractEvents({
+        ...{ ...gateway.keys, eventName: 'CommandResponse', fromBlock: 0n },
+      });
+      const responses = events.map(({ args }) => args as unknown as { readonly id: bigint });
+      return responses.filter((one) => one.id === id).length === 4;
+    });
+    const phase = await relayer.read({ to: gateway.keys, name: 'phases', args: [id] });
+    if (phase !== 2) throw new Error('the command is not activated');
+  }
+
+  /** An active key, by commands, which the host chains know too. */
+  async makeKey(): Promise<KnownKey> {
+    await this.command(1, ['uint8', 'uint8'], [presetCode(presetByName('test-4096')), 0]);
+    const key = await this.#openKey();
+    const id: Hex = `0x${key.id}`;
+    await this.command(5, ['bytes32', 'uint8'], [id, ACTIVE]);
+    for (const { deployer, keyring } of this.enclaves.hosts) {
+      await eventually(async () => {
+        const known = await deployer.read({ to: keyring, name: 'keys', args: [id] });
+        return (known as { readonly state: number }).state === ACTIVE;
+      });
+    }
+    return { id, key };
+  }
+
+  async #openKey(): Promise<NetworkKey> {
+    const { networkId, epochStart } = this.enclaves.nodes.chain;
+    const { configuration } = epochStart.signed;
+    const among = {
+      ...{ networkId, configuration: epochStart.digest, epoch: configuration.epoch },
+      ...{ primitives: nodePrimitives, committee: committeeOf(configuration) },
+      identities: new Map(configuration.members.map(({ party, identity }) => [party, identity])),
+    };
+    const { node } = this.enclaves.nodes.all[0]!;
+    const [id] = await node.listKeys();
+    return NetworkKey.open(await Kernel.load(), among, id!, await node.getKey(id!));
   }
 
   /** Brings an envelope in on a host chain. */

@@ -1,16 +1,11 @@
-import { bytesToHex, encodeAbiParameters, type Hex } from 'viem';
+import { bytesToHex, type Hex } from 'viem';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NetworkKey } from '../../../client/sdk/network-key.ts';
-import { nodePrimitives } from '../../../enclave/primitives.ts';
+import type { NetworkKey } from '../../../client/sdk/network-key.ts';
 import type { Endpoint } from '../../../gateway/adapter/endpoint.ts';
-import { command } from '../../../infra/local/chains/gateway.ts';
 import { MAX_REFUSALS } from '../../../parent/connector/verdict.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { presetByName } from '../../../shared/fhe/presets.ts';
-import { presetCode } from '../../../shared/gateway/key-state.ts';
 import { decodeResult } from '../../../shared/gateway/result-bytes.ts';
-import { Kernel } from '../../../shared/math/kernel/kernel.ts';
-import { committeeOf } from '../../../shared/network/configuration.ts';
 import { eventually } from '../../adversary/membership/live-nodes.ts';
 import {
   type BroughtHandle,
@@ -38,7 +33,6 @@ afterAll(async () => {
 
 const gateway = () => network.enclaves.chains.gateway;
 const reader = () => network.enclaves.relayer;
-const types = (...names: readonly string[]) => names.map((type) => ({ type }));
 
 interface Answered {
   readonly id: bigint;
@@ -62,16 +56,6 @@ async function answerOf(id: bigint): Promise<unknown> {
   return decodeResult(result, ['scalar'], PRESET.degree)[0];
 }
 
-/** Operators command, and that is all. */
-async function commanded(kind: number, payload: Hex): Promise<void> {
-  const { id } = (await command(gateway(), kind, payload)) as { readonly id: bigint };
-  await eventually(async () => {
-    const responses = await eventsOf<{ readonly id: bigint }>('keys', 'CommandResponse');
-    return responses.filter((one) => one.id === id).length === 4;
-  });
-  expect(await reader().read({ to: gateway().keys, name: 'phases', args: [id] })).toBe(2);
-}
-
 async function brought(value: bigint): Promise<BroughtHandle> {
   return network.input(await key.encrypt({ kind: 'scalar', value }), keyId);
 }
@@ -85,32 +69,10 @@ async function requested(handle: Hex, lifetimeS = 600n): Promise<bigint> {
   return (await lastEvent(reader(), decryptions, 'PublicDecryptionRequested')).id as bigint;
 }
 
-async function openKey(): Promise<NetworkKey> {
-  const { networkId, epochStart } = network.enclaves.nodes.chain;
-  const { configuration } = epochStart.signed;
-  const among = {
-    ...{ networkId, configuration: epochStart.digest, epoch: configuration.epoch },
-    ...{ primitives: nodePrimitives, committee: committeeOf(configuration) },
-    identities: new Map(configuration.members.map(({ party, identity }) => [party, identity])),
-  };
-  const { node } = network.enclaves.nodes.all[0]!;
-  const [id] = await node.listKeys();
-  return NetworkKey.open(await Kernel.load(), among, id!, await node.getKey(id!));
-}
-
 describe('connectors', () => {
   test('commands are carried out by all nodes, and told to host chains', async () => {
-    await commanded(1, encodeAbiParameters(types('uint8', 'uint8'), [presetCode(PRESET), 0]));
-    key = await openKey();
-    keyId = `0x${key.id}`;
-    await commanded(5, encodeAbiParameters(types('bytes32', 'uint8'), [keyId, 2]));
+    ({ key, id: keyId } = await network.makeKey());
     expect(await reader().read({ to: gateway().keys, name: 'keyState', args: [keyId] })).toBe(2);
-    for (const { deployer, keyring } of network.enclaves.hosts) {
-      await eventually(async () => {
-        const known = await deployer.read({ to: keyring, name: 'keys', args: [keyId] });
-        return (known as { readonly state?: number }).state === 2 || (known as readonly number[])[0] === 2;
-      });
-    }
   }, 120_000);
 
   test('a contract asks its oracle and is called back with the value', async () => {
