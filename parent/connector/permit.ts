@@ -26,22 +26,27 @@ export function permitIn(
     const from = at + SELECTOR.length;
     // Whole bytes only; the digits of the prefix count as one.
     if (at % 2 !== 0 || from + PERMIT_DIGITS > input.length) continue;
-    const permit = decoded(`0x${input.slice(from, from + PERMIT_DIGITS)}`);
-    if (permit === undefined) continue;
-    if (equalBytes(typedDigest(domain, 'UserDecryptionRequest', permit), reference)) return permit;
+    const permit = decoded(`0x${input.slice(from, from + PERMIT_DIGITS)}`, reference, domain);
+    if (permit !== undefined) return permit;
   }
   return undefined;
 }
 
-function decoded(words: Hex): Typed<'UserDecryptionRequest'> | undefined {
+function decoded(
+  words: Hex,
+  reference: Uint8Array,
+  domain: TypedDomain,
+): Typed<'UserDecryptionRequest'> | undefined {
   try {
     const [{ user, delegate, publicKeyHash, context, ...numbers }] = decodeAbiParameters([permitType], words);
-    return {
+    const permit = {
       ...{ user: bytesOf(user), delegate: bytesOf(delegate), publicKeyHash: bytesOf(publicKeyHash) },
       ...{ context: bytesOf(context), ...numbers },
     };
+    const digest = typedDigest(domain, 'UserDecryptionRequest', permit);
+    return equalBytes(digest, reference) ? permit : undefined;
   } catch {
-    // Other bytes that only begin like it.
+    // Other bytes that only begin like it, and may be in the way of the right ones.
     return undefined;
   }
 }
