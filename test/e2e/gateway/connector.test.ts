@@ -2,9 +2,13 @@ import { bytesToHex, type Hex } from 'viem';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NetworkKey } from '../../../client/sdk/network-key.ts';
 import type { Endpoint } from '../../../gateway/adapter/endpoint.ts';
+import { LocalAccount } from '../../../infra/local/chains/account.ts';
+import { command } from '../../../infra/local/chains/gateway.ts';
 import { MAX_REFUSALS } from '../../../parent/connector/verdict.ts';
-import { KmsError } from '../../../shared/errors.ts';
+import { type ErrorCode, KmsError } from '../../../shared/errors.ts';
 import { presetByName } from '../../../shared/fhe/presets.ts';
+import { decodeEvidence } from '../../../shared/gateway/proof/evidence.ts';
+import { readHeader } from '../../../shared/gateway/proof/header.ts';
 import { decodeResult } from '../../../shared/gateway/result-bytes.ts';
 import { eventually } from '../../adversary/membership/live-nodes.ts';
 import {
@@ -13,7 +17,8 @@ import {
   EVERYBODY,
   type RunningConnector,
 } from './connected-network.ts';
-import { bytesOf, lastEvent } from './founded.ts';
+import { bytesOf, encoded, lastEvent } from './founded.ts';
+import { rpc } from './played-network.ts';
 
 /** Parents' connectors between real chains and live enclaves: what is asked on chain is answered with nobody's help. */
 
@@ -75,24 +80,54 @@ describe('connectors', () => {
     expect(await reader().read({ to: gateway().keys, name: 'keyState', args: [keyId] })).toBe(2);
   }, 120_000);
 
-  test('a contract asks its oracle and is called back with the value', async () => {
+  test('a contract asks its oracle twice and gets either value', async () => {
     const { deployer, oracle, compute } = network.host;
     const [a, b] = [await brought(20n), await brought(22n)];
     using evaluator = await key.evaluator();
     await deployer.send({ to: compute, name: 'add', args: [a.handle, b.handle] });
     const sum = await network.computed(evaluator.add(a.envelope, b.envelope));
-    await deployer.send({ to: oracle, name: 'request', args: [[sum.handle], '0x00000000', 100_000] });
-    await network.mirror(sum.handle, [EVERYBODY]);
-    const { id } = await lastEvent(deployer, oracle, 'DecryptionRequested');
-    const isDelivered = (): Promise<unknown> => deployer.read({ to: oracle, name: 'delivered', args: [id] });
-    await eventually(async () => (await isDelivered()) === true);
-    const { result } = await lastEvent(deployer, oracle, 'ResultDelivered');
-    expect(decodeResult(bytesOf(result) as Uint8Array, ['scalar'], PRESET.degree)).toEqual([
-      { kind: 'scalar', value: 42n },
-    ]);
+    const asked: bigint[] = [];
+    for (const { handle } of [sum, a]) {
+      await deployer.send({ to: oracle, name: 'request', args: [[handle], '0x00000000', 100_000] });
+      asked.push((await lastEvent(deployer, oracle, 'DecryptionRequested')).id as bigint);
+    }
+    // Only now can relayers bring them to the gateway, both of one asker.
+    for (const { handle } of [sum, a]) await network.mirror(handle, [EVERYBODY]);
+    for (const [i, id] of asked.entries()) {
+      const isDelivered = { to: oracle, name: 'delivered', args: [id] };
+      await eventually(async () => (await deployer.read(isDelivered)) === true);
+      const results = await deployer.client.getContractEvents({
+        ...{ ...oracle, eventName: 'ResultDelivered', fromBlock: 0n },
+      });
+      const delivered = results.map(({ args }) => args as unknown as { id: bigint; result: Hex });
+      const { result } = delivered.find((one) => one.id === id)!;
+      expect(decodeResult(bytesOf(result) as Uint8Array, ['scalar'], PRESET.degree)).toEqual([
+        { kind: 'scalar', value: i === 0 ? 42n : 20n },
+      ]);
+    }
   }, 120_000);
 
-  test('twenty requests at once are all answered, each once', async () => {
+  test('twenty requests at once are all answered, each once, at most sixteen at an enclave', async () => {
+    let atEnclave = 0;
+    let most = 0;
+    const full = Promise.withResolvers<void>();
+    await network.connectors[0]!.stop();
+    await network.startConnector(1, {
+      enclave: (enclave) => ({
+        party: (signal) => enclave.party(signal),
+        carryOut: (request, signal) => enclave.carryOut(request, signal),
+        async answer(request, signal) {
+          most = Math.max(most, ++atEnclave);
+          if (atEnclave === 16) setTimeout(full.resolve, 500);
+          try {
+            await full.promise;
+            return await enclave.answer(request, signal);
+          } finally {
+            atEnclave--;
+          }
+        },
+      }),
+    });
     const handles = [await brought(3n), await brought(5n)];
     for (const { handle } of handles) await network.publish(handle);
     const ids: bigint[] = [];
@@ -100,6 +135,9 @@ describe('connectors', () => {
     for (const [i, id] of ids.entries()) {
       expect(await answerOf(id)).toEqual({ kind: 'scalar', value: i % 2 === 0 ? 3n : 5n });
     }
+    expect(most).toBe(16);
+    await network.connectors[0]!.stop();
+    await network.startAll();
   }, 120_000);
 });
 
@@ -184,6 +222,74 @@ describe('connectors that fail', () => {
     );
     for (const one of running) expect(refusalsOf(one)).toHaveLength(MAX_REFUSALS);
     expect(await answersOf(id)).toHaveLength(0);
+  }, 120_000);
+
+  test('an enclave that knows a block too late, or does not find the facts, gets newer proofs', async () => {
+    await network.stopAll();
+    const id = await requested(handle);
+    const party = firstOf(id);
+    for (const other of [1, 2, 3, 4].filter((one) => one !== party)) {
+      await network.startConnector(other, { endpoint: withoutTransactions });
+    }
+    const refusals: ErrorCode[] = ['STALE_HEAD', 'STALE_HEAD', 'NOT_PROVEN'];
+    const proven: (readonly bigint[])[] = [];
+    const { logged } = await network.startConnector(party, {
+      enclave: (enclave) => ({
+        party: (signal) => enclave.party(signal),
+        carryOut: (request, signal) => enclave.carryOut(request, signal),
+        async answer(request, signal) {
+          proven.push(decodeEvidence(request.evidence).map(({ header }) => readHeader(header).number));
+          const refusal = refusals.shift();
+          if (refusal !== undefined) throw new KmsError(refusal, 'played');
+          return enclave.answer(request, signal);
+        },
+      }),
+    });
+    expect(await answerOf(id)).toEqual({ kind: 'scalar', value: 7n });
+    expect(proven).toHaveLength(4);
+    for (const [i, number] of proven[3]!.entries()) expect(number).toBeGreaterThan(proven[2]![i]!);
+    expect(logged.filter(({ event }) => event === 'enclave-refuses')).toHaveLength(1);
+    await network.stopAll();
+    await network.startAll();
+  }, 120_000);
+
+  test('a node whose connector comes after the activation still does what was commanded', async () => {
+    await network.connectors[3]!.stop();
+    // Deactivated, as far as three of four are concerned.
+    const { id } = (await command(gateway(), 5, encoded(['bytes32', 'uint8'], [keyId, 3]))) as {
+      readonly id: bigint;
+    };
+    const phase = { to: gateway().keys, name: 'phases', args: [id] };
+    await eventually(async () => (await reader().read(phase)) === 2);
+    const late = { to: gateway().keys, name: 'responses', args: [id, 4] };
+    expect(BigInt((await reader().read(late)) as Hex)).toBe(0n);
+    await network.startConnector(4);
+    await eventually(async () => BigInt((await reader().read(late)) as Hex) !== 0n);
+    const first = { to: gateway().keys, name: 'responses', args: [id, 1] };
+    expect(await reader().read(late)).toBe(await reader().read(first));
+  }, 120_000);
+
+  test('a request whose block is no more is let go of', async () => {
+    await network.stopAll();
+    const { decryptions, chain } = gateway();
+    // An account that nobody uses afterwards: its transaction will not have been.
+    const asker = new LocalAccount(chain, 9);
+    const before = await rpc(chain, 'evm_snapshot');
+    const origin = BigInt(network.host.chain.chainId);
+    const args = [handle, origin, BigInt(network.enclaves.hosts[1]!.chain.chainId), asker.address, 600n];
+    await asker.send({ to: decryptions, name: 'requestTransfer', args });
+    const { logged } = await network.startConnector(1, {
+      enclave: (enclave) => ({
+        party: (signal) => enclave.party(signal),
+        carryOut: (request, signal) => enclave.carryOut(request, signal),
+        answer: () => Promise.reject(new KmsError('BUSY', 'played')),
+      }),
+    });
+    await eventually(async () =>
+      logged.some(({ event, code }) => event === 'work-failed' && code === 'BUSY'),
+    );
+    await rpc(chain, 'evm_revert', before);
+    await eventually(async () => logged.some(({ event }) => event === 'request-undone'));
   }, 120_000);
 });
 
