@@ -17,6 +17,7 @@ import type { LocalHost } from '../../../infra/local/chains/host.ts';
 import type { ConnectorConfig } from '../../../parent/connector/config.ts';
 import { Connector } from '../../../parent/connector/connector.ts';
 import { type Enclave, EnclaveClient } from '../../../parent/connector/enclave-client.ts';
+import type { Silence } from '../../../parent/connector/rotation.ts';
 import { presetByName } from '../../../shared/fhe/presets.ts';
 import { presetCode } from '../../../shared/gateway/key-state.ts';
 import { signDigest } from '../../../shared/gateway/signature.ts';
@@ -54,7 +55,8 @@ export interface RunningConnector {
 
 export interface ConnectorChanges {
   readonly endpoint?: (endpoint: Endpoint, kill: () => void) => Endpoint;
-  readonly enclave?: (enclave: Enclave, kill: () => void) => Enclave;
+  readonly enclave?: (enclave: Enclave) => Enclave;
+  readonly silence?: Silence;
 }
 
 /** The network's key, for those who encrypt. */
@@ -127,8 +129,9 @@ export class ConnectedNetwork implements AsyncDisposable {
       changes.endpoint?.(httpEndpoint({ url }), () => one.abort()) ?? httpEndpoint({ url });
     const ended = Connector.run({
       ...{ account, signal, endpointOf, backoff: QUICK, pollMs: 50 },
+      ...(changes.silence === undefined ? {} : { silence: changes.silence }),
       config: this.#config(party, port),
-      enclave: changes.enclave?.(client, () => one.abort()) ?? client,
+      enclave: changes.enclave?.(client) ?? client,
       log: (_level, event, fields) => {
         const { item, code, count } = fields ?? {};
         logged.push({ event, item, code, count });

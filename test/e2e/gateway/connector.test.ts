@@ -1,5 +1,5 @@
 import { bytesToHex, type Hex } from 'viem';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { NetworkKey } from '../../../client/sdk/network-key.ts';
 import type { Endpoint } from '../../../gateway/adapter/endpoint.ts';
 import { LocalAccount } from '../../../infra/local/chains/account.ts';
@@ -38,6 +38,9 @@ afterAll(async () => {
 
 const gateway = () => network.enclaves.chains.gateway;
 const reader = () => network.enclaves.relayer;
+
+/** Who posts a request's answer first. */
+const firstOf = (id: bigint): number => Number(id % 4n) + 1;
 
 interface Answered {
   readonly id: bigint;
@@ -107,49 +110,71 @@ describe('connectors', () => {
     }
   }, 120_000);
 
-  test('twenty requests at once are all answered, each once, at most sixteen at an enclave', async () => {
-    let atEnclave = 0;
-    let most = 0;
-    const full = Promise.withResolvers<void>();
-    await network.connectors[0]!.stop();
-    await network.startConnector(1, {
-      enclave: (enclave) => ({
-        party: (signal) => enclave.party(signal),
-        carryOut: (request, signal) => enclave.carryOut(request, signal),
-        async answer(request, signal) {
-          most = Math.max(most, ++atEnclave);
-          if (atEnclave === 16) setTimeout(full.resolve, 500);
-          try {
-            await full.promise;
-            return await enclave.answer(request, signal);
-          } finally {
-            atEnclave--;
-          }
-        },
-      }),
-    });
+  test('twenty requests at once are all answered, each once and by its turn, sixteen at an enclave', async () => {
+    const most: number[] = [];
+    await network.stopAll();
+    // Who is first is waited for as long as it takes: nobody else posts.
+    const silence = { blocks: 1n, seconds: 10_000n };
+    for (const party of [1, 2, 3, 4]) {
+      const gate = Promise.withResolvers<void>();
+      let atEnclave = 0;
+      most[party - 1] = 0;
+      await network.startConnector(party, {
+        silence,
+        enclave: (enclave) => ({
+          party: (signal) => enclave.party(signal),
+          carryOut: (request, signal) => enclave.carryOut(request, signal),
+          async answer(request, signal) {
+            most[party - 1] = Math.max(most[party - 1]!, ++atEnclave);
+            // A seventeenth would come meanwhile.
+            if (atEnclave === 16) setTimeout(gate.resolve, 300);
+            try {
+              await gate.promise;
+              return await enclave.answer(request, signal);
+            } finally {
+              atEnclave--;
+            }
+          },
+        }),
+      });
+    }
     const handles = [await brought(3n), await brought(5n)];
     for (const { handle } of handles) await network.publish(handle);
     const ids: bigint[] = [];
     for (let i = 0; i < 20; i++) ids.push(await requested(handles[i % 2]!.handle));
     for (const [i, id] of ids.entries()) {
       expect(await answerOf(id)).toEqual({ kind: 'scalar', value: i % 2 === 0 ? 3n : 5n });
+      expect(await posterOf(id)).toBe(network.connectors[firstOf(id) - 1]!.account.address);
     }
-    expect(most).toBe(16);
-    await network.connectors[0]!.stop();
+    expect(most).toEqual([16, 16, 16, 16]);
+    await network.stopAll();
     await network.startAll();
   }, 120_000);
 });
-
-/** Who posts a request's answer first. */
-const firstOf = (id: bigint): number => Number(id % 4n) + 1;
 
 async function transactionsOf({ account }: RunningConnector): Promise<number> {
   return reader().client.getTransactionCount({ address: account.address });
 }
 
+/** Whose transaction answered a request, lower case. */
+async function posterOf(id: bigint): Promise<string | undefined> {
+  const { client } = reader();
+  const events = await client.getContractEvents({
+    ...{ ...gateway().decryptions, eventName: 'PublicDecryptionAnswered', fromBlock: 0n },
+    args: { id },
+  });
+  const { from } = await client.getTransaction({ hash: events[0]!.transactionHash! });
+  return from.toLowerCase();
+}
+
 describe('connectors that fail', () => {
   let handle: Hex;
+
+  // Whatever a test left behind: the next one begins with all four, as they are.
+  beforeEach(async () => {
+    await network.stopAll();
+    await network.startAll();
+  }, 60_000);
 
   beforeAll(async () => {
     const one = await brought(7n);
@@ -246,7 +271,7 @@ describe('connectors that fail', () => {
       }),
     });
     expect(await answerOf(id)).toEqual({ kind: 'scalar', value: 7n });
-    expect(proven).toHaveLength(4);
+    expect(proven.length).toBeGreaterThanOrEqual(4);
     for (const [i, number] of proven[3]!.entries()) expect(number).toBeGreaterThan(proven[2]![i]!);
     expect(logged.filter(({ event }) => event === 'enclave-refuses')).toHaveLength(1);
     await network.stopAll();
