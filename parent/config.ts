@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
+import { Fields } from '../gateway/adapter/config-file.ts';
 import { type Address, parseAddress } from '../shared/address.ts';
 import { KmsError } from '../shared/errors.ts';
 import { MAX_PARTIES, type PartyId, partyId } from '../shared/ids.ts';
 import { VSOCK_PORTS } from '../shared/native/link.ts';
+import { type ConnectorConfig, connectorConfig } from './connector/config.ts';
 import { HEARTBEAT_PORT } from './link/heartbeat.ts';
 import type { LinkConfig } from './link/open.ts';
 import type { LinkPorts } from './link/vsock.ts';
@@ -28,6 +30,8 @@ export interface ParentConfig {
   readonly hosts: ReadonlyMap<string, Address>;
   /** Where health and metrics are served; on this machine only. Undefined: nowhere. */
   readonly status: Address | undefined;
+  /** Between the gateway's chain and the enclave. Undefined: the network has no gateway, or another process of this node does it. */
+  readonly connector: ConnectorConfig | undefined;
 }
 
 const MAX_CONFIG_BYTES = 64 * 1024;
@@ -55,6 +59,7 @@ export async function readParentConfig(path: string): Promise<ParentConfig> {
     return text;
   };
   const status = optional('status');
+  const connector = take('connector');
   const config = {
     listen: parseAddress(field('listen')),
     link: linkOf(path, take),
@@ -64,6 +69,8 @@ export async function readParentConfig(path: string): Promise<ParentConfig> {
     credentialsFile: optional('credentialsFile'),
     hosts: hostsOf(path, take('hosts')),
     status: status === undefined ? undefined : parseAddress(status),
+    connector:
+      connector === undefined ? undefined : connectorConfig(new Fields(`${path}: "connector"`, connector)),
   };
   if (config.status !== undefined && !LOOPBACK.test(config.status.host)) {
     throw bad(path, 'serves "status" on this machine only: give it a loopback address');

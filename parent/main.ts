@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { AllowList } from './allow-list.ts';
 import { type ParentConfig, readParentConfig } from './config.ts';
+import { ConnectorProcess } from './connector/process.ts';
 import { probe } from './health.ts';
 import { openLink } from './link/open.ts';
 import { stdoutLog, writeEnclaveLog } from './log.ts';
@@ -32,7 +33,7 @@ async function main(): Promise<void> {
   if (values.config === undefined) throw new KmsError('BAD_INPUT', USAGE);
   const config = await readParentConfig(values.config);
   if (values.health) await reportHealth(config);
-  else await serve(config);
+  else await serve(config, values.config);
 }
 
 async function reportHealth({ listen }: ParentConfig): Promise<void> {
@@ -42,7 +43,7 @@ async function reportHealth({ listen }: ParentConfig): Promise<void> {
   (health.ok ? process.stdout : process.stderr).write(`${words}\n`);
 }
 
-async function serve(config: ParentConfig): Promise<void> {
+async function serve(config: ParentConfig, configFile: string): Promise<void> {
   const { listen, link: linkConfig, configurationsFile, hosts, status } = config;
   const allowList = new AllowList(configurationsFile);
   const members = new MemberHosts(() => allowList.members());
@@ -69,8 +70,11 @@ async function serve(config: ParentConfig): Promise<void> {
             health: () => probe(listen),
           }),
         );
+  const connector =
+    config.connector === undefined ? undefined : new ConnectorProcess({ configFile, log: stdoutLog });
   const stop = (): void => {
     stdoutLog('info', 'stopping');
+    connector?.stop();
     server?.close();
     void relay.drain(DRAIN_MS).then(() => process.exit(0));
   };

@@ -1,4 +1,5 @@
 import { KmsError } from '../../shared/errors.ts';
+import { fromHex, toHex } from '../../shared/wire/bytes.ts';
 import { isRecord } from './endpoint.ts';
 
 /** Strict readers of what an endpoint answers: lower-case hex strings of stated sizes, unsigned integers as bigint. */
@@ -130,6 +131,15 @@ export function data(value: unknown, maxBytes: number): Hex {
     throw bad(`no hex of at most ${maxBytes} bytes`);
   if (!/^0x(?:[0-9a-fA-F]{2})*$/.test(value)) throw bad('no hex of whole bytes');
   return value.toLowerCase() as Hex;
+}
+
+/** @param hex as checked before, in either case */
+export function bytesOf(hex: Hex): Uint8Array {
+  return fromHex(hex.slice(2).toLowerCase());
+}
+
+export function hexOf(bytes: Uint8Array): Hex {
+  return `0x${toHex(bytes)}`;
 }
 
 function record(value: unknown, what: string): Readonly<Record<string, unknown>> {

@@ -30,6 +30,8 @@ export interface CallRequest {
 export type CallOutcome = { readonly returned: Hex } | { readonly refusal: Refusal };
 
 const MAX_RETURN_BYTES = 1 << 20;
+/** Twice what EIP-170 allows. */
+const MAX_CODE_BYTES = 48 << 10;
 
 /**
  * The questions that programs here ask a chain. Every method throws what Endpoint.ask throws, and BAD_ENCODING for an answer of
@@ -104,6 +106,26 @@ export class Chain {
     const call = { ...(from === undefined ? {} : { from }), to, data: input, value: hex(value) };
     const answer = await this.#endpoint.ask('eth_estimateGas', [call, 'latest'], signal);
     return 'refusal' in answer ? callRefused(answer.refusal) : { gas: quantity(answer.result, 64) };
+  }
+
+  /** Runtime code of a contract, on the newest state; empty where there is none. */
+  async code(address: Hex, signal?: AbortSignal): Promise<Hex> {
+    return data(await this.#ask('eth_getCode', [address, 'latest'], signal), MAX_CODE_BYTES);
+  }
+
+  /**
+   * A block as the endpoint gives it, with all fields of its header: for shared/gateway/proof, which checks it.
+   * @throws {KmsError} UNAVAILABLE if there is no such block (yet)
+   */
+  async rawBlock(number: bigint, signal?: AbortSignal): Promise<unknown> {
+    const value = await this.#ask('eth_getBlockByNumber', [hex(number), false], signal);
+    if (value === null) throw new KmsError('UNAVAILABLE', `the endpoint has no block ${number}`);
+    return value;
+  }
+
+  /** Proofs of an account and slots of it at a block, as the endpoint gives them: for shared/gateway/proof, which checks them. */
+  async proof(address: Hex, slots: readonly Hex[], number: bigint, signal?: AbortSignal): Promise<unknown> {
+    return this.#ask('eth_getProof', [address, slots, hex(number)], signal);
   }
 
   /** Number of the account's transactions, mined or with those that wait. */

@@ -10,8 +10,10 @@ import {
 import { KmsError } from '../../shared/errors.ts';
 import type { Chain } from './chain.ts';
 import type { Hex } from './chain-data.ts';
+import type { TransactionCall } from './sender.ts';
 
 type View = 'view' | 'pure';
+type Writing = 'nonpayable' | 'payable';
 
 /** A contract on a chain. */
 export interface Contract<A extends Abi> {
@@ -40,4 +42,15 @@ export async function read<const A extends Abi, Name extends ContractFunctionNam
   } catch (cause) {
     throw new KmsError('BAD_ENCODING', `${functionName} answers something else`, { cause });
   }
+}
+
+/** A transaction that calls a contract. */
+export function callOf<const A extends Abi, Name extends ContractFunctionName<A, Writing>>(
+  { address, abi }: Contract<A>,
+  functionName: Name,
+  args: ContractFunctionArgs<A, Writing, Name>,
+  more: { readonly value?: bigint; readonly gas?: bigint } = {},
+): TransactionCall {
+  const call = { abi, functionName, args } as Parameters<typeof encodeFunctionData>[0];
+  return { to: address, data: encodeFunctionData(call), ...more };
 }

@@ -5,10 +5,10 @@ import type { Typed } from '../../shared/gateway/typed-data.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import type { decryptionsAbi } from '../adapter/abi/gateway.ts';
 import type { Hex } from '../adapter/chain-data.ts';
+import { bytesOf } from '../adapter/chain-data.ts';
 import type { Contract } from '../adapter/contract.ts';
 import { eventsBackwards, topicOf } from '../adapter/events.ts';
 import type { GatewaySide } from './network.ts';
-import { bytesOf } from './network.ts';
 
 /** A result as the oracle takes it. */
 export interface PublicResult {

@@ -1,10 +1,10 @@
 import { KmsError } from '../../shared/errors.ts';
 import type { ChainLogEntry } from '../adapter/chain-data.ts';
-import { read } from '../adapter/contract.ts';
+import { callOf, read } from '../adapter/contract.ts';
 import { eventOf } from '../adapter/events.ts';
 import { revertOf } from '../adapter/log.ts';
 import type { Attempt } from '../adapter/workshop.ts';
-import { callOf, type HostSide, type RelayerNetwork } from './network.ts';
+import type { HostSide, RelayerNetwork } from './network.ts';
 
 /**
  * Hands a host chain's verifier over to the committee of a new epoch, epoch by epoch, once the old one's word is there.

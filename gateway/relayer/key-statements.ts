@@ -5,11 +5,12 @@ import { recoverSigner, SIGNATURE_BYTES } from '../../shared/gateway/signature.t
 import { concat, toHex } from '../../shared/wire/bytes.ts';
 import { keyringAbi } from '../adapter/abi/host.ts';
 import type { ChainLogEntry, Hex } from '../adapter/chain-data.ts';
-import { read } from '../adapter/contract.ts';
+import { bytesOf } from '../adapter/chain-data.ts';
+import { callOf, read } from '../adapter/contract.ts';
 import { eventOf, eventsBackwards, topicOf } from '../adapter/events.ts';
 import type { SendOutcome } from '../adapter/sender.ts';
 import type { Attempt } from '../adapter/workshop.ts';
-import { bytesOf, callOf, domainOf, type HostSide, type RelayerNetwork } from './network.ts';
+import { domainOf, type HostSide, type RelayerNetwork } from './network.ts';
 
 export const KEY_GENERATION = 1;
 export const LIFECYCLE = 5;

@@ -1,12 +1,8 @@
-import type { Abi, ContractFunctionArgs, ContractFunctionName } from 'viem';
-import { encodeFunctionData } from 'viem';
 import type { TypedDomain } from '../../shared/gateway/eip712.ts';
-import { fromHex } from '../../shared/wire/bytes.ts';
-import type { Hex } from '../adapter/chain-data.ts';
-import type { Contract } from '../adapter/contract.ts';
+import { bytesOf } from '../adapter/chain-data.ts';
 import type { ChainLog } from '../adapter/log.ts';
 import type { GatewayContracts, HostContracts } from '../adapter/network-contracts.ts';
-import type { Sender, TransactionCall } from '../adapter/sender.ts';
+import type { Sender } from '../adapter/sender.ts';
 import type { CommitteeChanges } from './committee-changes.ts';
 
 /** One side of what a relayer connects, with the account that pays there. */
@@ -37,21 +33,4 @@ export interface RelayerNetwork {
 
 export function domainOf({ gateway }: RelayerNetwork): TypedDomain {
   return { gatewayChainId: gateway.chain.chainId, registry: bytesOf(gateway.registry.address) };
-}
-
-type Writing = 'nonpayable' | 'payable';
-
-/** A transaction that calls a contract. */
-export function callOf<const A extends Abi, Name extends ContractFunctionName<A, Writing>>(
-  { address, abi }: Contract<A>,
-  functionName: Name,
-  args: ContractFunctionArgs<A, Writing, Name>,
-  more: { readonly value?: bigint; readonly gas?: bigint } = {},
-): TransactionCall {
-  const call = { abi, functionName, args } as Parameters<typeof encodeFunctionData>[0];
-  return { to: address, data: encodeFunctionData(call), ...more };
-}
-
-export function bytesOf(hex: Hex): Uint8Array {
-  return fromHex(hex.slice(2).toLowerCase());
 }

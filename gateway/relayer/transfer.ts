@@ -2,10 +2,10 @@ import { decodeFunctionData } from 'viem';
 import { KmsError } from '../../shared/errors.ts';
 import { readAccess } from '../../shared/gateway/slots.ts';
 import type { ChainLogEntry } from '../adapter/chain-data.ts';
-import { read } from '../adapter/contract.ts';
+import { callOf, read } from '../adapter/contract.ts';
 import { eventOf } from '../adapter/events.ts';
 import type { Attempt } from '../adapter/workshop.ts';
-import { callOf, type RelayerNetwork } from './network.ts';
+import type { RelayerNetwork } from './network.ts';
 
 /**
  * Brings a handle to the chain where the committee says that an account may use it.

@@ -8,6 +8,9 @@ const handleTransfer =
   'struct HandleTransfer { uint256 requestId; bytes32 handle; uint256 originChainId; uint256 destinationChainId; address account; bytes32 keyId; uint8 kind; uint8 level; uint256 bound; uint64 epoch; }';
 const command =
   'struct Command { uint256 id; uint8 kind; uint64 epoch; bytes payload; uint64 requestedAt; uint64 expiresAt; }';
+const permit =
+  'struct UserDecryptionRequest { address user; address delegate; bytes32 publicKeyHash; uint256 hostChainId; address context; uint64 validFrom; uint64 validUntil; uint256 nonce; }';
+const epoch = 'struct Epoch { uint8 n; uint8 t; uint64 enrolled; uint64 activatedAt; uint64 retiredAt; }';
 const hostChain =
   'struct HostChain { uint256 chainId; address verifier; address oracle; address accessControl; address compute; bytes32 verifierCodeHash; bytes32 oracleCodeHash; bytes32 accessControlCodeHash; bytes32 computeCodeHash; uint64 confirmations; }';
 const ciphertext =
@@ -19,14 +22,22 @@ export const decryptionsAbi = parseAbi([
   request,
   answer,
   handleTransfer,
+  permit,
   'event PublicDecryptionRequested(uint256 indexed id, uint256 indexed hostChainId, Request request)',
   'event UserDecryptionRequested(uint256 indexed id, uint256 indexed hostChainId, Request request)',
   'event HandleTransferRequested(uint256 indexed id, uint256 indexed hostChainId, Request request)',
   'event PublicDecryptionAnswered(uint256 indexed id, uint64 epoch, uint256 parties, bytes result)',
+  'event UserDecryptionAnswered(uint256 indexed id, uint64 epoch, uint256 parties, bytes32[] shareDigests)',
+  'event UserShareAdded(uint256 indexed id, uint64 epoch, uint8 indexed party, bytes32 shareDigest)',
   'event HandleTransferAnswered(uint256 indexed id, uint64 epoch, uint256 parties)',
   'event BatchPosted(bytes32 indexed root, uint64 indexed epoch, uint256 parties, uint256 answered, bytes signatures)',
   'event RequestExpired(uint256 indexed id, address payer, uint256 fee)',
   'function requestPublic(uint256 hostChainId, address consumer, bytes32 hostRequest, bytes32[] handles, uint64 lifetime) payable returns (uint256 id)',
+  'function requestUser(UserDecryptionRequest permit, bytes signature, bytes32[] handles, uint64 lifetime) payable returns (uint256 id)',
+  'function answerUser(Request r, uint64 epoch, uint256 parties, bytes32[] shareDigests, bytes signatures)',
+  'function addUserShare(Request r, uint64 epoch, uint8 party, bytes32 digest, bytes signature)',
+  'function requests(uint256) view returns (bytes32)',
+  'function laterShares(uint256, uint8) view returns (bytes32)',
   'function answerPublic(Request r, bytes result, uint64 epoch, bytes signatures)',
   'function answerBatch(uint64 epoch, Answer[] batch, bytes signatures)',
   'function answerTransfer(Request r, HandleTransfer s, bytes signatures)',
@@ -38,17 +49,24 @@ export const decryptionsAbi = parseAbi([
 
 export const keysAbi = parseAbi([
   command,
+  'event CommandRequested(uint256 indexed id, uint8 indexed kind, Command command)',
   'event CommandResponse(uint256 indexed id, uint8 indexed kind, uint8 indexed party, bytes32 statement)',
   'event CommandActivated(uint256 indexed id, uint8 indexed kind, bytes statement)',
   'function respond(Command command, bytes statement, bytes signatures)',
+  'function commands(uint256) view returns (bytes32)',
+  'function phases(uint256) view returns (uint8)',
+  'function responses(uint256, uint8) view returns (bytes32)',
   'function keyRecords(bytes32) view returns (bytes32)',
   'function keyPreset(bytes32 keyId) view returns (uint8)',
 ]);
 
 export const registryAbi = parseAbi([
   hostChain,
+  epoch,
   'event EpochActivated(uint64 indexed epoch, uint8 n, uint8 t)',
   'function contracts() view returns (address keys, address ciphertexts, address decryptions)',
+  'function currentEpoch() view returns (uint64)',
+  'function epochs(uint64 epoch) view returns (Epoch)',
   'function hostChain(uint256 chainId) view returns (HostChain chain)',
   'function coprocessorIndex(address account) view returns (uint8 index)',
 ]);

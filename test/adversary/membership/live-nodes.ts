@@ -49,6 +49,8 @@ export interface LiveNode {
   readonly log: Logged[];
   readonly node: Node;
   readonly relay: Relay;
+  /** The parent's side of it. */
+  readonly link: ParentLink;
   /** What this process drew when it was born: the seeds of identity and boot key. */
   readonly born: readonly Uint8Array[];
   superseded: boolean;
@@ -147,14 +149,15 @@ export class LiveNodes {
         if (live !== undefined) live.superseded = true;
       },
     });
+    const link = new ParentLink(directory);
     const relay = await Relay.open({
-      link: new ParentLink(directory),
+      link,
       listen: parseAddress(address),
       allowed: async () =>
         new Set([...this.all.map((one) => one.address), ...(this.#network.reachable ?? [])]),
       log: recorder(log),
     });
-    live = { party, cloud, address, log, node, relay, born, superseded: false, closed: false };
+    live = { party, cloud, address, log, node, relay, link, born, superseded: false, closed: false };
     return live;
   }
 

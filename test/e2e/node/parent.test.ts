@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePort, type TestNode, TestNodes } from '../../unit/net/nodes.ts';
+import { freePort, type TestNode, TestNodes, until } from '../../unit/net/nodes.ts';
 
 /** The parent as an operator runs it: processes, signals, exit codes. The enclave's networking is in this process. */
 const ENTRY = fileURLToPath(new URL('../../../parent/main.ts', import.meta.url));
@@ -116,4 +116,46 @@ describe('parent process', () => {
       text: expect.stringMatching(/needs one of "socketDirectory", "enclaveCid" .* or "vhostSocket"/),
     });
   });
+
+  it('parent process: its connector is a process that ends and comes back; the relay does not notice', async () => {
+    const port = await freePort();
+    const accountKeyFile = join(directory, 'account');
+    await writeFile(accountKeyFile, '01'.repeat(32));
+    const nowhere = `http://127.0.0.1:${await freePort()}`;
+    const connector = {
+      ...{ stateDirectory: join(directory, 'connector'), accountKeyFile, listen: `127.0.0.1:${port}` },
+      gateway: { url: nowhere, chainId: 1, registry: `0x${'11'.repeat(20)}` },
+      hosts: [],
+      envelopes: [{ directory }],
+    };
+    const without: object = JSON.parse(await readFile(config, 'utf8'));
+    await writeFile(config, JSON.stringify({ ...without, connector }));
+    const parent = run();
+    let text = '';
+    parent.stdout?.on('data', (part: Buffer) => (text += String(part)));
+    const pids = (): readonly number[] =>
+      [...text.matchAll(/"process":"connector","level":"info","event":"started","pid":(\d+)/g)].map(
+        ([, pid]) => Number(pid),
+      );
+    await until(() => pids().length === 1);
+    process.kill(pids()[0]!, 'SIGKILL');
+    await until(() => text.includes('"connector-ended"'));
+    expect(await health()).toMatchObject({ exitCode: 0 });
+    await until(() => pids().length === 2);
+    expect(isAlive(pids()[1]!)).toBe(true);
+    // Without a word to its child, too.
+    const killed = once(parent, 'close');
+    parent.kill('SIGKILL');
+    await killed;
+    await until(() => !isAlive(pids()[1]!));
+  });
 });
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,73 @@
+import type { Hex } from '../../gateway/adapter/chain-data.ts';
+import { type ChainConfig, chainConfig, type Fields } from '../../gateway/adapter/config-file.ts';
+import { type Address, parseAddress } from '../../shared/address.ts';
+import { KmsError } from '../../shared/errors.ts';
+
+/** Where envelopes are found under their handles. */
+export type EnvelopePlace = { readonly url: string } | { readonly directory: string };
+
+/** The connector's part of a parent's configuration. Nothing in it is secret; the account's key is in a file of its own. */
+export interface ConnectorConfig {
+  /** Of this parent alone: cursor, unfinished work, users' keys, shares. */
+  readonly stateDirectory: string;
+  /** 64 hex digits; an account with money on the gateway chain, used by nobody else. */
+  readonly accountKeyFile: string;
+  /** Where users bring keys and fetch shares. */
+  readonly listen: Address;
+  readonly gateway: ChainConfig & { readonly registry: Hex };
+  readonly hosts: readonly ChainConfig[];
+  /** Asked in this order. */
+  readonly envelopes: readonly EnvelopePlace[];
+}
+
+const MAX_HOSTS = 64;
+const MAX_PLACES = 16;
+
+/**
+ * ```
+ * {
+ *   "stateDirectory": "...", "accountKeyFile": "...", "listen": "<host>:<port>",
+ *   "gateway": {"url": "http://...", "chainId": 1, "registry": "0x...", "startBlock": 0, "confirmations": 1},
+ *   "hosts": [{"url": "http://...", "chainId": 2, "startBlock": 0, "confirmations": 1}],
+ *   "envelopes": [{"url": "https://coprocessor/envelopes"}, {"directory": "..."}]
+ * }
+ * ```
+ * Without "confirmations" only finalized blocks count; they follow the rule that the network's configuration has for the chain.
+ * @throws {KmsError} BAD_INPUT
+ */
+export function connectorConfig(fields: Fields): ConnectorConfig {
+  const gateway = fields.object('gateway');
+  const config = {
+    stateDirectory: fields.text('stateDirectory'),
+    accountKeyFile: fields.text('accountKeyFile'),
+    listen: parseAddress(fields.text('listen')),
+    gateway: { ...chainConfig(gateway), registry: gateway.address('registry') },
+    hosts: fields.list('hosts').map((host) => {
+      const one = chainConfig(host);
+      host.end();
+      return one;
+    }),
+    envelopes: fields.list('envelopes').map(envelopePlace),
+  };
+  gateway.end();
+  fields.end();
+  const { hosts, envelopes } = config;
+  const ids = new Set([config.gateway, ...hosts].map(({ chainId }) => chainId));
+  if (ids.size !== hosts.length + 1 || hosts.length > MAX_HOSTS) {
+    throw new KmsError('BAD_INPUT', `a connector has at most ${MAX_HOSTS} host chains, each chain once`);
+  }
+  if (envelopes.length === 0 || envelopes.length > MAX_PLACES) {
+    throw new KmsError('BAD_INPUT', `a connector has 1..${MAX_PLACES} "envelopes"`);
+  }
+  return config;
+}
+
+function envelopePlace(fields: Fields): EnvelopePlace {
+  const directory = fields.optionalText('directory');
+  const place = directory === undefined ? { url: fields.text('url') } : { directory };
+  fields.end();
+  if ('url' in place && !/^https?:\/\//.test(place.url)) {
+    throw new KmsError('BAD_INPUT', `${place.url} is no http or https URL`);
+  }
+  return place;
+}

@@ -1,0 +1,33 @@
+import { pause } from '../../gateway/adapter/backoff.ts';
+import type { Chain } from '../../gateway/adapter/chain.ts';
+import type { Moment } from './rotation.ts';
+
+const POLL_MS = 250;
+
+/** The newest block of a chain, asked for once for all that wait for blocks. */
+export class Head {
+  readonly #chain: Chain;
+  readonly #pollMs: number;
+  #now: Moment | undefined;
+
+  constructor(chain: Chain, pollMs = POLL_MS) {
+    [this.#chain, this.#pollMs] = [chain, pollMs];
+  }
+
+  /** As it was seen last; asked for where it was never seen. @throws {KmsError} what Chain throws */
+  async now(signal: AbortSignal): Promise<Moment> {
+    this.#now ??= await this.#chain.latest(signal);
+    return this.#now;
+  }
+
+  /** Until the signal is given; a chain that is down has no new blocks. */
+  async run(signal: AbortSignal, onBlock: () => void): Promise<void> {
+    while (!signal.aborted) {
+      const newest = await this.#chain.latest(signal).catch(() => undefined);
+      const isNew = newest !== undefined && newest.number !== this.#now?.number;
+      if (newest !== undefined) this.#now = newest;
+      if (isNew) onBlock();
+      await pause(this.#pollMs, signal);
+    }
+  }
+}

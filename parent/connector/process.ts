@@ -1,0 +1,63 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type Backoff, pauseMs } from '../../gateway/adapter/backoff.ts';
+import type { Log } from '../../shared/log.ts';
+
+const ENTRY = fileURLToPath(new URL('./main.ts', import.meta.url));
+const BACKOFF: Backoff = { firstMs: 1_000, longestMs: 60_000 };
+/** One that ran so long had a good start. */
+const WELL_MS = 60_000;
+
+export interface ConnectorProcessOptions {
+  /** The parent's configuration file. */
+  readonly configFile: string;
+  readonly log: Log;
+  readonly backoff?: Backoff;
+}
+
+/**
+ * The connector, in a process of its own: whatever it meets on the chains, however much it computes and however it ends, the relay goes
+ * on. It is started again each time it ends, after a while, and ends with this process.
+ */
+export class ConnectorProcess {
+  readonly #options: ConnectorProcessOptions;
+  #child: ChildProcess | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #failures = 0;
+  #isStopped = false;
+
+  constructor(options: ConnectorProcessOptions) {
+    this.#options = options;
+    this.#start();
+  }
+
+  /** No new one is started. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#child?.kill('SIGTERM');
+  }
+
+  #start(): void {
+    const { configFile, log, backoff = BACKOFF } = this.#options;
+    const startedMs = performance.now();
+    // Of the environment it needs nothing, and credentials of this machine's role least of all.
+    const env = { PATH: process.env.PATH ?? '' };
+    const child = fork(ENTRY, ['--config', configFile], {
+      env,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.#child = child;
+    let isOver = false;
+    const ended = (): void => {
+      if (isOver) return;
+      isOver = true;
+      if (this.#isStopped) return;
+      this.#failures = performance.now() - startedMs > WELL_MS ? 1 : this.#failures + 1;
+      log('error', 'connector-ended', { count: this.#failures });
+      this.#timer = setTimeout(() => this.#start(), pauseMs(backoff, this.#failures));
+    };
+    child.once('exit', ended);
+    child.on('error', ended);
+  }
+}

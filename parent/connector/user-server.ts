@@ -1,0 +1,119 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Address } from '../../shared/address.ts';
+import { codeOf, type ErrorCode, KmsError } from '../../shared/errors.ts';
+import type { Shares } from './shares.ts';
+import { USER_KEY_BYTES, type UserKeys } from './user-keys.ts';
+
+export interface UserServerOptions {
+  readonly listen: Address;
+  readonly userKeys: Pick<UserKeys, 'put'>;
+  readonly shares: Pick<Shares, 'share'>;
+  /** Which member the node is: it has no other one's shares. */
+  readonly party: number;
+}
+
+const MAX_CONNECTIONS = 256;
+/** Answers of up to 20 MiB that are read into memory at once. */
+const MAX_SHARES_AT_ONCE = 8;
+const REQUEST_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 20_000;
+const KEY_PATH = /^\/user-keys\/([0-9a-f]{64})$/;
+const SHARE_PATH = /^\/shares\/(0|[1-9]\d{0,19})\/([1-9]\d?)(?:\/([0-9a-f]{64}))?$/;
+
+/** Browsers may ask from anywhere: nothing here depends on who asks. */
+const CORS = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, PUT',
+  'access-control-max-age': '86400',
+};
+
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  BAD_INPUT: 400,
+  TOO_LARGE: 413,
+  BUSY: 503,
+  STORE_FAILED: 503,
+};
+
+/**
+ * What users need of a parent, over HTTP: `PUT /user-keys/<sha-256>` with the key as the body, and `GET /shares/<request>/<party>`, or
+ * `.../<sha-256>` for one that is not the newest. Nobody is authenticated: keys are named by their hash, shares are sealed to their
+ * user, who finds their digests on chain.
+ */
+export class UserServer {
+  readonly #options: UserServerOptions;
+  readonly #server: Server;
+  #reading = 0;
+
+  private constructor(options: UserServerOptions) {
+    this.#options = options;
+    const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS };
+    this.#server = createServer({ ...limits, maxHeaderSize: 8192 }, (request, response) => {
+      void this.#serve(request, response);
+    });
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    // Also for one that takes its answer too slowly.
+    this.#server.timeout = IDLE_TIMEOUT_MS;
+  }
+
+  /** @throws {KmsError} UNAVAILABLE if the port is taken */
+  static async open(options: UserServerOptions): Promise<UserServer> {
+    const server = new UserServer(options);
+    const { host, port } = options.listen;
+    await new Promise<void>((resolve, reject) => {
+      server.#server.on('error', (cause) => {
+        reject(new KmsError('UNAVAILABLE', `cannot listen on ${host}:${port}`, { cause }));
+      });
+      server.#server.listen(port, host, resolve);
+    });
+    return server;
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const body = await this.#answer(request);
+      if (body === undefined) response.writeHead(404, CORS).end();
+      else response.writeHead(body.length === 0 ? 204 : 200, { ...CORS, ...BYTES }).end(body);
+    } catch (error) {
+      // What is left of a body that is too large is not read.
+      response.writeHead(STATUS[codeOf(error)] ?? 500, { ...CORS, connection: 'close' }).end();
+    }
+  }
+
+  async #answer(request: IncomingMessage): Promise<Uint8Array | undefined> {
+    const { method, url = '' } = request;
+    if (method === 'OPTIONS') return new Uint8Array(0);
+    const [, hash] = KEY_PATH.exec(url) ?? [];
+    if (method === 'PUT' && hash !== undefined) {
+      await this.#options.userKeys.put(hash, await bodyOf(request, USER_KEY_BYTES));
+      return new Uint8Array(0);
+    }
+    const [, id, party, digest] = SHARE_PATH.exec(url) ?? [];
+    if (method !== 'GET' || id === undefined || Number(party) !== this.#options.party) return undefined;
+    if (this.#reading >= MAX_SHARES_AT_ONCE) throw new KmsError('BUSY', 'too many shares are read');
+    this.#reading++;
+    try {
+      return await this.#options.shares.share(id, digest);
+    } finally {
+      this.#reading--;
+    }
+  }
+}
+
+const BYTES = { 'content-type': 'application/octet-stream' };
+
+async function bodyOf(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request) {
+    const bytes: Buffer = part;
+    size += bytes.length;
+    if (size > maxBytes) throw new KmsError('TOO_LARGE', `at most ${maxBytes} bytes`);
+    parts.push(bytes);
+  }
+  return new Uint8Array(Buffer.concat(parts));
+}

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { USER_KEY_BYTES } from '../../../../parent/connector/user-keys.ts';
+import { UserServer } from '../../../../parent/connector/user-server.ts';
+import { KmsError } from '../../../../shared/errors.ts';
+import { freePort } from '../../net/nodes.ts';
+
+let server: UserServer;
+let url: string;
+let port: number;
+let put: [string, Uint8Array][];
+let asked: (readonly [string, string | undefined])[];
+let waits: Promise<void> | undefined;
+
+beforeEach(async () => {
+  [put, asked, waits] = [[], [], undefined];
+  port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  server = await UserServer.open({
+    listen: { host: '127.0.0.1', port },
+    party: 3,
+    userKeys: {
+      async put(hash, key) {
+        if (key.length !== USER_KEY_BYTES) throw new KmsError('BAD_INPUT', 'size');
+        put.push([hash, key]);
+      },
+    },
+    shares: {
+      async share(request, digest) {
+        asked.push([request, digest]);
+        await waits;
+        return request === '5' ? new Uint8Array([1, 2, 3]) : undefined;
+      },
+    },
+  });
+});
+
+afterEach(() => server.close());
+
+const hash = createHash('sha256').update('a').digest('hex');
+const putKey = (body: Uint8Array, path = `/user-keys/${hash}`): Promise<Response> =>
+  fetch(`${url}${path}`, { method: 'PUT', body: body as BodyInit });
+
+describe('user server', () => {
+  test('user server: keys come in under their hash, of their size', async () => {
+    expect((await putKey(new Uint8Array(USER_KEY_BYTES).fill(1))).status).toBe(204);
+    expect(put).toEqual([[hash, new Uint8Array(USER_KEY_BYTES).fill(1)]]);
+    expect((await putKey(new Uint8Array(USER_KEY_BYTES - 1))).status).toBe(400);
+    expect((await putKey(new Uint8Array(USER_KEY_BYTES + 1))).status).toBe(413);
+    for (const path of ['/user-keys/', '/user-keys/../a', `/user-keys/${hash.toUpperCase()}`, `/x/${hash}`]) {
+      expect((await putKey(new Uint8Array(USER_KEY_BYTES), path)).status).toBe(404);
+    }
+    expect(put).toHaveLength(1);
+  });
+
+  test('user server: a body without end is not read to its end', async () => {
+    const socket = connect(port, '127.0.0.1');
+    let closed = false;
+    socket.on('error', () => {}).once('close', () => (closed = true));
+    socket.resume();
+    socket.write(`PUT /user-keys/${hash} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n`);
+    const piece = Buffer.alloc(1000);
+    while (!closed) {
+      socket.write(`3e8\r\n${piece.toString('latin1')}\r\n`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(put).toEqual([]);
+  });
+
+  test('user server: shares of this party, by request and digest', async () => {
+    const response = await fetch(`${url}/shares/5/3`);
+    expect(response.status).toBe(200);
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(new Uint8Array([1, 2, 3]));
+    expect(response.headers.get('access-control-allow-origin')).toBe('*');
+    expect((await fetch(`${url}/shares/5/3/${hash}`)).status).toBe(200);
+    expect(asked).toEqual([
+      ['5', undefined],
+      ['5', hash],
+    ]);
+    expect((await fetch(`${url}/shares/6/3`)).status).toBe(404);
+    for (const path of ['/shares/5/4', '/shares/05/3', '/shares/5/3/x', '/shares/5', '/shares/5/3/', '/']) {
+      expect((await fetch(`${url}${path}`)).status).toBe(404);
+    }
+    expect((await fetch(`${url}/shares/5/3`, { method: 'POST' })).status).toBe(404);
+    expect(asked).toHaveLength(3);
+  });
+
+  test('user server: only so many shares are in memory at once', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waits = promise;
+    const first = Array.from({ length: 8 }, () => fetch(`${url}/shares/5/3`));
+    while (asked.length < 8) await new Promise((done) => setTimeout(done, 5));
+    expect((await fetch(`${url}/shares/5/3`)).status).toBe(503);
+    resolve();
+    expect((await Promise.all(first)).map(({ status }) => status)).toEqual(Array(8).fill(200));
+    expect((await fetch(`${url}/shares/5/3`)).status).toBe(200);
+  });
+
+  test('user server: a port that is taken is said', async () => {
+    const options = { listen: { host: '127.0.0.1', port }, party: 1 };
+    const other = UserServer.open({
+      ...options,
+      userKeys: { put: async () => {} },
+      shares: { share: async () => undefined },
+    });
+    await expect(other).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
