@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +17,7 @@ import { kmsHost } from '../../shared/sealing/key-arn.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { policyFor } from '../kms-policy/policy.ts';
 import { issueEndpointCertificate, type StandInClass } from './aws/endpoint-certificate.ts';
-import { freePort, isAlive, type ProcessId, startProcess, stopProcess } from './process.ts';
+import { accepts, freePort, isAlive, type ProcessId, startProcess, stopProcess } from './process.ts';
 
 /** The stand-ins of one local network, as its state file knows them. */
 export interface CloudState {
@@ -235,15 +234,4 @@ function clientSettings(of: StandInClass, credentials: AccountKeys['role']) {
   );
   const requestHandler = new NodeHttpHandler({ httpsAgent: new Agent({ ca }) });
   return { region: REGION, credentials, requestHandler };
-}
-
-async function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -2,14 +2,12 @@ import { type Address, encodeAbiParameters, type Hex, keccak256 } from 'viem';
 import { KmsError } from '../../../shared/errors.ts';
 import { type CompiledContract, contracts } from '../../build/contracts.ts';
 import { type Deployed, LocalAccount } from './account.ts';
-import type { LocalChain } from './anvil.ts';
-
-export const OPERATORS = 4;
-export const COPROCESSORS = 3;
+import { COPROCESSORS, OPERATORS } from './accounts.ts';
+import type { ChainPlace } from './anvil.ts';
 
 /** A gateway on a local chain, before or after its network is founded. */
 export interface LocalGateway {
-  readonly chain: LocalChain;
+  readonly chain: ChainPlace;
   readonly registry: Deployed;
   readonly keys: Deployed;
   readonly ciphertexts: Deployed;
@@ -41,7 +39,7 @@ export function compiled(name: string): CompiledContract {
 }
 
 /** Accounts 0..3 are operators, 4..6 coprocessors. Its registry goes into genesis; foundGateway() follows. */
-export async function deployGateway(chain: LocalChain): Promise<LocalGateway> {
+export async function deployGateway(chain: ChainPlace): Promise<LocalGateway> {
   const account = (index: number): LocalAccount => new LocalAccount(chain, index);
   const operators = Array.from({ length: OPERATORS }, (_, i) => account(i));
   const coprocessors = Array.from({ length: COPROCESSORS }, (_, i) => account(OPERATORS + i));

@@ -1,12 +1,12 @@
 import { type Address, type Hex, keccak256 } from 'viem';
 import { KmsError } from '../../../shared/errors.ts';
 import { type Deployed, LocalAccount } from './account.ts';
-import type { LocalChain } from './anvil.ts';
+import type { ChainPlace } from './anvil.ts';
 import { compiled, decide, type LocalGateway } from './gateway.ts';
 
 /** A host chain of a founded network. */
 export interface LocalHost {
-  readonly chain: LocalChain;
+  readonly chain: ChainPlace;
   readonly deployer: LocalAccount;
   readonly verifier: Deployed;
   readonly keyring: Deployed;
@@ -25,7 +25,7 @@ export interface FirstCommittee {
 
 /** Deploys the host contracts and makes the host known to the gateway. @param submitters may bring inputs */
 export async function deployHost(
-  chain: LocalChain,
+  chain: ChainPlace,
   gateway: LocalGateway,
   { epoch, t, signers }: FirstCommittee,
   submitters: readonly Address[],
