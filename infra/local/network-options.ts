@@ -8,6 +8,8 @@ export interface UpOptions {
   readonly n?: number;
   readonly t?: number;
   readonly name?: string;
+  /** With a gateway chain and host chains on this machine. A network that is there keeps what it has. */
+  readonly gateway?: boolean;
   readonly roundMs?: number;
   readonly openingMs?: number;
   /** Enclave entry point; `entries` overrides it for single parties. */
@@ -25,8 +27,9 @@ export interface UpOptions {
 }
 
 export interface UpProgress {
-  readonly phase: 'starting' | 'founding' | 'joining' | 'connecting';
+  readonly phase: 'chains' | 'starting' | 'founding' | 'joining' | 'connecting' | 'enrolling';
   readonly done: number;
+  /** 0 when unknown. */
   readonly total: number;
 }
 

@@ -1,19 +1,20 @@
 import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
-import { describeNode, joinNode, type NodeCard } from '../../client/node-admin.ts';
-import type { NodePlace } from '../../client/node-channel.ts';
+import { describeNode, type NodeCard } from '../../client/node-admin.ts';
 import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
-import { codeOf, KmsError } from '../../shared/errors.ts';
+import { KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
+import { type Enrolment, enrolmentCodec } from '../../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { Storage } from '../../shared/network/storage.ts';
+import { decode } from '../../shared/wire/codec.ts';
 import type { StandInClass } from './aws/endpoint-certificate.ts';
 import { type CloudState, LocalCloud } from './cloud.ts';
 import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
+import { CHAINS_DIRECTORY, type ChainStatus, NetworkGateway } from './network-gateway.ts';
 import {
   classOf,
   DEFAULT_STATE_DIRECTORY,
@@ -22,6 +23,7 @@ import {
   type UpOptions,
   type UpProgress,
 } from './network-options.ts';
+import { type AskedNode, askUntil, joinOnce, placeOf } from './node-questions.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
 import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
 
@@ -35,6 +37,7 @@ const OWN_ENTRIES = [
   'logs',
   'client',
   CLOUD_DIRECTORY,
+  CHAINS_DIRECTORY,
   ANCHOR_DIRECTORY,
   GOVERNANCE_DIRECTORY,
   GENESIS_FILE,
@@ -42,7 +45,6 @@ const OWN_ENTRIES = [
   STATE_FILE,
 ];
 const START_TIMEOUT_MS = 120_000;
-const POLL_MS = 50;
 
 /**
  * A network on this machine for development: n nodes of two processes each, mock enclaves over unix sockets, loopback
@@ -69,14 +71,24 @@ export class LocalNetwork {
   /**
    * Starts a network and waits until all its nodes are connected; one that was there before continues with its keys, in
    * the configuration that its files hold now: parents move to new addresses, nodes are given what they do not know.
-   * @throws {KmsError} BAD_INPUT if another n or t is asked for than the network there has; TIMEOUT, UNAVAILABLE
+   * @throws {KmsError} BAD_INPUT if another n or t is asked for than the network there has, or a gateway that it has not; TIMEOUT, UNAVAILABLE
    */
   static async up(options: UpOptions = {}): Promise<LocalNetwork> {
     const directory = resolve(options.stateDirectory ?? DEFAULT_STATE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const found = await readState(directory);
-    const state = found ?? { ...(await freshState(directory, termsOf(options))), ...classOf(options.build) };
+    const terms = termsOf(options);
+    const state = found ?? {
+      ...(await freshState(directory, terms, options.gateway === true)),
+      ...classOf(options.build),
+    };
     const { n, t } = state;
+    if (options.gateway === true && state.chains === undefined) {
+      throw new KmsError(
+        'BAD_INPUT',
+        `the network in ${directory} has no gateway; erase it or use another directory`,
+      );
+    }
     if ((options.n ?? n) !== n || (options.t ?? t) !== t) {
       throw new KmsError(
         'BAD_INPUT',
@@ -145,6 +157,8 @@ export class LocalNetwork {
   async down({ erase = false }: { readonly erase?: boolean } = {}): Promise<void> {
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
+    // After the nodes: no block that one of them believed is missing from what is written down.
+    await this.#gateway?.stop();
     await rm(this.#state.socketRoot, { recursive: true, force: true });
     if (!erase) return;
     for (const entry of OWN_ENTRIES) await rm(join(this.directory, entry), { recursive: true, force: true });
@@ -237,12 +251,29 @@ export class LocalNetwork {
     );
   }
 
+  /** None in a network without a gateway; the gateway chain first. */
+  async chains(): Promise<readonly ChainStatus[]> {
+    return (await this.#gateway?.status()) ?? [];
+  }
+
+  get #gateway(): NetworkGateway | undefined {
+    const { chains } = this.#state;
+    if (chains === undefined) return undefined;
+    return new NetworkGateway(this.directory, {
+      known: () => this.#state.chains ?? chains,
+      save: (changed) => this.#save({ ...this.#state, chains: changed }),
+    });
+  }
+
   async #start(options: UpOptions, signal: AbortSignal): Promise<void> {
-    const total = this.n;
-    const report = (phase: UpProgress['phase'], done: number): void =>
+    const report = (phase: UpProgress['phase'], done: number, total = this.n): void =>
       options.onProgress?.({ phase, done, total });
     await this.#forgetUnfinished();
     await writeState(this.directory, this.#state);
+    if (this.#gateway !== undefined) {
+      report('chains', 0, 0);
+      await this.#gateway.start(signal);
+    }
     await this.startCloud();
     const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
     if (known !== undefined) await this.#move(known);
@@ -259,11 +290,28 @@ export class LocalNetwork {
       const chain = await this.#found(options.build ?? mockBuild(), signal);
       for (const { party } of this.#state.nodes) {
         report('joining', party - 1);
-        await this.#join(party, chain, signal);
+        await joinOnce(this.#asked(party), chain, signal);
       }
     }
     await this.connected(undefined, signal, (done) => report('connecting', done));
     await this.#save({ ...this.#state, isComplete: true });
+    // Not before: what is on chain is there for good, and until now a founding that is broken off begins anew.
+    await this.#gateway?.found(
+      known ?? (await readNetwork(this.directory)),
+      () => this.#enrolments(signal),
+      (done, total) => report('enrolling', done, total),
+      signal,
+    );
+  }
+
+  /** Of all nodes, once they have enrolled each other. */
+  #enrolments(signal: AbortSignal): Promise<readonly Enrolment[]> {
+    return Promise.all(
+      this.#state.nodes.map(async ({ party }) => {
+        const { enrolment } = await this.#card(party, (card) => card.enrolment.length > 0, signal);
+        return decode(enrolmentCodec, enrolment);
+      }),
+    );
   }
 
   /** What the stand-in for S3 keeps for that node. */
@@ -307,14 +355,16 @@ export class LocalNetwork {
     );
     const provision = (networkId: Digest): Promise<readonly Storage[]> =>
       this.cloud.provision(this.#state.cloud, networkId, build.measurementOf);
-    const chain = await foundNetwork(this.directory, { name, t, members, provision, build });
+    const gateway = await this.#gateway?.deploy();
+    const chain = await foundNetwork(this.directory, { name, t, members, provision, build, gateway });
     await this.#save({ ...this.#state, networkId: chain.networkId });
     return chain;
   }
 
   /** Stops the parents whose address is another one in the configuration that is valid now; they start at the new one. */
   async #move(chain: ConfigurationChain): Promise<void> {
-    const valid = chain.validAt(mockChainHead(() => Date.now()).block());
+    const block = (await this.#gateway?.block()) ?? mockChainHead(() => Date.now()).block();
+    const valid = chain.validAt(block);
     for (const { party, address } of valid.at(-1)?.members ?? []) {
       if (this.#node(party).address === address) continue;
       await this.stopNode(party, { role: 'parent' });
@@ -322,42 +372,17 @@ export class LocalNetwork {
     }
   }
 
-  /** Gives the node what it does not have: a start that was interrupted may have come this far. */
-  async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const { network } = await this.#card(party, () => true, signal);
-      if (network?.configuration.digest === chain.newest.digest) return;
-      try {
-        await joinNode(placeOf(this.#node(party)), chain);
-        return;
-      } catch (error) {
-        // A slow node joins after the question has been given up: it is asked again.
-        if (signal.aborted || !['TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) throw error;
-      }
-    }
+  /** Asks until the node answers what is waited for. */
+  #card(party: number, isGood: (card: NodeCard) => boolean, signal: AbortSignal): Promise<NodeCard> {
+    return askUntil(this.#asked(party), isGood, signal);
   }
 
-  /** Asks until the node answers what is waited for. */
-  async #card(party: number, isGood: (card: NodeCard) => boolean, signal: AbortSignal): Promise<NodeCard> {
-    for (;;) {
-      const { processes } = this.#node(party);
-      const card = await describeNode(placeOf(this.#node(party)), this.networkId).catch((error: unknown) => {
-        // A node that is just starting, which belongs to no network for a moment; any other answer is final.
-        if (['UNAVAILABLE', 'TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) return undefined;
-        throw error;
-      });
-      if (card !== undefined && isGood(card)) return card;
-      for (const role of ['enclave', 'parent'] as const) {
-        const id = processes[role];
-        if (id !== undefined && (await isAlive(id))) continue;
-        throw new KmsError(
-          'UNAVAILABLE',
-          `the ${role} of node ${party} ended; see ${this.#logFile(party, role)}`,
-        );
-      }
-      if (signal.aborted) throw new KmsError('TIMEOUT', `node ${party} is not ready`);
-      await sleep(POLL_MS);
-    }
+  #asked(party: number): AskedNode {
+    return {
+      state: () => this.#node(party),
+      networkId: () => this.networkId,
+      logFile: (role) => this.#logFile(party, role),
+    };
   }
 
   async #startProcess(party: number, role: Role): Promise<void> {
@@ -414,8 +439,4 @@ export class LocalNetwork {
     this.#saving = saved.catch(() => undefined);
     return saved;
   }
-}
-
-function placeOf({ address }: NodeState): NodePlace {
-  return { identity: undefined, addresses: [address] };
 }
