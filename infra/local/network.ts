@@ -1,8 +1,8 @@
-import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
-import { describeNode, type NodeCard } from '../../client/node-admin.ts';
+import type { NodeCard } from '../../client/node-admin.ts';
 import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
@@ -14,8 +14,9 @@ import type { StandInClass } from './aws/endpoint-certificate.ts';
 import { type CloudState, LocalCloud } from './cloud.ts';
 import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
-import { CHAINS_DIRECTORY, type ChainStatus, NetworkGateway } from './network-gateway.ts';
+import { type ChainStatus, NetworkGateway } from './network-gateway.ts';
 import {
+  checkFits,
   classOf,
   DEFAULT_STATE_DIRECTORY,
   type NodeStatus,
@@ -23,27 +24,14 @@ import {
   type UpOptions,
   type UpProgress,
 } from './network-options.ts';
-import { type AskedNode, askUntil, joinOnce, placeOf } from './node-questions.ts';
+import { enclaveConfig, parentConfig } from './node-config.ts';
+import { type AskedNode, askUntil, joinOnce, statusOf } from './node-questions.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
-import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
+import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
+import { CLOUD_DIRECTORY, eraseDirectory, eraseFounding } from './state-directory.ts';
 
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
-const CLOUD_DIRECTORY = 'cloud';
-const ANCHOR_DIRECTORY = 'anchors';
-/** What a network makes in its state directory; `client` is the command line's cache of public keys. */
-const OWN_ENTRIES = [
-  'nodes',
-  'logs',
-  'client',
-  CLOUD_DIRECTORY,
-  CHAINS_DIRECTORY,
-  ANCHOR_DIRECTORY,
-  GOVERNANCE_DIRECTORY,
-  GENESIS_FILE,
-  CONFIGURATIONS_FILE,
-  STATE_FILE,
-];
 const START_TIMEOUT_MS = 120_000;
 
 /**
@@ -82,19 +70,7 @@ export class LocalNetwork {
       ...(await freshState(directory, terms, options.gateway === true)),
       ...classOf(options.build),
     };
-    const { n, t } = state;
-    if (options.gateway === true && state.chains === undefined) {
-      throw new KmsError(
-        'BAD_INPUT',
-        `the network in ${directory} has no gateway; erase it or use another directory`,
-      );
-    }
-    if ((options.n ?? n) !== n || (options.t ?? t) !== t) {
-      throw new KmsError(
-        'BAD_INPUT',
-        `the network in ${directory} has n=${n}, t=${t}; erase it or use another directory`,
-      );
-    }
+    checkFits(options, state, directory);
     const network = new LocalNetwork(directory, state);
     const limit = AbortSignal.timeout(options.startTimeoutMs ?? START_TIMEOUT_MS);
     const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
@@ -161,9 +137,7 @@ export class LocalNetwork {
     await this.#gateway?.stop();
     await rm(this.#state.socketRoot, { recursive: true, force: true });
     if (!erase) return;
-    for (const entry of OWN_ENTRIES) await rm(join(this.directory, entry), { recursive: true, force: true });
-    // Whatever else lies there is somebody's.
-    await rmdir(this.directory).catch(() => {});
+    await eraseDirectory(this.directory);
   }
 
   /** Stops one of a node's processes, or both. SIGKILL: without giving it time for anything. */
@@ -234,21 +208,7 @@ export class LocalNetwork {
   }
 
   async status(): Promise<readonly NodeStatus[]> {
-    return Promise.all(
-      this.#state.nodes.map(async (node) => {
-        const { party, address, processes } = node;
-        const lives = async (role: Role): Promise<boolean> => {
-          const id = processes[role];
-          return id !== undefined && isAlive(id);
-        };
-        const [enclave, parent] = await Promise.all([lives('enclave'), lives('parent')]);
-        const card =
-          enclave && parent
-            ? await describeNode(placeOf(node), this.networkId).catch(() => undefined)
-            : undefined;
-        return { party, address, enclave, parent, card };
-      }),
-    );
+    return Promise.all(this.#state.nodes.map((node) => statusOf(node, this.networkId)));
   }
 
   /** None in a network without a gateway; the gateway chain first. */
@@ -337,9 +297,7 @@ export class LocalNetwork {
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
     await this.cloud.erase();
-    for (const entry of [ANCHOR_DIRECTORY, GENESIS_FILE, CONFIGURATIONS_FILE]) {
-      await rm(join(this.directory, entry), { recursive: true, force: true });
-    }
+    await eraseFounding(this.directory);
     const { networkId: _, ...state } = this.#state;
     await this.#save(state);
   }
@@ -386,24 +344,14 @@ export class LocalNetwork {
   }
 
   async #startProcess(party: number, role: Role): Promise<void> {
-    const { address, socketDirectory, entry, image, parentEntry = PARENT_ENTRY } = this.#node(party);
-    const { roundMs, openingMs } = this.#state;
-    const status = this.#node(party).status ?? `127.0.0.1:${await freePort()}`;
+    const { status = `127.0.0.1:${await freePort()}` } = this.#node(party);
     await this.#change(party, { status });
+    const { entry, parentEntry = PARENT_ENTRY } = this.#node(party);
     const home = join(this.directory, 'nodes', `${party}`);
     await mkdir(home, { recursive: true, mode: 0o700 });
-    const vhostSocket = join(socketDirectory, 'vm.vsock');
-    // A mock network's anchor stands for the chain; an image has no such directory, and a lab's nodes are alike.
-    const anchor = this.#class === 'mock' ? { anchorDirectory: join(this.directory, ANCHOR_DIRECTORY) } : {};
-    const ofEnclave =
-      image === undefined ? { ...anchor, socketDirectory, roundMs, openingMs } : { image, vhostSocket };
-    const ofParent = {
-      ...(image === undefined ? { socketDirectory } : { vhostSocket }),
-      ...{ listen: address, configurationsFile: this.configurationsFile, status },
-      ...{ genesisFile: this.genesisFile, party, hosts: this.cloud.hosts(this.#state.cloud) },
-      credentialsFile: this.cloud.credentialsFile(party),
-    };
-    const config = role === 'enclave' ? ofEnclave : ofParent;
+    const node = this.#node(party);
+    const config =
+      role === 'enclave' ? enclaveConfig(node, this.#state, this.directory) : this.#parentConfig(node);
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
     const id = await startProcess(
@@ -413,6 +361,13 @@ export class LocalNetwork {
       role === 'enclave' && this.#class === 'lab' ? ['kms-lab'] : [],
     );
     await this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } });
+  }
+
+  #parentConfig(node: NodeState): object {
+    const hosts = this.cloud.hosts(this.#state.cloud);
+    const { genesisFile, configurationsFile } = this;
+    const credentialsFile = this.cloud.credentialsFile(node.party);
+    return parentConfig(node, { hosts, genesisFile, configurationsFile, credentialsFile });
   }
 
   #logFile(party: number, role: Role): string {

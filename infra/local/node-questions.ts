@@ -4,6 +4,7 @@ import type { NodePlace } from '../../client/node-channel.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
+import type { NodeStatus } from './network-options.ts';
 import { isAlive } from './process.ts';
 import type { NodeState, Role } from './state.ts';
 
@@ -15,10 +16,6 @@ export interface AskedNode {
 }
 
 const POLL_MS = 50;
-
-export function placeOf({ address }: NodeState): NodePlace {
-  return { identity: undefined, addresses: [address] };
-}
 
 /** Asks until the node answers what is waited for. @throws {KmsError} UNAVAILABLE if one of its processes ended, TIMEOUT */
 export async function askUntil(
@@ -44,6 +41,19 @@ export async function askUntil(
   }
 }
 
+/** Whether it runs, and what it says of itself if it does. */
+export async function statusOf(node: NodeState, networkId: Digest | undefined): Promise<NodeStatus> {
+  const { party, address, processes } = node;
+  const lives = async (role: Role): Promise<boolean> => {
+    const id = processes[role];
+    return id !== undefined && isAlive(id);
+  };
+  const [enclave, parent] = await Promise.all([lives('enclave'), lives('parent')]);
+  const card =
+    enclave && parent ? await describeNode(placeOf(node), networkId).catch(() => undefined) : undefined;
+  return { party, address, enclave, parent, card };
+}
+
 /** Gives the node what it does not have: a start that was interrupted may have come this far. */
 export async function joinOnce(
   node: AskedNode,
@@ -61,4 +71,8 @@ export async function joinOnce(
       if (signal.aborted || !['TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) throw error;
     }
   }
+}
+
+function placeOf({ address }: NodeState): NodePlace {
+  return { identity: undefined, addresses: [address] };
 }
