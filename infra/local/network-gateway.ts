@@ -9,7 +9,13 @@ import { MAX_HEAD_AGE_S } from '../../shared/network/chain-head.ts';
 import { type Deployed, LocalAccount } from './chains/account.ts';
 import { SUBMITTER } from './chains/accounts.ts';
 import { ChainProcesses, placeOfChain } from './chains/chain-processes.ts';
-import { type ChainState, type ChainsState, everyChain, withChain } from './chains/chains-state.ts';
+import {
+  CHAINS_DIRECTORY,
+  type ChainState,
+  type ChainsState,
+  everyChain,
+  withChain,
+} from './chains/chains-state.ts';
 import { currentEpoch, enrol, firstCommittee, proposedNode } from './chains/enrolment.ts';
 import {
   deployGateway,
@@ -21,8 +27,6 @@ import {
 import { deployHost, type LocalHost, openHost } from './chains/host.ts';
 import { accountOf, REGION } from './cloud.ts';
 import type { FoundedGateway } from './founding.ts';
-
-export const CHAINS_DIRECTORY = 'chains';
 
 export interface ChainStatus {
   readonly chainId: number;

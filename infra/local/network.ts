@@ -14,7 +14,7 @@ import type { StandInClass } from './aws/endpoint-certificate.ts';
 import { type CloudState, LocalCloud } from './cloud.ts';
 import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
-import { type ChainStatus, NetworkGateway } from './network-gateway.ts';
+import type { ChainStatus, NetworkGateway } from './network-gateway.ts';
 import {
   checkFits,
   classOf,
@@ -134,7 +134,7 @@ export class LocalNetwork {
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
     // After the nodes: no block that one of them believed is missing from what is written down.
-    await this.#gateway?.stop();
+    await (await this.#gateway())?.stop();
     await rm(this.#state.socketRoot, { recursive: true, force: true });
     if (!erase) return;
     await eraseDirectory(this.directory);
@@ -213,12 +213,14 @@ export class LocalNetwork {
 
   /** None in a network without a gateway; the gateway chain first. */
   async chains(): Promise<readonly ChainStatus[]> {
-    return (await this.#gateway?.status()) ?? [];
+    return (await (await this.#gateway())?.status()) ?? [];
   }
 
-  get #gateway(): NetworkGateway | undefined {
+  /** Undefined for a network without one, which needs none of the programs for chains. */
+  async #gateway(): Promise<NetworkGateway | undefined> {
     const { chains } = this.#state;
     if (chains === undefined) return undefined;
+    const { NetworkGateway } = await import('./network-gateway.ts');
     return new NetworkGateway(this.directory, {
       known: () => this.#state.chains ?? chains,
       save: (changed) => this.#save({ ...this.#state, chains: changed }),
@@ -230,10 +232,9 @@ export class LocalNetwork {
       options.onProgress?.({ phase, done, total });
     await this.#forgetUnfinished();
     await writeState(this.directory, this.#state);
-    if (this.#gateway !== undefined) {
-      report('chains', 0, 0);
-      await this.#gateway.start(signal);
-    }
+    const gateway = await this.#gateway();
+    if (gateway !== undefined) report('chains', 0, 0);
+    await gateway?.start(signal);
     await this.startCloud();
     const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
     if (known !== undefined) await this.#move(known);
@@ -256,7 +257,7 @@ export class LocalNetwork {
     await this.connected(undefined, signal, (done) => report('connecting', done));
     await this.#save({ ...this.#state, isComplete: true });
     // Not before: what is on chain is there for good, and until now a founding that is broken off begins anew.
-    await this.#gateway?.found(
+    await gateway?.found(
       known ?? (await readNetwork(this.directory)),
       () => this.#enrolments(signal),
       (done, total) => report('enrolling', done, total),
@@ -313,7 +314,7 @@ export class LocalNetwork {
     );
     const provision = (networkId: Digest): Promise<readonly Storage[]> =>
       this.cloud.provision(this.#state.cloud, networkId, build.measurementOf);
-    const gateway = await this.#gateway?.deploy();
+    const gateway = await (await this.#gateway())?.deploy();
     const chain = await foundNetwork(this.directory, { name, t, members, provision, build, gateway });
     await this.#save({ ...this.#state, networkId: chain.networkId });
     return chain;
@@ -321,7 +322,7 @@ export class LocalNetwork {
 
   /** Stops the parents whose address is another one in the configuration that is valid now; they start at the new one. */
   async #move(chain: ConfigurationChain): Promise<void> {
-    const block = (await this.#gateway?.block()) ?? mockChainHead(() => Date.now()).block();
+    const block = (await (await this.#gateway())?.block()) ?? mockChainHead(() => Date.now()).block();
     const valid = chain.validAt(block);
     for (const { party, address } of valid.at(-1)?.members ?? []) {
       if (this.#node(party).address === address) continue;

@@ -1,8 +1,8 @@
 import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
+import { CHAINS_DIRECTORY } from './chains/chains-state.ts';
 import { GOVERNANCE_DIRECTORY } from './founding.ts';
-import { CHAINS_DIRECTORY } from './network-gateway.ts';
 import { STATE_FILE } from './state.ts';
 
 export const CLOUD_DIRECTORY = 'cloud';

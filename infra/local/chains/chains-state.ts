@@ -1,7 +1,7 @@
 import { parseAddress } from '../../../shared/address.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import type { ProcessId } from '../process.ts';
-import { GATEWAY_CHAIN_ID, HOST_CHAIN_IDS } from './chains.ts';
+import { GATEWAY_CHAIN_ID, HOST_CHAIN_IDS } from './chain-ids.ts';
 
 /** A chain of a local network, as its state file knows it. */
 export interface ChainState {
@@ -22,6 +22,8 @@ export interface ChainsState {
   readonly fronts?: ProcessId;
 }
 
+/** In the network's state directory. */
+export const CHAINS_DIRECTORY = 'chains';
 /** Endpoints of each chain; enclaves believe what FRONTS_AGREEING of them say. */
 export const FRONTS = 3;
 export const FRONTS_AGREEING = 2;
