@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { hexToBytes } from 'viem';
+import { getAddress, hexToBytes } from 'viem';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { digest } from '../../shared/ids.ts';
 import type { Enrolment } from '../../shared/membership/enrolment.ts';
@@ -35,7 +35,7 @@ export interface ChainStatus {
   readonly url: string;
   /** Undefined if the chain does not answer. */
   readonly block: number | undefined;
-  /** Addresses by name. */
+  /** Addresses by name, lower case. */
   readonly contracts: Readonly<Record<string, string>>;
 }
 
@@ -145,7 +145,7 @@ export class NetworkGateway {
     const known = state.contracts?.registry;
     if (known !== undefined) {
       try {
-        return await openGateway(place, known);
+        return await openGateway(place, getAddress(known));
       } catch (error) {
         // Before genesis names it a registry can be another one: the machine may have stopped before its chain was written down.
         if (codeOf(error) !== 'UNAVAILABLE') throw error;
@@ -160,7 +160,7 @@ export class NetworkGateway {
     const { gateway } = this.#record.known();
     const registry = gateway.contracts?.registry;
     if (registry === undefined) throw new KmsError('UNAVAILABLE', 'the gateway has no registry');
-    return openGateway(placeOfChain(gateway), registry);
+    return openGateway(placeOfChain(gateway), getAddress(registry));
   }
 
   async #enrol(
@@ -197,7 +197,7 @@ export class NetworkGateway {
     const chain = everyChain(known).find((one) => one.chainId === chainId);
     if (chain === undefined) throw new KmsError('INTERNAL', `there is no chain ${chainId}`);
     const addresses = Object.fromEntries(
-      Object.entries(contracts).map(([name, { address }]) => [name, address]),
+      Object.entries(contracts).map(([name, { address }]) => [name, address.toLowerCase()]),
     );
     await this.#record.save(withChain(known, { ...chain, contracts: addresses }));
   }

@@ -11,8 +11,8 @@ export interface ChainState {
   /** Of the TLS fronts before it. */
   readonly frontPorts: readonly number[];
   readonly process?: ProcessId;
-  /** Addresses by name, once they are deployed. */
-  readonly contracts?: Readonly<Record<string, `0x${string}`>>;
+  /** Addresses by name, lower case, once they are deployed. */
+  readonly contracts?: Readonly<Record<string, string>>;
 }
 
 export interface ChainsState {
@@ -69,7 +69,7 @@ export function checkChains(state: ChainsState, checkProcess: (id: ProcessId | u
     }
     for (const one of [port, ...frontPorts]) parseAddress(`127.0.0.1:${one}`);
     checkProcess(process);
-    if (!Object.values(contracts).every((address) => /^0x[0-9a-fA-F]{40}$/.test(address))) {
+    if (!Object.values(contracts).every((address) => /^0x[0-9a-f]{40}$/.test(address))) {
       throw new KmsError('BAD_ENCODING', 'a contract has no address');
     }
   }
