@@ -197,15 +197,12 @@ export class LocalCloud {
     if (known !== undefined && (await isAlive(known))) return { port, process: known };
     const file = join(this.#directory, `${name}.json`);
     await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-    const id = await startProcess(entry, ['--config', file], join(logDirectory, `${name}.log`));
-    await onStarted(id);
+    const logFile = join(logDirectory, `${name}.log`);
+    const id = await startProcess(entry, ['--config', file], logFile, { remember: onStarted });
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while (!(await accepts(port))) {
       if (!(await isAlive(id)) || performance.now() > deadlineMs) {
-        throw new KmsError(
-          'TIMEOUT',
-          `the stand-in for ${name} did not come up; see ${join(logDirectory, `${name}.log`)}`,
-        );
+        throw new KmsError('TIMEOUT', `the stand-in for ${name} did not come up; see ${logFile}`);
       }
       await sleep(POLL_MS);
     }

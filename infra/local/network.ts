@@ -6,10 +6,8 @@ import type { NodeCard } from '../../client/node-admin.ts';
 import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
-import { type Enrolment, enrolmentCodec } from '../../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { Storage } from '../../shared/network/storage.ts';
-import { decode } from '../../shared/wire/codec.ts';
 import type { StandInClass } from './aws/endpoint-certificate.ts';
 import { type CloudState, LocalCloud } from './cloud.ts';
 import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
@@ -25,7 +23,7 @@ import {
   type UpProgress,
 } from './network-options.ts';
 import { enclaveConfig, parentConfig } from './node-config.ts';
-import { type AskedNode, askUntil, joinOnce, statusOf } from './node-questions.ts';
+import { type AskedNode, askUntil, enrolmentsOf, joinOnce, statusOf } from './node-questions.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
 import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
 import { CLOUD_DIRECTORY, eraseDirectory, eraseFounding } from './state-directory.ts';
@@ -259,19 +257,13 @@ export class LocalNetwork {
     // Not before: what is on chain is there for good, and until now a founding that is broken off begins anew.
     await gateway?.found(
       known ?? (await readNetwork(this.directory)),
-      () => this.#enrolments(signal),
+      () =>
+        enrolmentsOf(
+          this.#state.nodes.map(({ party }) => this.#asked(party)),
+          signal,
+        ),
       (done, total) => report('enrolling', done, total),
       signal,
-    );
-  }
-
-  /** Of all nodes, once they have enrolled each other. */
-  #enrolments(signal: AbortSignal): Promise<readonly Enrolment[]> {
-    return Promise.all(
-      this.#state.nodes.map(async ({ party }) => {
-        const { enrolment } = await this.#card(party, (card) => card.enrolment.length > 0, signal);
-        return decode(enrolmentCodec, enrolment);
-      }),
     );
   }
 
@@ -355,13 +347,15 @@ export class LocalNetwork {
       role === 'enclave' ? enclaveConfig(node, this.#state, this.directory) : this.#parentConfig(node);
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
-    const id = await startProcess(
+    await startProcess(
       role === 'enclave' ? entry : parentEntry,
       ['--config', configFile],
       this.#logFile(party, role),
-      role === 'enclave' && this.#class === 'lab' ? ['kms-lab'] : [],
+      {
+        conditions: role === 'enclave' && this.#class === 'lab' ? ['kms-lab'] : [],
+        remember: (id) => this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } }),
+      },
     );
-    await this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } });
   }
 
   #parentConfig(node: NodeState): object {

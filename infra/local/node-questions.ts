@@ -3,7 +3,9 @@ import { describeNode, joinNode, type NodeCard } from '../../client/node-admin.t
 import type { NodePlace } from '../../client/node-channel.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/ids.ts';
+import { type Enrolment, enrolmentCodec } from '../../shared/membership/enrolment.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
+import { decode } from '../../shared/wire/codec.ts';
 import type { NodeStatus } from './network-options.ts';
 import { isAlive } from './process.ts';
 import type { NodeState, Role } from './state.ts';
@@ -39,6 +41,19 @@ export async function askUntil(
     if (signal.aborted) throw new KmsError('TIMEOUT', `node ${party} is not ready`);
     await sleep(POLL_MS);
   }
+}
+
+/** Of all these nodes, once they have enrolled each other. Unverified at this point: the registry does that. */
+export function enrolmentsOf(
+  nodes: readonly AskedNode[],
+  signal: AbortSignal,
+): Promise<readonly Enrolment[]> {
+  return Promise.all(
+    nodes.map(async (node) => {
+      const { enrolment } = await askUntil(node, (card) => card.enrolment.length > 0, signal);
+      return decode(enrolmentCodec, enrolment);
+    }),
+  );
 }
 
 /** Whether it runs, and what it says of itself if it does. */

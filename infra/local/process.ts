@@ -16,6 +16,12 @@ export interface ProcessId {
 const STOP_TIMEOUT_MS = 3_000;
 const POLL_MS = 20;
 
+/** Waits for a line before it becomes the program; whoever was to say it may have died. */
+const GATE = 'read -r _ && exec "$0" "$@" </dev/null';
+
+/** Told of a process before it does anything. */
+export type Remember = (id: ProcessId) => Promise<void>;
+
 /**
  * Starts a Node process in a process group of its own that outlives this one.
  * @param logFile its standard output and error are appended
@@ -26,37 +32,51 @@ export function startProcess(
   entry: string,
   args: readonly string[],
   logFile: string,
-  conditions: readonly string[] = [],
+  {
+    conditions = [],
+    remember,
+  }: { readonly conditions?: readonly string[]; readonly remember?: Remember } = {},
 ): Promise<ProcessId> {
   const options = [
     '--disable-warning=ExperimentalWarning',
     ...conditions.map((condition) => `--conditions=${condition}`),
   ];
-  return startProgram(process.execPath, [...options, entry, ...args], logFile);
+  return startProgram(process.execPath, [...options, entry, ...args], logFile, remember);
 }
 
-/** As startProcess(), for any program. */
+/**
+ * As startProcess(), for any program. It runs only once remember() is done: whoever dies in between leaves nothing that nobody
+ * knows of.
+ */
 export async function startProgram(
   program: string,
   args: readonly string[],
   logFile: string,
+  remember: Remember = async () => {},
 ): Promise<ProcessId> {
   await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
   await using log = await open(logFile, 'a', 0o600);
-  const child = spawn(program, args, {
+  const child = spawn('/bin/sh', ['-c', GATE, program, ...args], {
     detached: true,
-    stdio: ['ignore', log.fd, log.fd],
+    stdio: ['pipe', log.fd, log.fd],
     // No environment reaches a node but what Node needs to find itself.
     env: { PATH: process.env.PATH ?? '' },
   });
   child.unref();
   child.on('error', () => {});
-  const { pid } = child;
-  const started = pid === undefined ? undefined : await startOf(pid);
-  if (pid === undefined || started === undefined) {
-    throw new KmsError('UNAVAILABLE', `${args[0] ?? program} did not start; see ${logFile}`);
+  child.stdin?.on('error', () => {});
+  try {
+    const { pid } = child;
+    const started = pid === undefined ? undefined : await startOf(pid);
+    if (pid === undefined || started === undefined) {
+      throw new KmsError('UNAVAILABLE', `${args[0] ?? program} did not start; see ${logFile}`);
+    }
+    await remember({ pid, started });
+    child.stdin?.write('\n');
+    return { pid, started };
+  } finally {
+    child.stdin?.end();
   }
-  return { pid, started };
 }
 
 export async function isAlive(id: ProcessId): Promise<boolean> {

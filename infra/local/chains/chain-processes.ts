@@ -6,7 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { KmsError } from '../../../shared/errors.ts';
 import type { RpcSet } from '../../../shared/network/rpc.ts';
 import { foundryTool } from '../../build/forge.ts';
-import { accepts, isAlive, type ProcessId, startProcess, startProgram, stopProcess } from '../process.ts';
+import {
+  accepts,
+  isAlive,
+  type ProcessId,
+  type Remember,
+  startProcess,
+  startProgram,
+  stopProcess,
+} from '../process.ts';
 import { LOCAL_ACCOUNTS } from './accounts.ts';
 import { anvilArguments, type ChainPlace } from './anvil.ts';
 import { askChain } from './ask-chain.ts';
@@ -57,13 +65,11 @@ export class ChainProcesses {
     for (const chain of everyChain(state)) {
       signal.throwIfAborted();
       if (await lives(chain.process)) continue;
-      const process = await this.#startChain(chain);
-      await know(withChain(running, { ...chain, process }));
+      await this.#startChain(chain, (process) => know(withChain(running, { ...chain, process })));
     }
     for (const chain of everyChain(running)) await this.#answering(chain, signal);
     if (!(await lives(running.fronts))) {
-      const fronts = await this.#startFronts(running);
-      await know({ ...running, fronts });
+      await this.#startFronts(running, (fronts) => know({ ...running, fronts }));
     }
     await this.#listening(running, signal);
     return running;
@@ -105,17 +111,17 @@ export class ChainProcesses {
     }
   }
 
-  async #startChain({ chainId, port }: ChainState): Promise<ProcessId> {
+  async #startChain({ chainId, port }: ChainState, remember: Remember): Promise<void> {
     const file = this.#chainFile(chainId);
     const args = [
       ...anvilArguments({ chainId, port }),
       ...['--silent', '--accounts', `${LOCAL_ACCOUNTS}`, '--prune-history', `${STATES_KEPT}`],
       ...(existsSync(file) ? ['--load-state', file] : []),
     ];
-    return startProgram(foundryTool('anvil'), args, this.#logFile(`chain-${chainId}`));
+    await startProgram(foundryTool('anvil'), args, this.#logFile(`chain-${chainId}`), remember);
   }
 
-  async #startFronts(state: ChainsState): Promise<ProcessId> {
+  async #startFronts(state: ChainsState, remember: Remember): Promise<void> {
     const chains = everyChain(state);
     // Made here, since genesis may need their keys before that process has read them.
     for (const chain of chains) await this.rpcOf(chain);
@@ -129,7 +135,7 @@ export class ChainProcesses {
     };
     const file = join(this.#directory, 'fronts.json');
     await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-    return startProcess(FRONTS_ENTRY, ['--config', file], this.#logFile('fronts'));
+    await startProcess(FRONTS_ENTRY, ['--config', file], this.#logFile('fronts'), { remember });
   }
 
   async #answering(chain: ChainState, signal: AbortSignal): Promise<void> {
