@@ -1,4 +1,5 @@
 import { LocalNetwork } from '../../infra/local/network.ts';
+import type { ChainStatus } from '../../infra/local/network-gateway.ts';
 import { KmsError } from '../../shared/errors.ts';
 import type { Arguments, Options } from './arguments.ts';
 import type { Command, Outcome } from './command.ts';
@@ -18,16 +19,21 @@ const options: Options = {
     value: 'T',
     help: 'up: how many of them may be corrupt, N >= 3T + 1 (default: as many as possible)',
   },
+  gateway: {
+    help: 'up: a gateway chain and two host chains as well, for a new network; nodes then do what they prove from chains',
+  },
   erase: { help: 'down: delete the state directory with all keys as well' },
 };
 
 export const net: Command = {
   name: 'net',
   summary: 'start, stop and look at a network on this machine',
-  forms: ['up [--parties N] [--tolerate T]', 'down [--erase]', 'status'],
+  forms: ['up [--parties N] [--tolerate T] [--gateway]', 'down [--erase]', 'status'],
   details: [
     'For development: every node is two processes, a mock enclave and its parent, on loopback ports. They run on until ' +
       "'kms net down'; what they know stays in the state directory, and 'kms net up' continues with it.",
+    'With --gateway the chains are processes too, their contracts deployed and the nodes enrolled. Nodes of such a network ' +
+      "refuse what is asked of them directly: 'kms keygen', 'decrypt' and 'user-decrypt' end with NOT_PERMITTED.",
   ],
   options,
   maxPositionals: 1,
@@ -58,9 +64,11 @@ async function up(given: Arguments, terminal: Terminal): Promise<Outcome> {
       stateDirectory: directory,
       ...(n === undefined ? {} : { n }),
       ...(t === undefined ? {} : { t }),
+      ...(given.flag('gateway') ? { gateway: true } : {}),
       signal: terminal.interrupts.hold(),
       onProgress: ({ phase, done, total }) => progress.update(phase, done, total),
     });
+    const chains = await network.chains();
     progress.finish();
     return {
       json: {
@@ -69,10 +77,12 @@ async function up(given: Arguments, terminal: Terminal): Promise<Outcome> {
         n: network.n,
         t: network.t,
         nodes: network.addresses,
+        ...(chains.length === 0 ? {} : { chains }),
       },
       lines: [
         `${network.n} nodes up, ${network.t} of them may be corrupt; state in ${directory}`,
         `network ${network.networkId}`,
+        ...chains.map(({ role, chainId, url }) => `${role} chain ${chainId} at ${url}`),
       ],
     };
   } finally {
@@ -102,13 +112,34 @@ async function status(given: Arguments, terminal: Terminal): Promise<Outcome> {
     node.phase,
     `${node.connectedPeers.length} of ${network.n - 1}`,
   ]);
+  const chains = await network.chains();
   return {
-    json: { state: network.directory, networkId: network.networkId, n: network.n, t: network.t, nodes },
+    json: {
+      ...{ state: network.directory, networkId: network.networkId, n: network.n, t: network.t, nodes },
+      ...(chains.length === 0 ? {} : { chains }),
+    },
     lines: [
       ...table([['PARTY', 'ADDRESS', 'ENCLAVE', 'PARENT', 'PHASE', 'PEERS'], ...rows]),
+      ...chainLines(chains),
       ...stuck.map(({ party, reason }) => `node ${party} does not go on by itself: ${reason}`),
     ],
   };
+}
+
+function chainLines(chains: readonly ChainStatus[]): readonly string[] {
+  if (chains.length === 0) return [];
+  const rows = chains.map(({ chainId, role, url, block }) => [
+    ...[`${chainId}`, role, url, block === undefined ? 'down' : `${block}`],
+  ]);
+  const contracts = chains.flatMap(({ chainId, contracts: all }) =>
+    Object.entries(all).map(([name, address]) => [`${chainId}`, name, address]),
+  );
+  return [
+    '',
+    ...table([['CHAIN', 'ROLE', 'URL', 'BLOCK'], ...rows]),
+    '',
+    ...table([['CHAIN', 'CONTRACT', 'ADDRESS'], ...contracts]),
+  ];
 }
 
 async function opened(given: Arguments, terminal: Terminal): Promise<LocalNetwork> {

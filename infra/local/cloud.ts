@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +17,7 @@ import { kmsHost } from '../../shared/sealing/key-arn.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { policyFor } from '../kms-policy/policy.ts';
 import { issueEndpointCertificate, type StandInClass } from './aws/endpoint-certificate.ts';
-import { freePort, isAlive, type ProcessId, startProcess, stopProcess } from './process.ts';
+import { accepts, freePort, isAlive, type ProcessId, startProcess, stopProcess } from './process.ts';
 
 /** The stand-ins of one local network, as its state file knows them. */
 export interface CloudState {
@@ -198,15 +197,12 @@ export class LocalCloud {
     if (known !== undefined && (await isAlive(known))) return { port, process: known };
     const file = join(this.#directory, `${name}.json`);
     await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-    const id = await startProcess(entry, ['--config', file], join(logDirectory, `${name}.log`));
-    await onStarted(id);
+    const logFile = join(logDirectory, `${name}.log`);
+    const id = await startProcess(entry, ['--config', file], logFile, { remember: onStarted });
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while (!(await accepts(port))) {
       if (!(await isAlive(id)) || performance.now() > deadlineMs) {
-        throw new KmsError(
-          'TIMEOUT',
-          `the stand-in for ${name} did not come up; see ${join(logDirectory, `${name}.log`)}`,
-        );
+        throw new KmsError('TIMEOUT', `the stand-in for ${name} did not come up; see ${logFile}`);
       }
       await sleep(POLL_MS);
     }
@@ -235,15 +231,4 @@ function clientSettings(of: StandInClass, credentials: AccountKeys['role']) {
   );
   const requestHandler = new NodeHttpHandler({ httpsAgent: new Agent({ ca }) });
   return { region: REGION, credentials, requestHandler };
-}
-
-async function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

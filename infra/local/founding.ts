@@ -8,23 +8,26 @@ import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts'
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, epochId, partyId } from '../../shared/ids.ts';
 import { ConfigurationChain } from '../../shared/network/chain.ts';
+import type { ChainAccess } from '../../shared/network/chain-access.ts';
 import type { Configuration, Member } from '../../shared/network/configuration.ts';
 import { decodeConfigurations, encodeConfigurations } from '../../shared/network/configuration-file.ts';
 import {
   decodeGenesis,
   encodeGenesis,
+  type GatewayAnchor,
   type Genesis,
   NO_GATEWAY,
   networkIdOf,
 } from '../../shared/network/genesis.ts';
 import { governanceQuorum } from '../../shared/network/governance.ts';
 import { type Measurement, measurementName } from '../../shared/network/measurement.ts';
+import type { RpcSet } from '../../shared/network/rpc.ts';
 import { type SignedConfiguration, signConfiguration } from '../../shared/network/signed-configuration.ts';
 import type { Storage } from '../../shared/network/storage.ts';
 import { NO_DIGEST } from '../../shared/protocol/statement.ts';
 
 export const GOVERNANCE_DIRECTORY = 'governance';
-/** A minute of mock blocks. */
+/** A minute of mock blocks, or of an idle local chain. */
 const MEASUREMENT_DELAY_BLOCKS = 60;
 
 export interface Founders {
@@ -36,7 +39,25 @@ export interface Founders {
   readonly provision: (networkId: Digest) => Promise<readonly Storage[]>;
   /** Default: mock enclaves. */
   readonly build?: FoundedBuild;
+  /** Default: the network has none, and its nodes serve whoever asks. */
+  readonly gateway?: FoundedGateway | undefined;
 }
+
+/** The chains of a network. */
+export interface FoundedGateway {
+  readonly anchor: GatewayAnchor;
+  /** Of the gateway chain. */
+  readonly rpc: RpcSet;
+  readonly maxHeadAgeS: number;
+  readonly hosts: readonly ChainAccess[];
+}
+
+const WITHOUT_GATEWAY: FoundedGateway = {
+  anchor: NO_GATEWAY,
+  rpc: { k: 0, endpoints: [] },
+  maxHeadAgeS: 0,
+  hosts: [],
+};
 
 /** What a network's enclaves are: of which build, and which image each. */
 export interface FoundedBuild {
@@ -50,6 +71,7 @@ export interface FoundedBuild {
  */
 export async function foundNetwork(directory: string, founders: Founders): Promise<ConfigurationChain> {
   const { root, measurementOf } = founders.build ?? mockBuild();
+  const { anchor, rpc, maxHeadAgeS, hosts } = founders.gateway ?? WITHOUT_GATEWAY;
   const keyFiles = founders.members.map((_, i) => join(directory, GOVERNANCE_DIRECTORY, `${i + 1}.key`));
   for (const file of keyFiles) await ensureKey(file);
   const signers = await Promise.all(keyFiles.map(readGovernanceKey));
@@ -61,10 +83,10 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
     name: founders.name,
     class: root.class,
     attestationRoot: root.sha256,
-    gateway: NO_GATEWAY,
+    gateway: anchor,
     governance,
     measurementDelayBlocks: MEASUREMENT_DELAY_BLOCKS,
-    rpc: { k: 0, endpoints: [] },
+    rpc,
   };
   const networkId = networkIdOf(nodePrimitives, genesis);
   const places = await founders.provision(networkId);
@@ -83,9 +105,7 @@ export async function foundNetwork(directory: string, founders: Founders): Promi
     activationBlock: 0,
     overlapUntilBlock: 0,
     governance,
-    rpc: genesis.rpc,
-    maxHeadAgeS: 0,
-    hosts: [],
+    ...{ rpc, maxHeadAgeS, hosts },
     custodians: [],
   };
   const signed = signers

@@ -1,6 +1,8 @@
 import type { NodeCard } from '../../client/node-admin.ts';
+import { KmsError } from '../../shared/errors.ts';
 import type { StandInClass } from './aws/endpoint-certificate.ts';
 import type { FoundedBuild } from './founding.ts';
+import type { NetworkState } from './state.ts';
 
 export interface UpOptions {
   /** Default: `.kms` in the working directory. Created with mode 0700. */
@@ -8,6 +10,8 @@ export interface UpOptions {
   readonly n?: number;
   readonly t?: number;
   readonly name?: string;
+  /** With a gateway chain and host chains on this machine. A network that is there keeps what it has. */
+  readonly gateway?: boolean;
   readonly roundMs?: number;
   readonly openingMs?: number;
   /** Enclave entry point; `entries` overrides it for single parties. */
@@ -25,8 +29,9 @@ export interface UpOptions {
 }
 
 export interface UpProgress {
-  readonly phase: 'starting' | 'founding' | 'joining' | 'connecting';
+  readonly phase: 'chains' | 'starting' | 'founding' | 'joining' | 'connecting' | 'enrolling';
   readonly done: number;
+  /** 0 when unknown. */
   readonly total: number;
 }
 
@@ -57,4 +62,12 @@ export function termsOf({ name, n, t, roundMs, openingMs }: UpOptions): typeof D
 /** Of the security modules of its nodes. */
 export function classOf(build: FoundedBuild | undefined): { readonly class?: StandInClass } {
   return build?.root.class === 'lab' ? { class: 'lab' } : {};
+}
+
+/** @throws {KmsError} BAD_INPUT if a network that is there is not what is asked for */
+export function checkFits({ n, t, gateway }: UpOptions, state: NetworkState, directory: string): void {
+  const other = (has: string): KmsError =>
+    new KmsError('BAD_INPUT', `the network in ${directory} has ${has}; erase it or use another directory`);
+  if ((n ?? state.n) !== state.n || (t ?? state.t) !== state.t) throw other(`n=${state.n}, t=${state.t}`);
+  if (gateway === true && state.chains === undefined) throw other('no gateway');
 }

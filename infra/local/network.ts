@@ -1,12 +1,10 @@
-import { mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
-import { describeNode, joinNode, type NodeCard } from '../../client/node-admin.ts';
-import type { NodePlace } from '../../client/node-channel.ts';
+import type { NodeCard } from '../../client/node-admin.ts';
 import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
-import { codeOf, KmsError } from '../../shared/errors.ts';
+import { KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { Storage } from '../../shared/network/storage.ts';
@@ -14,7 +12,9 @@ import type { StandInClass } from './aws/endpoint-certificate.ts';
 import { type CloudState, LocalCloud } from './cloud.ts';
 import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
+import type { ChainStatus, NetworkGateway } from './network-gateway.ts';
 import {
+  checkFits,
   classOf,
   DEFAULT_STATE_DIRECTORY,
   type NodeStatus,
@@ -22,27 +22,15 @@ import {
   type UpOptions,
   type UpProgress,
 } from './network-options.ts';
+import { enclaveConfig, parentConfig } from './node-config.ts';
+import { type AskedNode, askUntil, enrolmentsOf, joinOnce, statusOf } from './node-questions.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
-import { type NetworkState, type NodeState, type Role, readState, STATE_FILE, writeState } from './state.ts';
+import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
+import { CLOUD_DIRECTORY, eraseDirectory, eraseFounding } from './state-directory.ts';
 
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
-const CLOUD_DIRECTORY = 'cloud';
-const ANCHOR_DIRECTORY = 'anchors';
-/** What a network makes in its state directory; `client` is the command line's cache of public keys. */
-const OWN_ENTRIES = [
-  'nodes',
-  'logs',
-  'client',
-  CLOUD_DIRECTORY,
-  ANCHOR_DIRECTORY,
-  GOVERNANCE_DIRECTORY,
-  GENESIS_FILE,
-  CONFIGURATIONS_FILE,
-  STATE_FILE,
-];
 const START_TIMEOUT_MS = 120_000;
-const POLL_MS = 50;
 
 /**
  * A network on this machine for development: n nodes of two processes each, mock enclaves over unix sockets, loopback
@@ -69,20 +57,18 @@ export class LocalNetwork {
   /**
    * Starts a network and waits until all its nodes are connected; one that was there before continues with its keys, in
    * the configuration that its files hold now: parents move to new addresses, nodes are given what they do not know.
-   * @throws {KmsError} BAD_INPUT if another n or t is asked for than the network there has; TIMEOUT, UNAVAILABLE
+   * @throws {KmsError} BAD_INPUT if another n or t is asked for than the network there has, or a gateway that it has not; TIMEOUT, UNAVAILABLE
    */
   static async up(options: UpOptions = {}): Promise<LocalNetwork> {
     const directory = resolve(options.stateDirectory ?? DEFAULT_STATE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const found = await readState(directory);
-    const state = found ?? { ...(await freshState(directory, termsOf(options))), ...classOf(options.build) };
-    const { n, t } = state;
-    if ((options.n ?? n) !== n || (options.t ?? t) !== t) {
-      throw new KmsError(
-        'BAD_INPUT',
-        `the network in ${directory} has n=${n}, t=${t}; erase it or use another directory`,
-      );
-    }
+    const terms = termsOf(options);
+    const state = found ?? {
+      ...(await freshState(directory, terms, options.gateway === true)),
+      ...classOf(options.build),
+    };
+    checkFits(options, state, directory);
     const network = new LocalNetwork(directory, state);
     const limit = AbortSignal.timeout(options.startTimeoutMs ?? START_TIMEOUT_MS);
     const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
@@ -145,11 +131,11 @@ export class LocalNetwork {
   async down({ erase = false }: { readonly erase?: boolean } = {}): Promise<void> {
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
+    // After the nodes: no block that one of them believed is missing from what is written down.
+    await (await this.#gateway())?.stop();
     await rm(this.#state.socketRoot, { recursive: true, force: true });
     if (!erase) return;
-    for (const entry of OWN_ENTRIES) await rm(join(this.directory, entry), { recursive: true, force: true });
-    // Whatever else lies there is somebody's.
-    await rmdir(this.directory).catch(() => {});
+    await eraseDirectory(this.directory);
   }
 
   /** Stops one of a node's processes, or both. SIGKILL: without giving it time for anything. */
@@ -220,29 +206,33 @@ export class LocalNetwork {
   }
 
   async status(): Promise<readonly NodeStatus[]> {
-    return Promise.all(
-      this.#state.nodes.map(async (node) => {
-        const { party, address, processes } = node;
-        const lives = async (role: Role): Promise<boolean> => {
-          const id = processes[role];
-          return id !== undefined && isAlive(id);
-        };
-        const [enclave, parent] = await Promise.all([lives('enclave'), lives('parent')]);
-        const card =
-          enclave && parent
-            ? await describeNode(placeOf(node), this.networkId).catch(() => undefined)
-            : undefined;
-        return { party, address, enclave, parent, card };
-      }),
-    );
+    return Promise.all(this.#state.nodes.map((node) => statusOf(node, this.networkId)));
+  }
+
+  /** None in a network without a gateway; the gateway chain first. */
+  async chains(): Promise<readonly ChainStatus[]> {
+    return (await (await this.#gateway())?.status()) ?? [];
+  }
+
+  /** Undefined for a network without one, which needs none of the programs for chains. */
+  async #gateway(): Promise<NetworkGateway | undefined> {
+    const { chains } = this.#state;
+    if (chains === undefined) return undefined;
+    const { NetworkGateway } = await import('./network-gateway.ts');
+    return new NetworkGateway(this.directory, {
+      known: () => this.#state.chains ?? chains,
+      save: (changed) => this.#save({ ...this.#state, chains: changed }),
+    });
   }
 
   async #start(options: UpOptions, signal: AbortSignal): Promise<void> {
-    const total = this.n;
-    const report = (phase: UpProgress['phase'], done: number): void =>
+    const report = (phase: UpProgress['phase'], done: number, total = this.n): void =>
       options.onProgress?.({ phase, done, total });
     await this.#forgetUnfinished();
     await writeState(this.directory, this.#state);
+    const gateway = await this.#gateway();
+    if (gateway !== undefined) report('chains', 0, 0);
+    await gateway?.start(signal);
     await this.startCloud();
     const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
     if (known !== undefined) await this.#move(known);
@@ -259,11 +249,22 @@ export class LocalNetwork {
       const chain = await this.#found(options.build ?? mockBuild(), signal);
       for (const { party } of this.#state.nodes) {
         report('joining', party - 1);
-        await this.#join(party, chain, signal);
+        await joinOnce(this.#asked(party), chain, signal);
       }
     }
     await this.connected(undefined, signal, (done) => report('connecting', done));
     await this.#save({ ...this.#state, isComplete: true });
+    // Not before: what is on chain is there for good, and until now a founding that is broken off begins anew.
+    await gateway?.found(
+      known ?? (await readNetwork(this.directory)),
+      () =>
+        enrolmentsOf(
+          this.#state.nodes.map(({ party }) => this.#asked(party)),
+          signal,
+        ),
+      (done, total) => report('enrolling', done, total),
+      signal,
+    );
   }
 
   /** What the stand-in for S3 keeps for that node. */
@@ -289,9 +290,7 @@ export class LocalNetwork {
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
     await this.cloud.erase();
-    for (const entry of [ANCHOR_DIRECTORY, GENESIS_FILE, CONFIGURATIONS_FILE]) {
-      await rm(join(this.directory, entry), { recursive: true, force: true });
-    }
+    await eraseFounding(this.directory);
     const { networkId: _, ...state } = this.#state;
     await this.#save(state);
   }
@@ -307,14 +306,16 @@ export class LocalNetwork {
     );
     const provision = (networkId: Digest): Promise<readonly Storage[]> =>
       this.cloud.provision(this.#state.cloud, networkId, build.measurementOf);
-    const chain = await foundNetwork(this.directory, { name, t, members, provision, build });
+    const gateway = await (await this.#gateway())?.deploy();
+    const chain = await foundNetwork(this.directory, { name, t, members, provision, build, gateway });
     await this.#save({ ...this.#state, networkId: chain.networkId });
     return chain;
   }
 
   /** Stops the parents whose address is another one in the configuration that is valid now; they start at the new one. */
   async #move(chain: ConfigurationChain): Promise<void> {
-    const valid = chain.validAt(mockChainHead(() => Date.now()).block());
+    const block = (await (await this.#gateway())?.block()) ?? mockChainHead(() => Date.now()).block();
+    const valid = chain.validAt(block);
     for (const { party, address } of valid.at(-1)?.members ?? []) {
       if (this.#node(party).address === address) continue;
       await this.stopNode(party, { role: 'parent' });
@@ -322,72 +323,46 @@ export class LocalNetwork {
     }
   }
 
-  /** Gives the node what it does not have: a start that was interrupted may have come this far. */
-  async #join(party: number, chain: ConfigurationChain, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const { network } = await this.#card(party, () => true, signal);
-      if (network?.configuration.digest === chain.newest.digest) return;
-      try {
-        await joinNode(placeOf(this.#node(party)), chain);
-        return;
-      } catch (error) {
-        // A slow node joins after the question has been given up: it is asked again.
-        if (signal.aborted || !['TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) throw error;
-      }
-    }
+  /** Asks until the node answers what is waited for. */
+  #card(party: number, isGood: (card: NodeCard) => boolean, signal: AbortSignal): Promise<NodeCard> {
+    return askUntil(this.#asked(party), isGood, signal);
   }
 
-  /** Asks until the node answers what is waited for. */
-  async #card(party: number, isGood: (card: NodeCard) => boolean, signal: AbortSignal): Promise<NodeCard> {
-    for (;;) {
-      const { processes } = this.#node(party);
-      const card = await describeNode(placeOf(this.#node(party)), this.networkId).catch((error: unknown) => {
-        // A node that is just starting, which belongs to no network for a moment; any other answer is final.
-        if (['UNAVAILABLE', 'TIMEOUT', 'BAD_PEER'].includes(codeOf(error))) return undefined;
-        throw error;
-      });
-      if (card !== undefined && isGood(card)) return card;
-      for (const role of ['enclave', 'parent'] as const) {
-        const id = processes[role];
-        if (id !== undefined && (await isAlive(id))) continue;
-        throw new KmsError(
-          'UNAVAILABLE',
-          `the ${role} of node ${party} ended; see ${this.#logFile(party, role)}`,
-        );
-      }
-      if (signal.aborted) throw new KmsError('TIMEOUT', `node ${party} is not ready`);
-      await sleep(POLL_MS);
-    }
+  #asked(party: number): AskedNode {
+    return {
+      state: () => this.#node(party),
+      networkId: () => this.networkId,
+      logFile: (role) => this.#logFile(party, role),
+    };
   }
 
   async #startProcess(party: number, role: Role): Promise<void> {
-    const { address, socketDirectory, entry, image, parentEntry = PARENT_ENTRY } = this.#node(party);
-    const { roundMs, openingMs } = this.#state;
-    const status = this.#node(party).status ?? `127.0.0.1:${await freePort()}`;
+    const { status = `127.0.0.1:${await freePort()}` } = this.#node(party);
     await this.#change(party, { status });
+    const { entry, parentEntry = PARENT_ENTRY } = this.#node(party);
     const home = join(this.directory, 'nodes', `${party}`);
     await mkdir(home, { recursive: true, mode: 0o700 });
-    const vhostSocket = join(socketDirectory, 'vm.vsock');
-    // A mock network's anchor stands for the chain; an image has no such directory, and a lab's nodes are alike.
-    const anchor = this.#class === 'mock' ? { anchorDirectory: join(this.directory, ANCHOR_DIRECTORY) } : {};
-    const ofEnclave =
-      image === undefined ? { ...anchor, socketDirectory, roundMs, openingMs } : { image, vhostSocket };
-    const ofParent = {
-      ...(image === undefined ? { socketDirectory } : { vhostSocket }),
-      ...{ listen: address, configurationsFile: this.configurationsFile, status },
-      ...{ genesisFile: this.genesisFile, party, hosts: this.cloud.hosts(this.#state.cloud) },
-      credentialsFile: this.cloud.credentialsFile(party),
-    };
-    const config = role === 'enclave' ? ofEnclave : ofParent;
+    const node = this.#node(party);
+    const config =
+      role === 'enclave' ? enclaveConfig(node, this.#state, this.directory) : this.#parentConfig(node);
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
-    const id = await startProcess(
+    await startProcess(
       role === 'enclave' ? entry : parentEntry,
       ['--config', configFile],
       this.#logFile(party, role),
-      role === 'enclave' && this.#class === 'lab' ? ['kms-lab'] : [],
+      {
+        conditions: role === 'enclave' && this.#class === 'lab' ? ['kms-lab'] : [],
+        remember: (id) => this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } }),
+      },
     );
-    await this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } });
+  }
+
+  #parentConfig(node: NodeState): object {
+    const hosts = this.cloud.hosts(this.#state.cloud);
+    const { genesisFile, configurationsFile } = this;
+    const credentialsFile = this.cloud.credentialsFile(node.party);
+    return parentConfig(node, { hosts, genesisFile, configurationsFile, credentialsFile });
   }
 
   #logFile(party: number, role: Role): string {
@@ -414,8 +389,4 @@ export class LocalNetwork {
     this.#saving = saved.catch(() => undefined);
     return saved;
   }
-}
-
-function placeOf({ address }: NodeState): NodePlace {
-  return { identity: undefined, addresses: [address] };
 }

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { mkdir, open, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -16,38 +16,67 @@ export interface ProcessId {
 const STOP_TIMEOUT_MS = 3_000;
 const POLL_MS = 20;
 
+/** Waits for a line before it becomes the program; whoever was to say it may have died. */
+const GATE = 'read -r _ && exec "$0" "$@" </dev/null';
+
+/** Told of a process before it does anything. */
+export type Remember = (id: ProcessId) => Promise<void>;
+
 /**
  * Starts a Node process in a process group of its own that outlives this one.
  * @param logFile its standard output and error are appended
  * @param conditions of package.json's "imports": another build
  * @throws {KmsError} UNAVAILABLE if it cannot be started
  */
-export async function startProcess(
+export function startProcess(
   entry: string,
   args: readonly string[],
   logFile: string,
-  conditions: readonly string[] = [],
+  {
+    conditions = [],
+    remember,
+  }: { readonly conditions?: readonly string[]; readonly remember?: Remember } = {},
 ): Promise<ProcessId> {
-  await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
-  await using log = await open(logFile, 'a', 0o600);
   const options = [
     '--disable-warning=ExperimentalWarning',
     ...conditions.map((condition) => `--conditions=${condition}`),
   ];
-  const child = spawn(process.execPath, [...options, entry, ...args], {
+  return startProgram(process.execPath, [...options, entry, ...args], logFile, remember);
+}
+
+/**
+ * As startProcess(), for any program. It runs only once remember() is done: whoever dies in between leaves nothing that nobody
+ * knows of.
+ */
+export async function startProgram(
+  program: string,
+  args: readonly string[],
+  logFile: string,
+  remember: Remember = async () => {},
+): Promise<ProcessId> {
+  await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+  await using log = await open(logFile, 'a', 0o600);
+  const child = spawn('/bin/sh', ['-c', GATE, program, ...args], {
     detached: true,
-    stdio: ['ignore', log.fd, log.fd],
+    stdio: ['pipe', log.fd, log.fd],
     // No environment reaches a node but what Node needs to find itself.
     env: { PATH: process.env.PATH ?? '' },
   });
   child.unref();
   child.on('error', () => {});
-  const { pid } = child;
-  const started = pid === undefined ? undefined : await startOf(pid);
-  if (pid === undefined || started === undefined) {
-    throw new KmsError('UNAVAILABLE', `${entry} did not start; see ${logFile}`);
+  child.stdin?.on('error', () => {});
+  try {
+    const { pid } = child;
+    const started = pid === undefined ? undefined : await startOf(pid);
+    if (pid === undefined || started === undefined) {
+      throw new KmsError('UNAVAILABLE', `${args[0] ?? program} did not start; see ${logFile}`);
+    }
+    await remember({ pid, started });
+    child.stdin?.write('\n');
+    return { pid, started };
+  } finally {
+    child.stdin?.end();
   }
-  return { pid, started };
 }
 
 export async function isAlive(id: ProcessId): Promise<boolean> {
@@ -102,16 +131,40 @@ async function startByPs(pid: number): Promise<string | undefined> {
 }
 
 /** A loopback port that nobody listened on a moment ago. */
-export function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer().once('error', reject);
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address();
-    const port = typeof address === 'object' ? address?.port : undefined;
-    server.close(() => {
-      if (port === undefined) reject(new KmsError('INTERNAL', 'no port'));
-      else resolve(port);
+export async function freePort(): Promise<number> {
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new KmsError('INTERNAL', 'no port');
+  return port;
+}
+
+/** Ports that nobody listened on a moment ago, all different: they are held together before they are let go. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((done, failed) => {
+          server.once('error', failed);
+          server.listen(0, '127.0.0.1', () => {
+            const address = server.address();
+            if (address === null || typeof address === 'string') failed(new KmsError('INTERNAL', 'no port'));
+            else done(address.port);
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}
+
+/** Whether somebody listens on that loopback port. */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
     });
+    socket.once('error', () => resolve(false));
   });
-  return promise;
 }

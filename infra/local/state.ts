@@ -5,6 +5,7 @@ import { committee } from '../../shared/committee.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { digest, partyId } from '../../shared/ids.ts';
 import type { StandInClass } from './aws/endpoint-certificate.ts';
+import { type ChainsState, checkChains } from './chains/chains-state.ts';
 import type { CloudState } from './cloud.ts';
 import type { ProcessId } from './process.ts';
 
@@ -39,6 +40,8 @@ export interface NetworkState {
   readonly socketRoot: string;
   /** KMS and S3 of this network. */
   readonly cloud: CloudState;
+  /** Undefined: a network without a gateway. */
+  readonly chains?: ChainsState;
   /** Once the network is founded: 64 hex digits. */
   readonly networkId?: string;
   /** Of its enclaves; default: mock. */
@@ -92,6 +95,7 @@ function check(state: NetworkState): void {
     parseAddress(`127.0.0.1:${port}`);
     checkProcess(process);
   }
+  if (state.chains !== undefined) checkChains(state.chains, checkProcess);
   for (const { party, address, socketDirectory, entry, processes, ...node } of state.nodes) {
     partyId(party, state.n);
     parseAddress(address);

@@ -13,7 +13,7 @@ import {
 import { mnemonicToAccount, nonceManager } from 'viem/accounts';
 import { KmsError } from '../../../shared/errors.ts';
 import type { CompiledContract } from '../../build/contracts.ts';
-import type { LocalChain } from './anvil.ts';
+import type { ChainPlace } from './anvil.ts';
 
 /** Foundry's public mnemonic: accounts 0..9 of a local chain are rich. */
 const MNEMONIC = 'test test test test test test test test test test test junk';
@@ -40,7 +40,7 @@ export class LocalAccount {
   readonly #account: Account;
   readonly #wallet: ReturnType<typeof walletOf>;
 
-  constructor(chain: LocalChain, index: number) {
+  constructor(chain: ChainPlace, index: number) {
     const account = mnemonicToAccount(MNEMONIC, { addressIndex: index, nonceManager });
     this.#account = account;
     this.address = account.address;
@@ -75,11 +75,11 @@ export class LocalAccount {
   }
 }
 
-function walletOf(chain: LocalChain, account: Account) {
+function walletOf(chain: ChainPlace, account: Account) {
   return createWalletClient({ account, chain: chainOf(chain), transport: http() });
 }
 
-function chainOf({ chainId, url }: LocalChain) {
+function chainOf({ chainId, url }: ChainPlace) {
   return defineChain({
     id: chainId,
     name: `local ${chainId}`,

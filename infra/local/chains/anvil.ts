@@ -3,11 +3,15 @@ import { once } from 'node:events';
 import { KmsError } from '../../../shared/errors.ts';
 import { foundryTool } from '../../build/forge.ts';
 
-/** A chain of this machine. Its accounts are Foundry's well-known ones: they hold play money and nothing else. */
-export interface LocalChain {
+/** Where a chain of this machine is asked. */
+export interface ChainPlace {
   readonly chainId: number;
   /** http://127.0.0.1:port */
   readonly url: string;
+}
+
+/** A chain of this machine. Its accounts are Foundry's well-known ones: they hold play money and nothing else. */
+export interface LocalChain extends ChainPlace {
   readonly pid: number;
   /** Resolves when the process is gone. */
   stop(): Promise<void>;
@@ -31,15 +35,10 @@ const STOP_TIMEOUT_MS = 3_000;
  * finality as public chains have it is for the tests of reorganisations.
  * @throws {KmsError} UNAVAILABLE if it does not listen in time
  */
-export async function startAnvil({
-  chainId,
-  port = 0,
-  blockTimeS = 1,
-  stateFile,
-}: AnvilOptions): Promise<LocalChain> {
+export async function startAnvil(options: AnvilOptions): Promise<LocalChain> {
+  const { chainId, stateFile } = options;
   const args = [
-    ...['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId)],
-    ...['--slots-in-an-epoch', '0', '--block-time', String(blockTimeS), '--mixed-mining', '--no-cors'],
+    ...anvilArguments(options),
     ...(stateFile === undefined ? [] : ['--state', stateFile, '--preserve-historical-states']),
   ];
   const child = spawn(foundryTool('anvil'), args, {
@@ -53,6 +52,14 @@ export async function startAnvil({
     await stop(child);
     throw new KmsError('UNAVAILABLE', `the local chain ${chainId} did not start`, { cause });
   }
+}
+
+/** What every chain of this machine is started with. */
+export function anvilArguments({ chainId, port = 0, blockTimeS = 1 }: AnvilOptions): readonly string[] {
+  return [
+    ...['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId)],
+    ...['--slots-in-an-epoch', '0', '--block-time', String(blockTimeS), '--mixed-mining', '--no-cors'],
+  ];
 }
 
 function listening(child: ChildProcess): Promise<string> {

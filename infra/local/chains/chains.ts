@@ -1,8 +1,6 @@
 import { type LocalChain, startAnvil } from './anvil.ts';
+import { GATEWAY_CHAIN_ID, HOST_CHAIN_IDS } from './chain-ids.ts';
 import { deployGateway, type LocalGateway } from './gateway.ts';
-
-export const GATEWAY_CHAIN_ID = 31337;
-export const HOST_CHAIN_IDS: readonly number[] = [31338, 31339];
 
 /** One gateway chain with its contracts and two host chains, which get theirs by deployHost() once signers are known. */
 export interface LocalChains extends AsyncDisposable {

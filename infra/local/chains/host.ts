@@ -1,12 +1,12 @@
-import { type Address, type Hex, keccak256 } from 'viem';
+import { type Address, type Hex, isAddress } from 'viem';
 import { KmsError } from '../../../shared/errors.ts';
 import { type Deployed, LocalAccount } from './account.ts';
-import type { LocalChain } from './anvil.ts';
-import { compiled, decide, type LocalGateway } from './gateway.ts';
+import type { ChainPlace } from './anvil.ts';
+import { codeHashOf, compiled, decide, type LocalGateway } from './gateway.ts';
 
 /** A host chain of a founded network. */
 export interface LocalHost {
-  readonly chain: LocalChain;
+  readonly chain: ChainPlace;
   readonly deployer: LocalAccount;
   readonly verifier: Deployed;
   readonly keyring: Deployed;
@@ -25,7 +25,7 @@ export interface FirstCommittee {
 
 /** Deploys the host contracts and makes the host known to the gateway. @param submitters may bring inputs */
 export async function deployHost(
-  chain: LocalChain,
+  chain: ChainPlace,
   gateway: LocalGateway,
   { epoch, t, signers }: FirstCommittee,
   submitters: readonly Address[],
@@ -63,8 +63,29 @@ export async function deployHost(
   return { chain, deployer, verifier, keyring, accessControl, submitters: inputs, compute, oracle };
 }
 
-async function codeHashOf({ client }: LocalAccount, { address }: Deployed): Promise<Hex> {
-  const code = await client.getCode({ address });
-  if (code === undefined) throw new KmsError('INTERNAL', `no code at ${address}`);
-  return keccak256(code);
+/**
+ * One that deployHost() made known to the gateway. Undefined: it did not come so far, and what it left on the chain is nobody's.
+ */
+export async function openHost(chain: ChainPlace, gateway: LocalGateway): Promise<LocalHost | undefined> {
+  const deployer = new LocalAccount(chain, 0);
+  const { registry, operators } = gateway;
+  const id = BigInt(chain.chainId);
+  const hash = await operators[0]!.read({ to: registry, name: 'hostChainHashes', args: [id] });
+  if (BigInt(String(hash)) === 0n) return undefined;
+  const at = (name: string, address: unknown): Deployed => {
+    if (typeof address !== 'string' || !isAddress(address)) throw new KmsError('INTERNAL', `no ${name}`);
+    return { address, abi: compiled(name).abi };
+  };
+  const known: unknown = await operators[0]!.read({ to: registry, name: 'hostChain', args: [id] });
+  const named = new Map<string, unknown>(Object.entries(known ?? {}));
+  const compute = at('Compute', named.get('compute'));
+  const of = (name: string): Promise<unknown> => deployer.read({ to: compute, name });
+  return {
+    ...{ chain, deployer, compute },
+    verifier: at('KmsVerifier', named.get('verifier')),
+    oracle: at('DecryptionOracle', named.get('oracle')),
+    accessControl: at('AccessControl', named.get('accessControl')),
+    keyring: at('Keyring', await of('keyring')),
+    submitters: at('Submitters', await of('inputs')),
+  };
 }

@@ -1,16 +1,11 @@
-import 'reflect-metadata';
-import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import { X509CertificateGenerator } from '@peculiar/x509';
 import { KmsError } from '../../../shared/errors.ts';
-import { type Digest, digest } from '../../../shared/ids.ts';
+import type { Digest } from '../../../shared/ids.ts';
 import type { RpcEndpoint } from '../../../shared/network/rpc.ts';
 import { type Answer, type FrontFault, lie } from './front-fault.ts';
+import { type FrontIdentity, freshIdentity, pinOf } from './front-identity.ts';
 
-const CURVE = { name: 'ECDSA', namedCurve: 'P-256' };
-const DAY_MS = 86_400_000;
-const LIFE_MS = 365 * DAY_MS;
 const MAX_REQUEST_BYTES = 1 << 20;
 
 /**
@@ -27,20 +22,24 @@ export class TlsFront implements AsyncDisposable {
   readonly #server: Server;
   readonly #upstream: string;
 
-  private constructor(upstream: string, pin: Digest, tls: { readonly cert: string; readonly key: string }) {
+  private constructor(upstream: string, identity: FrontIdentity) {
     this.#upstream = upstream;
-    this.pin = pin;
-    this.#server = createServer({ ...tls, minVersion: 'TLSv1.2' }, (request, response) => {
+    this.pin = pinOf(identity);
+    this.#server = createServer({ ...identity, minVersion: 'TLSv1.2' }, (request, response) => {
       this.#answer(request, response).catch(() => response.destroy());
     });
   }
 
-  /** Listens on the loopback. @param upstream URL of the chain, http */
-  static async open(upstream: string): Promise<TlsFront> {
-    const { pin, ...tls } = await selfSigned();
-    const front = new TlsFront(upstream, pin, tls);
+  /**
+   * Listens on the loopback.
+   * @param upstream URL of the chain, http
+   * @param port 0: any free one
+   * @param identity default: a fresh one
+   */
+  static async open(upstream: string, port = 0, identity?: FrontIdentity): Promise<TlsFront> {
+    const front = new TlsFront(upstream, identity ?? (await freshIdentity()));
     await new Promise<void>((resolve, reject) => {
-      front.#server.once('error', reject).listen(0, '127.0.0.1', resolve);
+      front.#server.once('error', reject).listen(port, '127.0.0.1', resolve);
     });
     return front;
   }
@@ -54,7 +53,7 @@ export class TlsFront implements AsyncDisposable {
 
   /** For a configuration. */
   get endpoint(): RpcEndpoint {
-    return { url: `https://${this.address}/rpc`, spkiPins: [this.pin] };
+    return endpointAt(this.address, this.pin);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,6 +77,11 @@ export class TlsFront implements AsyncDisposable {
   }
 }
 
+/** How a configuration names the front at an address. */
+export function endpointAt(address: string, pin: Digest): RpcEndpoint {
+  return { url: `https://${address}/rpc`, spkiPins: [pin] };
+}
+
 async function bodyOf(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let seen = 0;
@@ -88,23 +92,4 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
     chunks.push(chunk);
   }
   return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-}
-
-async function selfSigned(): Promise<{ readonly cert: string; readonly key: string; readonly pin: Digest }> {
-  const keys = await crypto.subtle.generateKey(CURVE, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned(
-    {
-      ...{ serialNumber: `01${randomBytes(15).toString('hex')}`, name: 'CN=local chain', keys },
-      ...{ notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + LIFE_MS) },
-      signingAlgorithm: { ...CURVE, hash: 'SHA-256' },
-    },
-    crypto,
-  );
-  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
-  const spki = Buffer.from(await crypto.subtle.exportKey('spki', keys.publicKey));
-  return {
-    cert: certificate.toString('pem'),
-    key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
-    pin: digest(createHash('sha256').update(spki).digest('hex')),
-  };
 }

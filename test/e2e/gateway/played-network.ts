@@ -2,7 +2,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { type Address, bytesToHex, encodeAbiParameters, type Hex, hexToBytes, keccak256, toHex } from 'viem';
 import type { Deployed, LocalAccount } from '../../../infra/local/chains/account.ts';
-import type { LocalChain } from '../../../infra/local/chains/anvil.ts';
+import type { ChainPlace } from '../../../infra/local/chains/anvil.ts';
 import { type LocalChains, startChains } from '../../../infra/local/chains/chains.ts';
 import {
   command,
@@ -279,7 +279,7 @@ export async function lastEvent<Args>(by: LocalAccount, of: Deployed, eventName:
 
 /** A method of the chain's endpoint that viem does not know. */
 export async function rpc(
-  chain: LocalChain,
+  chain: ChainPlace,
   method: string,
   ...params: readonly unknown[]
 ): Promise<unknown> {

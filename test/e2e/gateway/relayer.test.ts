@@ -23,7 +23,7 @@ import { committeeChangeFiles } from '../../../gateway/relayer/committee-changes
 import type { HostSide, RelayerNetwork } from '../../../gateway/relayer/network.ts';
 import { Relayer } from '../../../gateway/relayer/relayer.ts';
 import { LocalAccount } from '../../../infra/local/chains/account.ts';
-import type { LocalChain } from '../../../infra/local/chains/anvil.ts';
+import type { ChainPlace } from '../../../infra/local/chains/anvil.ts';
 import { command, decide } from '../../../infra/local/chains/gateway.ts';
 import type { LocalHost } from '../../../infra/local/chains/host.ts';
 import { KmsError } from '../../../shared/errors.ts';
@@ -101,7 +101,7 @@ async function startRelayer(changes: RelayerChanges = {}): Promise<RunningRelaye
   const account = changes.account ?? (await funded());
   const one = new AbortController();
   const signal = AbortSignal.any([one.signal, stopAll.signal]);
-  const chainOf = ({ chainId, url }: LocalChain): Chain => {
+  const chainOf = ({ chainId, url }: ChainPlace): Chain => {
     const endpoint = httpEndpoint({ url });
     return new Chain(BigInt(chainId), changes.through?.(endpoint, () => one.abort()) ?? endpoint);
   };

@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import type { NetworkState, NodeState } from './state.ts';
+import { ANCHOR_DIRECTORY } from './state-directory.ts';
+
+/** What a node's enclave reads. @param directory the network's state directory */
+export function enclaveConfig(node: NodeState, network: NetworkState, directory: string): object {
+  const { socketDirectory, image } = node;
+  if (image !== undefined) return { image, ...vhostSocketOf(node) };
+  const { roundMs, openingMs } = network;
+  // A mock network's anchor stands for the chain; an image has no such directory, and a lab's nodes are alike.
+  const isMock = (network.class ?? 'mock') === 'mock';
+  const anchor = isMock ? { anchorDirectory: join(directory, ANCHOR_DIRECTORY) } : {};
+  return { ...anchor, socketDirectory, roundMs, openingMs };
+}
+
+export interface ParentSurroundings {
+  readonly genesisFile: string;
+  readonly configurationsFile: string;
+  readonly credentialsFile: string;
+  /** Where the stand-ins for AWS are found. */
+  readonly hosts: Readonly<Record<string, string>>;
+}
+
+/** What a node's parent reads. */
+export function parentConfig(node: NodeState, surroundings: ParentSurroundings): object {
+  const { address, socketDirectory, image, status, party } = node;
+  const link = image === undefined ? { socketDirectory } : vhostSocketOf(node);
+  return { ...link, listen: address, status, party, ...surroundings };
+}
+
+function vhostSocketOf({ socketDirectory }: NodeState): { readonly vhostSocket: string } {
+  return { vhostSocket: join(socketDirectory, 'vm.vsock') };
+}
