@@ -136,7 +136,7 @@ export class CommandWork {
   async #kept(key: string): Promise<Statement | undefined> {
     const bytes = await readLimited(this.#path(key), 4 * MAX_STATEMENT_BYTES);
     if (bytes === undefined) return undefined;
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
     if (!isRecord(value)) throw new KmsError('BAD_ENCODING', 'this is no statement that was kept');
     return {
       statement: data(value.statement, MAX_STATEMENT_BYTES),

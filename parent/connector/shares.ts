@@ -65,7 +65,7 @@ export class Shares {
   /** The answer to a request that was kept last, its share's bytes left out. @throws {KmsError} BAD_ENCODING, STORE_FAILED */
   async answer(id: bigint): Promise<KeptAnswer | undefined> {
     const bytes = await readLimited(join(this.#directory, String(id), ANSWER), MAX_ANSWER_BYTES);
-    return bytes === undefined ? undefined : answerOf(bytes.toString('utf8'));
+    return bytes === undefined ? undefined : answerOf(new TextDecoder().decode(bytes));
   }
 
   /**

@@ -11,7 +11,7 @@ import { httpEndpoint } from '../../../gateway/adapter/endpoint.ts';
 import { silentChainLog } from '../../../gateway/adapter/log.ts';
 import { connect } from '../../../gateway/relayer/connect.ts';
 import { Relayer } from '../../../gateway/relayer/relayer.ts';
-import type { LocalChain } from '../../../infra/local/chains/anvil.ts';
+import type { ChainPlace } from '../../../infra/local/chains/anvil.ts';
 import { command } from '../../../infra/local/chains/gateway.ts';
 import type { LocalHost } from '../../../infra/local/chains/host.ts';
 import type { ConnectorConfig } from '../../../parent/connector/config.ts';
@@ -304,6 +304,6 @@ export class ConnectedNetwork implements AsyncDisposable {
   }
 }
 
-function chainOf({ chainId, url }: LocalChain): ChainConfig {
+function chainOf({ chainId, url }: ChainPlace): ChainConfig {
   return { url, chainId: BigInt(chainId), startBlock: 0n, finality: 'finalized' };
 }
