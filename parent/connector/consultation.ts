@@ -59,6 +59,8 @@ export class Consultation {
           case 'passing':
             throw error;
           case 'stale':
+            // These very blocks are too old, and will not get younger.
+            if (at !== undefined) return 'over';
             if (tries >= STALE_TRIES) throw error;
             await pause(STALE_PAUSE_MS, signal);
             continue;

@@ -25,7 +25,7 @@ export function permitIn(
   for (let at = input.indexOf(SELECTOR); at >= 0; at = input.indexOf(SELECTOR, at + 1)) {
     const from = at + SELECTOR.length;
     // Whole bytes only; the digits of the prefix count as one.
-    if (at % 2 !== 0 || from + PERMIT_DIGITS > input.length) continue;
+    if (at % 2 !== 0) continue;
     const permit = decoded(`0x${input.slice(from, from + PERMIT_DIGITS)}`, reference, domain);
     if (permit !== undefined) return permit;
   }

@@ -280,7 +280,7 @@ describe('connectors that fail', () => {
 
   test('a node whose connector comes after the activation still does what was commanded', async () => {
     await network.connectors[3]!.stop();
-    // Deactivated, as far as three of four are concerned.
+    // Suspended, as far as three of four are concerned.
     const { id } = (await command(gateway(), 5, encoded(['bytes32', 'uint8'], [keyId, 3]))) as {
       readonly id: bigint;
     };
@@ -292,6 +292,30 @@ describe('connectors that fail', () => {
     await eventually(async () => BigInt((await reader().read(late)) as Hex) !== 0n);
     const first = { to: gateway().keys, name: 'responses', args: [id, 1] };
     expect(await reader().read(late)).toBe(await reader().read(first));
+  }, 120_000);
+
+  test('a command that was carried out too long ago is given up aloud', async () => {
+    await network.connectors[3]!.stop();
+    const { id } = (await command(gateway(), 5, encoded(['bytes32', 'uint8'], [keyId, 2]))) as {
+      readonly id: bigint;
+    };
+    const phase = { to: gateway().keys, name: 'phases', args: [id] };
+    await eventually(async () => (await reader().read(phase)) === 2);
+    let tries = 0;
+    const { logged } = await network.startConnector(4, {
+      enclave: (enclave) => ({
+        party: (signal) => enclave.party(signal),
+        answer: (request, signal) => enclave.answer(request, signal),
+        // As the enclave says of the command's own block once that is too old.
+        carryOut: (request, signal) =>
+          tries++ === 0
+            ? enclave.carryOut(request, signal)
+            : Promise.reject(new KmsError('STALE_HEAD', 'played')),
+      }),
+    });
+    await eventually(async () => logged.some(({ event }) => event === 'work-given-up'));
+    expect(logged.some(({ event, count }) => event === 'command-missed' && count === Number(id))).toBe(true);
+    expect(tries).toBe(2);
   }, 120_000);
 
   test('a request whose block is no more is let go of', async () => {

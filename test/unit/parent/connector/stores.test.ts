@@ -67,7 +67,8 @@ describe('envelope sources', () => {
     await expect((await statusOf(500)).find(`0x${name}`, never)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     });
-    const moved = await serve((_, response) => response.writeHead(302, { location: '/other' }).end());
+    const good = await serve((_, response) => response.end(envelope));
+    const moved = await serve((_, response) => response.writeHead(302, { location: good }).end());
     await expect(httpEnvelopes(moved).find(`0x${name}`, never)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     });
@@ -118,7 +119,8 @@ describe('users’ keys', () => {
       await expect(keys.put(hash, key)).rejects.toMatchObject({ code: 'BAD_INPUT' });
       expect(await keys.find(hash)).toBeUndefined();
     }
-    expect(await keys.find('../stores')).toBeUndefined();
+    await writeFile(join(directory, 'account'), 'secret');
+    expect(await keys.find('account')).toBeUndefined();
     // As the next process finds it.
     expect(await (await UserKeys.open(directory)).find(hashOf(1))).toBeDefined();
   });
