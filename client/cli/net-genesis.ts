@@ -35,7 +35,10 @@ const options: Options = {
     help: 'how long new measurements and governance keys are public before they count',
     default: DELAY_BLOCKS,
   },
-  'chain-id': { value: 'N', help: 'gateway: the id of its chain (default: no gateway)' },
+  'chain-id': {
+    value: 'N',
+    help: 'gateway: the id of its chain (default: no gateway; production networks have one)',
+  },
   registry: { value: 'ADDRESS', help: 'gateway: address of the registry' },
   'code-hash': { value: 'HEX', help: "gateway: keccak-256 of the registry's runtime code" },
   finality: {

@@ -29,6 +29,18 @@ export function governanceOf(signers: readonly Signer[]): Genesis['governance'] 
   return { keys: signers.map(({ publicKey }) => publicKey), quorum: governanceQuorum(signers.length) };
 }
 
+/** A gateway that nobody asks. */
+export const PAPER_GATEWAY: Pick<Genesis, 'gateway' | 'rpc'> = {
+  gateway: {
+    chainId: 1n,
+    registry: new Uint8Array(20).fill(7),
+    registryCodeHash: digest('33'.repeat(32)),
+    finality: { kind: 'finalized' },
+  },
+  rpc: { k: 1, endpoints: [{ url: 'https://rpc.example', spkiPins: [digest('44'.repeat(32))] }] },
+};
+
+/** A production network has a gateway. */
 export function mockGenesis(signers: readonly Signer[], change: Partial<Genesis> = {}): Genesis {
   return {
     name: 'test',
@@ -38,6 +50,7 @@ export function mockGenesis(signers: readonly Signer[], change: Partial<Genesis>
     governance: governanceOf(signers),
     measurementDelayBlocks: 100,
     rpc: { k: 0, endpoints: [] },
+    ...(change.class === 'production' ? PAPER_GATEWAY : {}),
     ...change,
   };
 }

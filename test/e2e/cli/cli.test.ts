@@ -342,7 +342,13 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     const publics = [1, 2, 3, 4].map((i) => `${key(i)}.pub`).join(',');
     const root = '641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b';
     const named = ['--name', 'paper', '--root', root, '--governance', publics];
-    const made = await json('net', 'genesis', ...named, '-o', genesis);
+    // Without a gateway nobody would order what its nodes do.
+    expect((await refusal('net', 'genesis', ...named, '-o', genesis)).code).toBe('BAD_GENESIS');
+    const endpoint = { url: 'https://rpc.example', spkiPins: ['44'.repeat(32)] };
+    writeFileSync(file('rpc.json'), JSON.stringify({ k: 1, endpoints: [endpoint] }));
+    const chain = ['--chain-id', '1', '--registry', `0x${'07'.repeat(20)}`, '--code-hash', '33'.repeat(32)];
+    const onChain = [...named, ...chain, '--rpc', file('rpc.json')];
+    const made = await json('net', 'genesis', ...onChain, '-o', genesis);
     expect(made).toMatchObject({
       networkId: expect.stringMatching(/^6b6d7300/),
       genesis: { class: 'production' },

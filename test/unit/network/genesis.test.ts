@@ -36,13 +36,19 @@ describe('genesis', () => {
   it('genesis: the id is SHA-256 of domain and bytes, behind the tag of the class', () => {
     const tags = { production: '6b6d7300', lab: '6c616200', mock: '6d6f636b' };
     for (const one of networkClasses) {
-      const of = { ...genesis, class: one };
+      const of = { ...onChain, class: one };
       const hash = createHash('sha256').update('kms/v1/genesis').update(encodeGenesis(of)).digest('hex');
       expect(networkIdOf(nodePrimitives, of)).toBe(tags[one] + hash.slice(8));
       expect(networkIdOf(noble, of)).toBe(networkIdOf(nodePrimitives, of));
       expect(classOf(networkIdOf(noble, of))).toBe(one);
     }
     expect(classOf(digest('00'.repeat(32)))).toBeUndefined();
+  });
+
+  it('genesis: a production network has a gateway', () => {
+    const without = { ...onChain, gateway: NO_GATEWAY, rpc: { k: 0, endpoints: [] } };
+    expect(() => encodeGenesis(without)).toThrow(expect.objectContaining({ code: 'BAD_GENESIS' }));
+    for (const other of ['lab', 'mock'] as const) encodeGenesis({ ...without, class: other });
   });
 
   it('genesis: decoding gives back what was encoded', () => {
