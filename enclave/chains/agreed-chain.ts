@@ -33,6 +33,8 @@ export interface AgreedChainOptions {
 }
 
 const REQUEST_MS = 3_000;
+/** A head counts for so long without being asked for again. */
+const KEPT_HEAD_MS = 10_000;
 /** Blocks that were agreed to be canonical, the newest ones. */
 const KEPT_BLOCKS = 64;
 
@@ -47,6 +49,8 @@ export class AgreedChain {
   /** By hash. */
   readonly #canonical = new Map<Digest, Block>();
   #head: Block | undefined;
+  /** Enclave time when the head was asked for. */
+  #askedMs = 0;
   #asking: Promise<Block> | undefined;
 
   constructor(options: AgreedChainOptions) {
@@ -59,10 +63,15 @@ export class AgreedChain {
     return this.#options.floor.number;
   }
 
-  /** The head as it was last accepted, if it is not too old by now. @throws {KmsError} as refresh(), which it does else */
+  /**
+   * The head as it was last accepted, if that was just now and it is not too old. Else it is asked for: whoever brings evidence does
+   * not choose how old the head is that it is held against.
+   * @throws {KmsError} as refresh()
+   */
   async current(): Promise<Block> {
     const head = this.#head;
-    return head !== undefined && this.#isFresh(head) ? head : this.refresh();
+    const isKept = this.#options.nowMs() - this.#askedMs <= KEPT_HEAD_MS;
+    return head !== undefined && isKept && this.#isFresh(head) ? head : this.refresh();
   }
 
   /**
@@ -104,7 +113,8 @@ export class AgreedChain {
   }
 
   async #refresh(): Promise<Block> {
-    const { floor } = this.#options;
+    const { floor, nowMs } = this.#options;
+    const askedMs = nowMs();
     const head = await this.#agreedHead();
     if (head === undefined) {
       throw new KmsError('UNAVAILABLE', 'too few endpoints agree on the newest block of the chain');
@@ -122,6 +132,7 @@ export class AgreedChain {
     await floor.raise(head.number);
     this.#forgetReplaced(head);
     this.#head = head;
+    this.#askedMs = askedMs;
     this.#remember(head);
     return head;
   }

@@ -145,7 +145,6 @@ export class SignaturePool {
   }
 
   #keepEarly(from: PartyId, topic: Uint8Array, word: SignedWord): void {
-    if (!this.#ports.peers.includes(from)) return;
     const kept = this.#early.get(from) ?? new Map<string, SignedWord>();
     this.#early.set(from, kept);
     const name = toHex(topic);

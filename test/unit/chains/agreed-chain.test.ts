@@ -44,6 +44,24 @@ describe('agreed chain: the head', () => {
     expect(chain.height).toBe(100n);
   });
 
+  it('agreed chain: a head that was believed a while ago is asked for again, whoever holds newer blocks back', async () => {
+    const chain = await open();
+    const old = blockAt(100n);
+    await chain.refresh();
+    heights(104n, 104n, 104n);
+    nowS += 10n;
+    expect(await chain.current()).toEqual(old);
+    expect(await chain.agreedBlock(old.hash)).toEqual(old);
+    // 48 s of block time lie between them: a grant that was revoked since does not count any more.
+    nowS += 1n;
+    expect(await chain.agreedBlock(old.hash)).toBeUndefined();
+    expect(await chain.current()).toEqual(blockAt(104n));
+    // And nothing counts while nobody answers.
+    nowS += 11n;
+    for (const one of endpoints) one.fault = 'dead';
+    await expect(chain.agreedBlock(blockAt(104n).hash)).rejects.toThrow(code('UNAVAILABLE'));
+  });
+
   it('agreed chain: a finalized head is asked for, not the latest one', async () => {
     for (const one of endpoints) one.finalized = 96n;
     expect((await (await open()).refresh()).number).toBe(96n);

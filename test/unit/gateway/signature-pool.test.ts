@@ -13,6 +13,8 @@ const digestOf = (name: string): Uint8Array => keccak_256(utf8(name));
 const D = digestOf('a result');
 const NOTHING = new Uint8Array(0);
 const topic = (digest: Uint8Array): Topic => ({ id: digest, digestOf: () => digest, quorum: 3 });
+/** Longer than a test may take. */
+const LONG_MS = 20_000;
 const never = new AbortController().signal;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -23,16 +25,21 @@ type Sent = readonly [to: number, asks: boolean];
 function pool(known: (party: PartyId) => boolean = () => true): {
   pool: SignaturePool;
   sent: Sent[];
+  words: SignedWord[];
   now: { ms: number };
 } {
   const sent: Sent[] = [];
+  const words: SignedWord[] = [];
   const now = { ms: 0 };
   const made = new SignaturePool({
     ...{ self: parties[0]!, peers: parties.slice(1), nowMs: () => now.ms },
     signerOf: async (party) => (known(party) ? signerOf(party) : undefined),
-    send: (to, _topic, _word, asks) => sent.push([to, asks]),
+    send: (to, _topic, word, asks) => {
+      words.push(word);
+      sent.push([to, asks]);
+    },
   });
-  return { pool: made, sent, now };
+  return { pool: made, sent, words, now };
 }
 
 const signed = (party: number, digest = D): SignedWord => ({
@@ -158,5 +165,95 @@ describe('signatures of members', () => {
     await expect(collecting).rejects.toMatchObject({ code: 'NOT_ENOUGH_PARTIES' });
     await one.receive(two, D, signed(2), false);
     expect(await one.collect(topic(D), signed(1), 5, never)).toHaveLength(3);
+  });
+
+  it('a topic has one word of this node, the first', async () => {
+    const { pool: one, words } = pool();
+    const gone = AbortSignal.abort();
+    const first = signed(1);
+    for (const own of [first, signed(1, digestOf('another'))]) {
+      await expect(one.collect(topic(D), own, LONG_MS, gone)).rejects.toThrow();
+    }
+    expect(words).toHaveLength(6);
+    for (const word of words) expect(word).toBe(first);
+  });
+
+  it('who has gone is not waited for, whenever it went', async () => {
+    const { pool: one } = pool();
+    const leaving = new AbortController();
+    const collecting = one.collect(topic(D), signed(1), LONG_MS, leaving.signal);
+    await turn();
+    leaving.abort();
+    await expect(collecting).rejects.toMatchObject({ code: 'NOT_ENOUGH_PARTIES' });
+    const late = one.collect(topic(D), signed(1), LONG_MS, leaving.signal);
+    await expect(late).rejects.toMatchObject({ code: 'NOT_ENOUGH_PARTIES' });
+  }, 5_000);
+
+  it('an early word is kept from when it came last', async () => {
+    const { pool: one } = pool();
+    await one.receive(two, D, signed(2), false);
+    const any = signed(3);
+    for (let i = 0; i < 4_095; i++) await one.receive(two, digestOf(`flood ${i}`), any, false);
+    await one.receive(two, D, signed(2), false);
+    await one.receive(two, digestOf('one more'), any, false);
+    await one.receive(three, D, signed(3), false);
+    expect(await one.collect(topic(D), signed(1), 5, never)).toHaveLength(3);
+  });
+});
+
+describe('topics of a node', () => {
+  const others = async (
+    of: SignaturePool,
+    count: number,
+    signal: AbortSignal,
+  ): Promise<Promise<unknown>[]> => {
+    const any = signed(1);
+    const all = Array.from({ length: count }, (_, i) =>
+      of.collect(topic(digestOf(`other ${i}`)), any, LONG_MS, signal).catch(() => undefined),
+    );
+    await turn();
+    return all;
+  };
+  const gone = AbortSignal.abort();
+
+  it('are bounded: the oldest that nobody waits for goes, and what was known of it', async () => {
+    const { pool: one, sent } = pool();
+    await one.receive(two, D, signed(2), false);
+    await one.receive(three, D, signed(3), false);
+    expect(await one.collect(topic(D), signed(1), 0, gone)).toHaveLength(3);
+    await others(one, 4_095, gone);
+    sent.length = 0;
+    await one.receive(two, D, signed(2), true);
+    expect(sent).toEqual([[2, false]]);
+    await one.collect(topic(digestOf('one more')), signed(1), 0, gone).catch(() => undefined);
+    sent.length = 0;
+    // It is early again, and nothing of the first time counts.
+    await one.receive(two, D, signed(2), true);
+    expect(sent).toEqual([]);
+    const again = one.collect(topic(D), signed(1), 0, gone);
+    await expect(again).rejects.toMatchObject({ code: 'NOT_ENOUGH_PARTIES' });
+  });
+
+  it('one that somebody waits for stays', async () => {
+    const { pool: one } = pool();
+    const collecting = one.collect(topic(D), signed(1), LONG_MS, never);
+    await turn();
+    await others(one, 4_200, gone);
+    await one.receive(two, D, signed(2), false);
+    await one.receive(three, D, signed(3), false);
+    expect(await collecting).toHaveLength(3);
+  });
+
+  it('one that has just come stays, even if all others are waited for', async () => {
+    const { pool: one } = pool();
+    const leaving = new AbortController();
+    const waiting = await others(one, 4_096, leaving.signal);
+    await one.receive(two, D, signed(2), false);
+    await one.receive(three, D, signed(3), false);
+    expect(await one.collect(topic(D), signed(1), 5, never)).toHaveLength(3);
+    await one.receive(two, D, signed(2), true);
+    expect(await one.collect(topic(D), signed(1), 5, never)).toHaveLength(3);
+    leaving.abort();
+    await Promise.all(waiting);
   });
 });
