@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, type NetConnectOpts, Socket } from 'node:net';
-import { setPriority, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
@@ -14,8 +14,7 @@ import { ECHO, TRANSFER, TRANSFER_BYTES } from './relay-end.ts';
 
 /**
  * What the parent costs: the same TLS connection from this process to an enclave's end in another, once over the unix
- * socket itself and once through a parent in a third process, which has the priority that operators give it
- * (infra/systemd/kms-parent.service) if this user may give it. Wall clock; direct and relayed take turns.
+ * socket itself and once through a parent in a third process. Wall clock; direct and relayed take turns.
  */
 
 const ROUND_TRIPS = 200;
@@ -153,26 +152,13 @@ async function startEnds(): Promise<Ends> {
   const configFile = join(directory, 'parent.json');
   writeFileSync(configFile, JSON.stringify(config));
   await start('relay-end.ts', [path]);
-  prioritise(await start('../../parent/main.ts', ['--config', configFile]));
+  await start('../../parent/main.ts', ['--config', configFile]);
   await sleep(100);
   return { direct: { path }, relayed: { host: '127.0.0.1', port } };
 }
 
-/** As its systemd unit would. */
-function prioritise(pid: number): void {
-  const unit = readFileSync(new URL('../../infra/systemd/kms-parent.service', import.meta.url), 'utf8');
-  const nice = Number(/^Nice=(-?\d+)$/m.exec(unit)?.[1]);
-  try {
-    setPriority(pid, nice);
-  } catch {
-    process.stderr.write(
-      `this user may not give the parent its priority (nice ${nice}); expect more overhead\n`,
-    );
-  }
-}
-
-/** A process that says when it is ready, and ends with this one. @returns its pid */
-async function start(entry: string, args: readonly string[]): Promise<number> {
+/** A process that says when it is ready, and ends with this one. */
+async function start(entry: string, args: readonly string[]): Promise<void> {
   const file = fileURLToPath(new URL(entry, import.meta.url));
   const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.once('exit', () => child.kill('SIGKILL'));
@@ -180,5 +166,4 @@ async function start(entry: string, args: readonly string[]): Promise<number> {
   child.stdout.resume();
   child.unref();
   if (child.stdout instanceof Socket) child.stdout.unref();
-  return child.pid!;
 }
