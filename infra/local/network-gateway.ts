@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { getAddress, hexToBytes } from 'viem';
+import { bytesToHex, getAddress, hexToBytes } from 'viem';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { digest } from '../../shared/ids.ts';
 import type { Enrolment } from '../../shared/membership/enrolment.ts';
@@ -103,7 +103,7 @@ export class NetworkGateway {
     onProgress: (done: number, total: number) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const gateway = await this.#founded();
+    const gateway = await this.#founded(network);
     const { hosts } = this.#record.known();
     const steps = 1 + hosts.length;
     onProgress(0, steps);
@@ -156,11 +156,13 @@ export class NetworkGateway {
     return gateway;
   }
 
-  async #founded(): Promise<LocalGateway> {
-    const { gateway } = this.#record.known();
-    const registry = gateway.contracts?.registry;
-    if (registry === undefined) throw new KmsError('UNAVAILABLE', 'the gateway has no registry');
-    return openGateway(placeOfChain(gateway), getAddress(registry));
+  /** That of genesis, whatever the state file says. */
+  async #founded({ genesis }: ConfigurationChain): Promise<LocalGateway> {
+    const { gateway: state } = this.#record.known();
+    const registry = getAddress(bytesToHex(genesis.gateway.registry));
+    const gateway = await openGateway(placeOfChain(state), registry);
+    await this.#remember(state.chainId, contractsOfGateway(gateway));
+    return gateway;
   }
 
   async #enrol(

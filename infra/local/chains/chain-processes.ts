@@ -65,6 +65,13 @@ export class ChainProcesses {
     for (const chain of everyChain(state)) {
       signal.throwIfAborted();
       if (await lives(chain.process)) continue;
+      // It would answer for a while before anvil says that it cannot listen, and be taken for it.
+      if (await accepts(chain.port)) {
+        throw new KmsError(
+          'UNAVAILABLE',
+          `port ${chain.port} of chain ${chain.chainId} is in use by another program`,
+        );
+      }
       await this.#startChain(chain, (process) => know(withChain(running, { ...chain, process })));
     }
     for (const chain of everyChain(running)) await this.#answering(chain, signal);
