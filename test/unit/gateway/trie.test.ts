@@ -16,6 +16,8 @@ const branch = (children: Readonly<Record<number, Item>>, value: Hex = '0x'): It
   value,
 ];
 const leaf = (length: number, value: Hex = '0x05'): Item => [hexPrefix(zeros(length), true), value];
+/** 22 bytes. */
+const small = branch({ 0: leaf(1), 1: leaf(1) });
 const rlp = (item: Item): Hex => toRlp(item);
 const read = (item: Item): string => codeThrown(() => readNode(hexToBytes(rlp(item))));
 
@@ -72,6 +74,7 @@ describe('trie node', () => {
 describe('trie walk', () => {
   test('trie walk: a lone leaf is a trie', () => {
     expect(look(rlp(leaf(64)))).toBe('nothing thrown');
+    expect(look(rlp([hexPrefix(zeros(62), false), small]))).toBe('nothing thrown');
   });
 
   test.each<[string, readonly Hex[]]>([
@@ -81,7 +84,7 @@ describe('trie walk', () => {
     ['an extension longer than the key', [rlp([hexPrefix([...zeros(64), 1], false), HASH])]],
     ['an extension to a leaf', [rlp([hexPrefix(zeros(4), false), keccak256(rlp(leaf(60)))]), rlp(leaf(60))]],
     ['an extension to an embedded leaf', [rlp([hexPrefix(zeros(40), false), leaf(24)])]],
-    ['a small node behind a hash', [rlp(branch({ 0: keccak256(rlp(leaf(1))), 1: HASH })), rlp(leaf(1))]],
+    ['a small node behind a hash', [rlp([hexPrefix(zeros(62), false), keccak256(rlp(small))]), rlp(small)]],
     [
       'a branch below the end of the key',
       [
