@@ -2,7 +2,7 @@ import { KmsError } from '../../errors.ts';
 import type { Preset } from '../../fhe/presets.ts';
 import { type KeyId, keyId } from '../../ids.ts';
 import { toHex } from '../../wire/bytes.ts';
-import { decryptsIn, presetCode } from '../key-state.ts';
+import { decryptsIn, keyStates, presetCode } from '../key-state.ts';
 import { keySlot, readKeySlot } from '../slots.ts';
 import type { PolicyContext } from './context.ts';
 import type { GatewayState } from './network.ts';
@@ -13,7 +13,7 @@ export interface DecryptingKey {
 }
 
 /**
- * A key that decrypts now, by the chain's word and by the node's own. From the moment its destruction is commanded it does not,
+ * A key that decrypts now by the chain's word, and that the node itself has not destroyed. From the moment its destruction is commanded it does not,
  * requests under way included.
  * @param id 32 bytes
  * @throws {KmsError} UNKNOWN_KEY, WRONG_KEY if the chain has it with another preset, NOT_PERMITTED, NOT_PROVEN
@@ -30,7 +30,9 @@ export function requireDecryptingKey(
   if (preset !== presetCode(known.preset)) {
     throw new KmsError('WRONG_KEY', `the chain has key ${name} with another preset`);
   }
-  if (!decryptsIn(state) || !decryptsIn(known.state) || destroyedBy !== 0n) {
+  // A node that missed an activation does not hold up a key that n - t others activated; one that destroyed it stays destroyed.
+  const isDestroyed = known.state === keyStates.destroyed || destroyedBy !== 0n;
+  if (!decryptsIn(state) || isDestroyed) {
     throw new KmsError('NOT_PERMITTED', `key ${name} does not decrypt`);
   }
   return { keyId: name, preset: known.preset };

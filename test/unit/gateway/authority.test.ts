@@ -1,6 +1,7 @@
 import { keccak256 } from 'viem';
 import { describe, expect, test } from 'vitest';
 import { Authority } from '../../../enclave/gateway/authority.ts';
+import { keyStates } from '../../../shared/gateway/key-state.ts';
 import { type Claim, evidenceFor } from '../../../shared/gateway/policy/claim.ts';
 import { encodeClaim, MAX_CLAIM_BYTES } from '../../../shared/gateway/policy/claim-codec.ts';
 import { assembleEvidence } from '../../../shared/gateway/proof/assemble.ts';
@@ -125,10 +126,13 @@ describe('authority', () => {
     await expect(played(undefined, 7).permit()).rejects.toMatchObject({ code: 'WRONG_EPOCH' });
     const unknown = played(({ context }) => context.keys.clear());
     await expect(unknown.permit()).rejects.toMatchObject({ code: 'UNKNOWN_KEY' });
-    const preActive = played(({ context }) => {
-      for (const [key, known] of context.keys) context.keys.set(key, { ...known, state: 1 });
-    });
-    await expect(preActive.permit()).rejects.toMatchObject({ code: 'NOT_PERMITTED' });
+    const own = (state: number) =>
+      played(({ context }) => {
+        for (const [key, known] of context.keys) context.keys.set(key, { ...known, state });
+      });
+    await expect(own(keyStates.destroyed).permit()).rejects.toMatchObject({ code: 'NOT_PERMITTED' });
+    // It missed the activation, which the chain shows that n - t others carried out.
+    expect((await own(keyStates.preActivation).permit()).permission.kind).toBe('public');
   });
 
   test('authority: another registry, its code or another network than genesis names shows nothing', async () => {
