@@ -64,13 +64,24 @@ export class Committer {
 
   async #sayAll(batch: readonly Waiting[]): Promise<void> {
     try {
-      const { kind } = await this.#send(batch.map(({ statement }) => statement));
-      // One that is refused refuses all: each on its own.
-      if (kind === 'refused' && batch.length > 1) {
-        await Promise.all(batch.map((one) => this.#sayAll([one])));
-        return;
+      const open: Waiting[] = [];
+      for (const one of batch) {
+        if (await this.#isSaid(one.statement)) one.resolve(true);
+        else open.push(one);
       }
-      for (const { resolve } of batch) resolve(kind !== 'refused');
+      if (open.length === 0) return;
+      const { kind } = await this.#send(open.map(({ statement }) => statement));
+      if (kind === 'mined') {
+        for (const { resolve } of open) resolve(true);
+      } else if (kind === 'already') {
+        // An earlier process has said one of them meanwhile: the others without it.
+        await this.#sayAll(open);
+      } else if (open.length > 1) {
+        // One that is refused refuses all: each on its own.
+        await Promise.all(open.map((one) => this.#sayAll([one])));
+      } else {
+        open[0]?.resolve(false);
+      }
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
@@ -81,11 +92,11 @@ export class Committer {
     const said = statements.flatMap((one) => (one.kind === 'ciphertext' ? [one.ciphertext] : []));
     const rights = statements.flatMap((one) => (one.kind === 'access' ? [one.access] : []));
     const data = encodeFunctionData({ abi, functionName: 'commit', args: [said, rights] });
-    const isSaid = async (): Promise<boolean> => {
-      for (const statement of statements) if (!(await this.#isSaid(statement))) return false;
-      return true;
+    const isAnySaid = async (): Promise<boolean> => {
+      for (const statement of statements) if (await this.#isSaid(statement)) return true;
+      return false;
     };
-    return this.#sender.send(`commit-${toHex(sha256(utf8(data)))}`, { to: address, data }, isSaid);
+    return this.#sender.send(`commit-${toHex(sha256(utf8(data)))}`, { to: address, data }, isAnySaid);
   }
 
   /** By this coprocessor, or by so many that one more changes nothing. */
