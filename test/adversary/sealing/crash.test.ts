@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StateStore } from '../../../enclave/sealing/state-store.ts';
 import type { Changes } from '../../../enclave/store/sealed-store.ts';
@@ -173,9 +174,18 @@ async function run(
   return outcome;
 }
 
+/** Nodes gather what comes together and repeat what failed, by the clock: what is to come is given time. */
+async function until(network: SealedNetwork, holds: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 2_000; i++) {
+    await network.settled();
+    if (await holds()) return;
+    await sleep(2);
+  }
+}
+
 /** The bucket holds what the last two versions name and nothing else, and holders what the state names. */
 async function expectTidy(network: SealedNetwork, { state, seal }: OwnerProcess, at: string): Promise<void> {
-  for (let i = 0; i < 200 && (await state.erasing()).length > 0; i++) await network.settled();
+  await until(network, async () => (await state.erasing()).length === 0);
   expect(await state.erasing(), at).toEqual([]);
   // What the one before the last version names is kept too.
   for (const store of [state, seal.tierOne]) {
@@ -192,10 +202,10 @@ async function expectTidy(network: SealedNetwork, { state, seal }: OwnerProcess,
     );
   const expected = [bodies.filter((body) => body!.length > 1024 - 29).length, 2, 0, 2];
   // A version that only now takes effect leaves the one before the last behind, until the next collection.
-  for (let i = 0; i < 100 && `${await counts()}` !== `${expected}`; i++) {
-    await network.settled();
+  await until(network, async () => {
     for (const store of [state, seal.tierOne]) await store.collectGarbage();
-  }
+    return `${await counts()}` === `${expected}`;
+  });
   expect(await counts(), at).toEqual(expected);
 }
 
@@ -229,10 +239,13 @@ async function restartAndCheck(
   await owner.state.put('node/next', Uint8Array.of(7));
   await expectTidy(network, owner, at);
   // A share that was missing is on its way: n-1-t holders are enough for the state to go on without the last.
-  await network.settled();
   const live = new Set((await owner.state.headers()).map(({ scope }) => JSON.stringify(scope)));
   for (const party of HOLDERS) {
-    const kept = (await network.recall(party)).shares.map(({ scope }) => JSON.stringify(scope));
+    let kept: readonly string[] = [];
+    await until(network, async () => {
+      kept = (await network.recall(party)).shares.map(({ scope }) => JSON.stringify(scope));
+      return [...live].every((scope) => kept.includes(scope));
+    });
     for (const scope of live) expect(kept, at).toContain(scope);
   }
   owner.seal.close();
