@@ -259,7 +259,7 @@ export class ConnectedNetwork implements AsyncDisposable {
     await this.stopAll();
     await this.#relaying;
     await this.enclaves[Symbol.asyncDispose]();
-    await rm(this.#directory, { recursive: true, force: true });
+    await rm(this.#directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 
   get #envelopes(): string {

@@ -50,7 +50,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await played?.[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true, force: true });
+  await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 });
 
 beforeEach(() => {

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await chain?.stop();
-  await rm(directory, { recursive: true, force: true });
+  await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 });
 
 beforeEach(async () => {
