@@ -77,6 +77,17 @@ export class SealedNetwork implements AsyncDisposable {
     }
   }
 
+  /** Every node answers, once it has the key and its share: a key exists before the last of them has both. */
+  async decryptsByAll(key: NetworkKey): Promise<void> {
+    const deadlineMs = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const missing = await this.decrypts(key);
+      if (missing.length === 0) return;
+      if (performance.now() > deadlineMs) throw new Error(`nodes ${missing.join(', ')} do not answer`);
+      await sleep(POLL_MS);
+    }
+  }
+
   /** The key decrypts by the share of that node: with it only 2t + 1 nodes are up. The one that was stopped is back afterwards. */
   async decryptsBy(key: NetworkKey, party: number): Promise<void> {
     const other = this.parties.find((one) => one !== party)!;
