@@ -19,6 +19,7 @@ import { encode } from '../shared/wire/codec.ts';
 import type { DecryptionRequest, UserDecryptionRequest } from './api.ts';
 import { EarlyShares } from './early-shares.ts';
 import type { KeyRing } from './key-ring.ts';
+import { until } from './until.ts';
 
 export interface DeskPorts {
   readonly membership: Membership;
@@ -84,7 +85,7 @@ export class DecryptionDesk {
 
   /**
    * Public decryption. @returns this node's signed result
-   * @throws {KmsError} what readTask throws; UNKNOWN_KEY, WRONG_KEY; NOT_ENOUGH_PARTIES, safe to repeat
+   * @throws {KmsError} what openEnvelope and taskOf throw; UNKNOWN_KEY, WRONG_KEY; NOT_ENOUGH_PARTIES, safe to repeat
    */
   async decrypt({ requestId, envelope }: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
     const { membership } = this.#ports;
@@ -307,28 +308,4 @@ export class NotEnoughParties extends KmsError {
 
 function idOf(scope: Digest, kind: DecryptionTask['kind']): Digest {
   return `${scope}/${kind}` as Digest;
-}
-
-/** Resolves when the condition holds, after the given time, or when the caller has gone. */
-function until(
-  holds: () => boolean,
-  watchers: Set<() => void>,
-  forMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  if (holds() || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const check = (): void => {
-      if (holds()) end();
-    };
-    const end = (): void => {
-      clearTimeout(timer);
-      watchers.delete(check);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, forMs);
-    watchers.add(check);
-    signal.addEventListener('abort', end);
-  });
 }

@@ -1,3 +1,4 @@
+import { KmsError } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/ids.ts';
 import type { Hashes, Rng } from '../../shared/primitives.ts';
 import { tupleHash } from '../../shared/protocol/statement.ts';
@@ -14,5 +15,10 @@ export function shareRandomness(
   sealed: Uint8Array,
 ): Rng {
   const info = tupleHash(hashes, 'user-decryption/randomness', sealed);
-  return (sizeBytes) => signer.use((secret) => hashes.hkdf(secret, fromHex(networkId), info, sizeBytes));
+  let isDrawn = false;
+  return (sizeBytes) => {
+    if (isDrawn) throw new KmsError('INTERNAL', 'this randomness is good for one draw');
+    isDrawn = true;
+    return signer.use((secret) => hashes.hkdf(secret, fromHex(networkId), info, sizeBytes));
+  };
 }

@@ -3,6 +3,7 @@ import { isSignedBy } from '../../shared/gateway/signature.ts';
 import type { PartyId } from '../../shared/ids.ts';
 import { Allowance } from '../../shared/protocol/allowance.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
+import { until } from '../until.ts';
 
 export interface SignaturePoolPorts {
   readonly self: PartyId;
@@ -81,7 +82,7 @@ export class SignaturePool {
     for (const party of this.#ports.peers) {
       this.#ports.send(party, topic.id, entry.own, !entry.words.has(party));
     }
-    await enough(entry, waitMs, signal);
+    await until(() => entry.words.size >= topic.quorum, entry.watchers, waitMs, signal);
     if (entry.words.size < topic.quorum) {
       throw new KmsError(
         'NOT_ENOUGH_PARTIES',
@@ -155,22 +156,4 @@ export class SignaturePool {
       kept.delete(oldest);
     }
   }
-}
-
-function enough(entry: Entry, waitMs: number, signal: AbortSignal): Promise<void> {
-  if (entry.words.size >= entry.topic.quorum || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const check = (): void => {
-      if (entry.words.size >= entry.topic.quorum) end();
-    };
-    const end = (): void => {
-      clearTimeout(timer);
-      entry.watchers.delete(check);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, waitMs);
-    entry.watchers.add(check);
-    signal.addEventListener('abort', end);
-  });
 }

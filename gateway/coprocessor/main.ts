@@ -1,6 +1,4 @@
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { codeOf, KmsError } from '../../shared/errors.ts';
 import { readAccount } from '../adapter/account.ts';
 import { persistently } from '../adapter/backoff.ts';
 import { Chain } from '../adapter/chain.ts';
@@ -8,6 +6,7 @@ import type { ChainConfig } from '../adapter/config-file.ts';
 import { httpEndpoint } from '../adapter/endpoint.ts';
 import { stdoutChainLog } from '../adapter/log.ts';
 import { gatewayContracts, hostContracts } from '../adapter/network-contracts.ts';
+import { runProgram } from '../adapter/program.ts';
 import { Sender } from '../adapter/sender.ts';
 import { COPROCESSOR_CONFIG, type CoprocessorConfig, readCoprocessorConfig } from './config.ts';
 import { Coprocessor, type FollowedHost } from './coprocessor.ts';
@@ -25,24 +24,11 @@ ${COPROCESSOR_CONFIG}
 
 const log = stdoutChainLog('coprocessor');
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return;
-  }
-  if (values.config === undefined) throw new KmsError('BAD_INPUT', USAGE);
-  await serve(await readCoprocessorConfig(values.config));
-}
+runProgram(USAGE, log, async (file, { signal }) => serve(await readCoprocessorConfig(file), signal));
 
-async function serve(config: CoprocessorConfig): Promise<void> {
+async function serve(config: CoprocessorConfig, signal: AbortSignal): Promise<void> {
   const { stateDirectory, keysDirectory, envelopes } = config;
   const account = await readAccount(config.accountKeyFile);
-  const stopping = new AbortController();
-  process.once('SIGTERM', () => stopping.abort()).once('SIGINT', () => stopping.abort());
-  const { signal } = stopping;
   const patiently = <T>(task: () => Promise<T>): Promise<T> =>
     persistently(task, signal, () => log('warn', 'chain-unavailable'));
   const open = async ({ url, chainId }: ChainConfig): Promise<Chain> => {
@@ -81,13 +67,4 @@ async function serve(config: CoprocessorConfig): Promise<void> {
   log('info', 'started', { pid: process.pid, address: `${host}:${listening}` });
   await coprocessor.run();
   uploads.close();
-  log('info', 'stopped');
-  // Work under way goes on after the next start.
-  process.exit(0);
 }
-
-main().catch((error: unknown) => {
-  log('error', 'failed', { code: codeOf(error) });
-  process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);
-  process.exit(1);
-});

@@ -1,7 +1,6 @@
-import { parseArgs } from 'node:util';
-import { codeOf, KmsError } from '../../shared/errors.ts';
 import { readAccount } from '../adapter/account.ts';
 import { stdoutChainLog } from '../adapter/log.ts';
+import { runProgram } from '../adapter/program.ts';
 import { RELAYER_CONFIG, readRelayerConfig } from './config.ts';
 import { connect } from './connect.ts';
 import { Relayer } from './relayer.ts';
@@ -16,20 +15,9 @@ ${RELAYER_CONFIG}
 
 const log = stdoutChainLog('relayer');
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return;
-  }
-  if (values.config === undefined) throw new KmsError('BAD_INPUT', USAGE);
-  const config = await readRelayerConfig(values.config);
+runProgram(USAGE, log, async (file, { signal }) => {
+  const config = await readRelayerConfig(file);
   const account = await readAccount(config.accountKeyFile);
-  const stopping = new AbortController();
-  process.once('SIGTERM', () => stopping.abort()).once('SIGINT', () => stopping.abort());
-  const { signal } = stopping;
   const network = await connect(config, account, log, signal);
   const relayer = await Relayer.open({
     ...{ network, signal, stateDirectory: config.stateDirectory, gatewayFinality: config.gateway.finality },
@@ -37,13 +25,4 @@ async function main(): Promise<void> {
   });
   log('info', 'started', { pid: process.pid, address: account.address });
   await relayer.run();
-  log('info', 'stopped');
-  // Work under way goes on after the next start.
-  process.exit(0);
-}
-
-main().catch((error: unknown) => {
-  log('error', 'failed', { code: codeOf(error) });
-  process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);
-  process.exit(1);
 });

@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util';
 import { readAccount } from '../../gateway/adapter/account.ts';
 import { stdoutChainLog } from '../../gateway/adapter/log.ts';
-import { codeOf, KmsError } from '../../shared/errors.ts';
+import { runProgram } from '../../gateway/adapter/program.ts';
+import { KmsError } from '../../shared/errors.ts';
 import { readParentConfig } from '../config.ts';
 import { openLink } from '../link/open.ts';
 import { Connector } from './connector.ts';
@@ -15,20 +15,10 @@ wants to see it fail.
 
 const log = stdoutChainLog('connector');
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { config: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return;
-  }
-  if (values.config === undefined) throw new KmsError('BAD_INPUT', USAGE);
-  const { connector: config, link } = await readParentConfig(values.config);
-  if (config === undefined) throw new KmsError('BAD_INPUT', `${values.config} has no "connector"`);
+runProgram(USAGE, log, async (file, stopping) => {
+  const { connector: config, link } = await readParentConfig(file);
+  if (config === undefined) throw new KmsError('BAD_INPUT', `${file} has no "connector"`);
   const account = await readAccount(config.accountKeyFile);
-  const stopping = new AbortController();
-  process.once('SIGTERM', () => stopping.abort()).once('SIGINT', () => stopping.abort());
   // Its parent is gone, perhaps without a word: another one will start another connector.
   process.once('disconnect', () => stopping.abort());
   log('info', 'started', { pid: process.pid, address: account.address });
@@ -37,13 +27,4 @@ async function main(): Promise<void> {
   await Connector.run({ config, account, enclave, log, signal }).catch((error: unknown) => {
     if (!signal.aborted) throw error;
   });
-  log('info', 'stopped');
-  // Work under way goes on after the next start.
-  process.exit(0);
-}
-
-main().catch((error: unknown) => {
-  log('error', 'failed', { code: codeOf(error) });
-  process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);
-  process.exit(1);
 });

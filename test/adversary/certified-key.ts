@@ -1,4 +1,5 @@
 import { Encryptor } from '../../client/seal/encryptor.ts';
+import { openEnvelope } from '../../shared/fhe/envelope.ts';
 import { keyBytesOf } from '../../shared/fhe/key-material.ts';
 import { presetByName } from '../../shared/fhe/presets.ts';
 import type { Value } from '../../shared/fhe/value.ts';
@@ -6,7 +7,7 @@ import type { PartyId } from '../../shared/ids.ts';
 import { Kernel } from '../../shared/math/kernel/kernel.ts';
 import { Ring } from '../../shared/math/ring.ts';
 import { PartialDecryptor } from '../../shared/protocol/decryption/partial.ts';
-import { type DecryptionTask, readTask } from '../../shared/protocol/decryption/task.ts';
+import { type DecryptionTask, taskOf } from '../../shared/protocol/decryption/task.ts';
 import type { FinishedKey, KeyGeneration } from '../../shared/protocol/keygen/keygen.ts';
 import { keyMaterial } from '../../shared/protocol/keygen/material.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
@@ -61,6 +62,9 @@ export async function certifiedKey(): Promise<CertifiedKey> {
     },
     encrypt: (value) => encryptor.encrypt(value),
     task: (envelope) =>
-      readTask(envelope, primitives, ({ degree, dataPrimes }) => new Ring(kernel, degree, dataPrimes)),
+      taskOf(
+        openEnvelope(envelope, primitives),
+        ({ degree, dataPrimes }) => new Ring(kernel, degree, dataPrimes),
+      ),
   };
 }

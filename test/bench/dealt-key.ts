@@ -1,6 +1,6 @@
 import { systemRng } from '../../enclave/primitives.ts';
 import { type Committee, committee, corruptSets } from '../../shared/committee.ts';
-import { sealEnvelope } from '../../shared/fhe/envelope.ts';
+import { openEnvelope, sealEnvelope } from '../../shared/fhe/envelope.ts';
 import { inputBound } from '../../shared/fhe/noise.ts';
 import { type Preset, presetByName } from '../../shared/fhe/presets.ts';
 import { writeCiphertext } from '../../shared/fhe/seal/ciphertext.ts';
@@ -10,7 +10,7 @@ import type { Kernel } from '../../shared/math/kernel/kernel.ts';
 import { type Residues, Ring } from '../../shared/math/ring.ts';
 import { RobustDecoder } from '../../shared/math/robust-decoder.ts';
 import { PartialDecryptor } from '../../shared/protocol/decryption/partial.ts';
-import { type DecryptionTask, readTask } from '../../shared/protocol/decryption/task.ts';
+import { type DecryptionTask, taskOf } from '../../shared/protocol/decryption/task.ts';
 import type { Membership } from '../../shared/protocol/machine.ts';
 import { KeySeeds, setsHeldBy } from '../../shared/protocol/prss/seeds.ts';
 import { PrssShares } from '../../shared/protocol/prss/shares.ts';
@@ -89,7 +89,7 @@ export class DealtKey {
   }
 
   task(envelope: Uint8Array): DecryptionTask {
-    return readTask(envelope, this.membership(partyId(1)).primitives, () => this.dataRing);
+    return taskOf(openEnvelope(envelope, this.membership(partyId(1)).primitives), () => this.dataRing);
   }
 
   #secretNtt(): Residues {

@@ -1,11 +1,10 @@
 import { KmsError } from '../../errors.ts';
-import { type Envelope, openEnvelope, type ValueKind } from '../../fhe/envelope.ts';
+import type { Envelope, ValueKind } from '../../fhe/envelope.ts';
 import { checkDecryptable } from '../../fhe/noise.ts';
 import type { Preset } from '../../fhe/presets.ts';
 import { switchDown } from '../../fhe/switch-down.ts';
 import type { Digest, KeyId } from '../../ids.ts';
 import type { Residues, Ring } from '../../math/ring.ts';
-import type { Hashes } from '../../primitives.ts';
 
 /** A ciphertext that has passed every check that needs no key: parsed, bounded, switched to the decryption level. */
 export interface DecryptionTask {
@@ -19,18 +18,7 @@ export interface DecryptionTask {
   readonly c1: Residues;
 }
 
-/**
- * @throws {KmsError} TOO_LARGE, BAD_ENCODING, UNKNOWN_PRESET, WRONG_LEVEL (openEnvelope); TOO_NOISY above v_max
- */
-export function readTask(
-  envelope: Uint8Array,
-  hashes: Hashes,
-  ringOf: (preset: Preset) => Ring,
-): DecryptionTask {
-  return taskOf(openEnvelope(envelope, hashes), ringOf);
-}
-
-/** @param ringOf the ring over a preset's data primes */
+/** @param ringOf the ring over a preset's data primes. @throws {KmsError} TOO_NOISY above v_max */
 export function taskOf(envelope: Envelope, ringOf: (preset: Preset) => Ring): DecryptionTask {
   const { preset, bound, kind, keyId, digest } = envelope;
   checkDecryptable(preset, bound);
