@@ -142,6 +142,8 @@ async function answered(
   wordOf: (party: number, own: Uint8Array) => SignedWord,
 ): ReturnType<GatewayDesk['answer']> {
   const answering = desk.answer(request, anything, never);
+  // It may be refused before its caller looks.
+  answering.catch(anything);
   while (sent.length < 3) await turn();
   const { topic, word } = sent[0]!;
   for (const party of [2, 3]) {
