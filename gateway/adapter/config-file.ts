@@ -72,6 +72,13 @@ export class Fields {
     return value.map((one, i) => new Fields(`${this.#where}: "${name}" ${i + 1}`, one));
   }
 
+  texts(name: string): readonly string[] {
+    const value = this.#take(name);
+    const isGood = Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
+    if (!isGood) throw this.#bad(name, 'a list of texts');
+    return value;
+  }
+
   /** @throws {KmsError} BAD_INPUT if anything is left */
   end(): void {
     if (this.#left.size === 0) return;

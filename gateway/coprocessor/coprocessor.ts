@@ -15,7 +15,7 @@ import { Turns } from '../adapter/turns.ts';
 import { WorkList } from '../adapter/work-list.ts';
 import { type Attempt, Workshop, type WorkshopOptions } from '../adapter/workshop.ts';
 import { Committer } from './committer.ts';
-import { checkedDerivation } from './derivation.ts';
+import { checkedDerivation } from '../adapter/derivation.ts';
 import { digestOf, type EnvelopeStore, readEnvelope } from './envelope-store.ts';
 import { checkInput, evaluate } from './evaluation.ts';
 import { type EvaluationKeys, Evaluators } from './evaluation-keys.ts';

@@ -7,7 +7,7 @@ import { eventOf, eventsBackwards, topicOf } from '../adapter/events.ts';
 import { revertOf } from '../adapter/log.ts';
 import type { SendOutcome } from '../adapter/sender.ts';
 import type { Attempt } from '../adapter/workshop.ts';
-import { findAnswer } from './answers.ts';
+import { findAnswer } from '../adapter/answers.ts';
 import type { HostSide, RelayerNetwork } from './network.ts';
 
 type Asked = DecodeEventLogReturnType<typeof oracleAbi, 'DecryptionRequested'>['args'];

@@ -8,7 +8,7 @@ import type { Hex } from '../../../gateway/adapter/chain-data.ts';
 import { WorkList } from '../../../gateway/adapter/work-list.ts';
 import { type Attempt, Workshop } from '../../../gateway/adapter/workshop.ts';
 import { readCoprocessorConfig } from '../../../gateway/coprocessor/config.ts';
-import { checkedDerivation, type EmittedDerivation } from '../../../gateway/coprocessor/derivation.ts';
+import { checkedDerivation, type EmittedDerivation } from '../../../gateway/adapter/derivation.ts';
 import {
   type EnvelopeStore,
   FileEnvelopes,
