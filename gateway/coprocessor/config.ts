@@ -19,7 +19,7 @@ export const COPROCESSOR_CONFIG = `{
   "stateDirectory": "...",    of this process alone: cursors, unfinished work, what it found
   "accountKeyFile": "...",    64 hex digits; the account that the registry knows as a coprocessor
   "keysDirectory": "...",     certified key records, <key id>.key, as nodes serve them
-  "uploads": "127.0.0.1:0",   where inputs are brought: PUT /v1/envelopes/<SHA-256>
+  "uploads": "127.0.0.1:0",   where inputs are brought, PUT /v1/envelopes/<SHA-256>, and envelopes read, GET /v1/ciphertexts/<handle>
   "envelopes": {"directory": "..."}, or {"region": "...", "bucket": "...", "prefix": "...", "endpoint": "http://..."} with
                               the credentials of the environment or the machine; without "endpoint": AWS
   "gateway": {"url": "http://...", "chainId": 1, "registry": "0x...", "startBlock": 0},

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { readAccount } from '../adapter/account.ts';
 import { persistently } from '../adapter/backoff.ts';
 import { Chain } from '../adapter/chain.ts';
+import type { Hex } from '../adapter/chain-data.ts';
 import type { ChainConfig } from '../adapter/config-file.ts';
 import { httpEndpoint } from '../adapter/endpoint.ts';
 import { stdoutChainLog } from '../adapter/log.ts';
@@ -45,9 +46,10 @@ async function serve(config: CoprocessorConfig, signal: AbortSignal): Promise<vo
   }
   let coprocessor: Coprocessor | undefined;
   const directory = join(stateDirectory, 'uploads');
-  const uploads = await Uploads.open({ directory, onUpload: (digest) => coprocessor?.uploaded(digest) });
   const store: EnvelopeStore =
     'directory' in envelopes ? new FileEnvelopes(envelopes.directory) : new S3Envelopes(envelopes);
+  const onUpload = (digest: Hex): void => coprocessor?.uploaded(digest);
+  const uploads = await Uploads.open({ directory, onUpload, store });
   coprocessor = await Coprocessor.open({
     ...{
       gateway,

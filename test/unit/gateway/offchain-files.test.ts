@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Hex } from '../../../gateway/adapter/chain-data.ts';
+import { checkedDerivation, type EmittedDerivation } from '../../../gateway/adapter/derivation.ts';
 import { WorkList } from '../../../gateway/adapter/work-list.ts';
 import { type Attempt, Workshop } from '../../../gateway/adapter/workshop.ts';
 import { readCoprocessorConfig } from '../../../gateway/coprocessor/config.ts';
-import { checkedDerivation, type EmittedDerivation } from '../../../gateway/adapter/derivation.ts';
 import {
   type EnvelopeStore,
   FileEnvelopes,
