@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ChainAccount } from '../../gateway/adapter/account.ts';
-import { persistently } from '../../gateway/adapter/backoff.ts';
+import { type Backoff, persistently } from '../../gateway/adapter/backoff.ts';
 import type { Place } from '../../gateway/adapter/config-file.ts';
 import type { ReadBlock } from '../../gateway/adapter/confirmed-range.ts';
 import { CursorFile } from '../../gateway/adapter/cursor.ts';
@@ -40,6 +40,8 @@ export interface ConnectorOptions {
 }
 
 const MAX_WORK = 10_000;
+/** It is beside this process. */
+const ENCLAVE_BACKOFF: Backoff = { firstMs: 250, longestMs: 1_000 };
 
 /**
  * Stands between the gateway and the enclave of its node: whatever is asked on chain it takes to the enclave with its proofs, and whatever
@@ -150,7 +152,8 @@ function partyOf(enclave: Enclave, log: ChainLog, signal: AbortSignal): Promise<
     }
     throw new KmsError('UNAVAILABLE', 'the enclave has joined no network yet');
   };
-  return persistently(ask, signal, (error) => log('warn', 'enclave-unavailable', { code: codeOf(error) }));
+  const warn = (error: unknown): void => log('warn', 'enclave-unavailable', { code: codeOf(error) });
+  return persistently(ask, signal, warn, ENCLAVE_BACKOFF);
 }
 
 function sourceOf(place: Place): EnvelopeSource {
