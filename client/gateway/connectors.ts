@@ -1,4 +1,5 @@
 import { type Hex, hexOf } from '../../gateway/adapter/chain-data.ts';
+import { getLimited } from '../../gateway/adapter/http-get.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { MAX_USER_SHARE_BYTES } from '../../shared/gateway/user-share.ts';
 import type { PartyId } from '../../shared/ids.ts';
@@ -6,7 +7,7 @@ import { noble } from '../../shared/noble.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { Unanswered } from '../network.ts';
 import type { GatewayContext } from './context.ts';
-import { get, put } from './http.ts';
+import { put } from './put.ts';
 
 /**
  * Brings a user's public key to every parent: the chain has its hash, and nodes seal to a key.
@@ -36,13 +37,14 @@ export async function bringKey(
  * @returns undefined while the parent does not give these bytes: whether it cannot or will not, nobody can tell
  */
 export async function fetchShare(
-  { places }: GatewayContext,
+  { places, waiting }: GatewayContext,
   requestId: bigint,
   party: PartyId,
   digest: Hex,
 ): Promise<Uint8Array | undefined> {
   const url = `${connectorOf(places.connectors, party)}/shares/${requestId}/${party}/${digest.slice(2)}`;
-  const share = await get(url, MAX_USER_SHARE_BYTES).catch(() => undefined);
+  const signal = AbortSignal.timeout(waiting.timeoutMs);
+  const share = await getLimited(url, MAX_USER_SHARE_BYTES, signal).catch(() => undefined);
   return share !== undefined && hexOf(noble.sha256(share)) === digest ? share : undefined;
 }
 

@@ -1,13 +1,14 @@
 import { type Hex, hexOf } from '../../gateway/adapter/chain-data.ts';
 import { read } from '../../gateway/adapter/contract.ts';
 import { eventOf, topicOf } from '../../gateway/adapter/events.ts';
+import { getLimited } from '../../gateway/adapter/http-get.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Envelope, MAX_ENVELOPE_BYTES, openEnvelope } from '../../shared/fhe/envelope.ts';
 import { noble } from '../../shared/noble.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { newest } from './commands.ts';
 import type { GatewayContext } from './context.ts';
-import { get, put } from './http.ts';
+import { put } from './put.ts';
 import { waitFor } from './waiting.ts';
 
 /**
@@ -63,11 +64,11 @@ export async function envelopeOf(context: GatewayContext, handle: Hex): Promise<
     what: 'the envelope from a coprocessor',
     look: `is one up that has handle ${handle}?`,
   };
+  const signal = AbortSignal.timeout(waiting.timeoutMs);
   return waitFor(waiting, fetching, async () => {
     for (const url of places.coprocessors) {
-      const found = await get(`${url}/v1/ciphertexts/${handle.slice(2)}`, MAX_ENVELOPE_BYTES).catch(
-        () => undefined,
-      );
+      const where = `${url}/v1/ciphertexts/${handle.slice(2)}`;
+      const found = await getLimited(where, MAX_ENVELOPE_BYTES, signal).catch(() => undefined);
       if (found !== undefined && hexOf(noble.sha256(found)) === digest) return openEnvelope(found, noble);
     }
     return undefined;

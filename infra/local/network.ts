@@ -1,8 +1,10 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
 import type { NodeCard } from '../../client/node-admin.ts';
+import { parseAddress } from '../../shared/address.ts';
 import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
@@ -24,13 +26,16 @@ import {
 } from './network-options.ts';
 import { enclaveConfig, parentConfig } from './node-config.ts';
 import { type AskedNode, askUntil, enrolmentsOf, joinOnce, statusOf } from './node-questions.ts';
-import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
+import { accepts, freePort, isAlive, startProcess, stopProcess } from './process.ts';
+import { connectorParty } from './programs/program.ts';
+import type { ProgramStatus } from './programs/program-processes.ts';
 import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
 import { CLOUD_DIRECTORY, eraseDirectory, eraseFounding } from './state-directory.ts';
 
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
 const START_TIMEOUT_MS = 120_000;
+const POLL_MS = 50;
 
 /**
  * A network on this machine for development: n nodes of two processes each, mock enclaves over unix sockets, loopback
@@ -129,10 +134,12 @@ export class LocalNetwork {
 
   /** Stops every process and removes every socket. Data stays unless it is to be erased. */
   async down({ erase = false }: { readonly erase?: boolean } = {}): Promise<void> {
+    const gateway = await this.#gateway();
+    await gateway?.programs.stop();
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
     // After the nodes: no block that one of them believed is missing from what is written down.
-    await (await this.#gateway())?.stop();
+    await gateway?.stop();
     await rm(this.#state.socketRoot, { recursive: true, force: true });
     if (!erase) return;
     await eraseDirectory(this.directory);
@@ -171,15 +178,54 @@ export class LocalNetwork {
    * Replaces a node's parent while its enclave goes on: the next one starts as the old one is told to stop, and takes its
    * sockets over. @param entry the next one's entry point; default: the real parent's
    */
-  async replaceParent(party: number, entry: string = PARENT_ENTRY): Promise<void> {
+  async replaceParent(
+    party: number,
+    entry: string = PARENT_ENTRY,
+    signal?: 'SIGTERM' | 'SIGKILL',
+  ): Promise<void> {
     const old = this.#node(party).processes.parent;
     await this.#change(party, { parentEntry: entry });
-    const gone = old === undefined ? Promise.resolve() : stopProcess(old);
+    const gone = old === undefined ? Promise.resolve() : stopProcess(old, signal);
     try {
       await this.#startProcess(party, 'parent');
     } finally {
       await gone;
     }
+  }
+
+  /**
+   * Starts a program around the chains unless it runs: `coprocessor-1`, ..., `relayer`, `relayer-2`, ... with an account of its own
+   * each, or `connector-<party>`.
+   * @throws {KmsError} BAD_INPUT for another name, UNAVAILABLE if it ends, TIMEOUT
+   */
+  async startProgram(
+    name: string,
+    signal: AbortSignal = AbortSignal.timeout(START_TIMEOUT_MS),
+  ): Promise<void> {
+    const gateway = (await this.#gateway()) ?? this.#without();
+    const party = connectorParty(name);
+    if (party === undefined) return gateway.programs.startOne(name, signal);
+    if (!hasConnector(this.#node(party))) await this.#changeConnector(party, false);
+    await this.#connectorReady(party, signal);
+  }
+
+  /** Stops one; a connector's parent goes on without it. @throws {KmsError} BAD_INPUT for another name */
+  async stopProgram(name: string, signal?: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const gateway = (await this.#gateway()) ?? this.#without();
+    const party = connectorParty(name);
+    if (party === undefined) return gateway.programs.stopOne(name, signal);
+    if (hasConnector(this.#node(party))) await this.#changeConnector(party, true, signal);
+  }
+
+  /** Connectors by party, coprocessors, relayers; none in a network without a gateway. */
+  async programs(): Promise<readonly ProgramStatus[]> {
+    const gateway = await this.#gateway();
+    if (gateway === undefined) return [];
+    const connectors = this.#state.nodes.map(async ({ party, connector }) => {
+      const isUp = connector !== undefined && (await accepts(parseAddress(connector).port));
+      return { name: `connector-${party}`, isUp, url: connector && `http://${connector}` };
+    });
+    return [...(await Promise.all(connectors)), ...(await gateway.programs.status())];
   }
 
   /** Loopback address at which a node's parent serves /health and /metrics; undefined before it was first started. */
@@ -222,7 +268,33 @@ export class LocalNetwork {
     return new NetworkGateway(this.directory, {
       known: () => this.#state.chains ?? chains,
       save: (changed) => this.#save({ ...this.#state, chains: changed }),
+      connectors: () =>
+        this.#state.nodes.flatMap(({ connector }) => (connector ? [`http://${connector}`] : [])),
     });
+  }
+
+  #without(): never {
+    throw new KmsError('BAD_INPUT', 'the network has no gateway, so nothing runs around one');
+  }
+
+  /** By its parent: one with other instructions takes over. */
+  async #changeConnector(
+    party: number,
+    isConnectorStopped: boolean,
+    signal?: 'SIGTERM' | 'SIGKILL',
+  ): Promise<void> {
+    await this.#change(party, { isConnectorStopped });
+    const { processes, parentEntry } = this.#node(party);
+    if (processes.parent === undefined || !(await isAlive(processes.parent))) return;
+    await this.replaceParent(party, parentEntry, signal);
+  }
+
+  async #connectorReady(party: number, signal: AbortSignal): Promise<void> {
+    const { connector } = this.#node(party);
+    while (connector !== undefined && !(await accepts(parseAddress(connector).port))) {
+      signal.throwIfAborted();
+      await sleep(POLL_MS);
+    }
   }
 
   async #start(options: UpOptions, signal: AbortSignal): Promise<void> {
@@ -232,8 +304,10 @@ export class LocalNetwork {
     await writeState(this.directory, this.#state);
     const gateway = await this.#gateway();
     if (gateway !== undefined) report('chains', 0, 0);
-    await gateway?.start(signal);
-    await this.startCloud();
+    // Both to their end: what is still starting could not be stopped.
+    for (const one of await Promise.allSettled([gateway?.start(signal), this.startCloud()])) {
+      if (one.status === 'rejected') throw one.reason;
+    }
     const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
     if (known !== undefined) await this.#move(known);
     for (const { party } of this.#state.nodes) {
@@ -242,7 +316,16 @@ export class LocalNetwork {
       const image = options.images?.get(party);
       if (image !== undefined) await this.#change(party, { image: resolve(image), entry: MACHINE_ENTRY });
       const entry = image === undefined ? (options.entries?.get(party) ?? options.entry) : undefined;
-      await this.startNode(party, entry === undefined ? {} : { entry: resolve(entry) });
+      await this.startNode(party, {
+        role: 'enclave',
+        ...(entry === undefined ? {} : { entry: resolve(entry) }),
+      });
+    }
+    // Enclaves boot meanwhile; connectors are told of the registry by their parents' configuration.
+    if (known === undefined) await gateway?.deploy();
+    for (const { party } of this.#state.nodes) {
+      signal.throwIfAborted();
+      await this.startNode(party, { role: 'parent' });
     }
     if (known === undefined) {
       report('founding', 0);
@@ -265,6 +348,10 @@ export class LocalNetwork {
       (done, total) => report('enrolling', done, total),
       signal,
     );
+    if (gateway === undefined) return;
+    report('serving', 0, 0);
+    for (const { party } of this.#state.nodes) await this.startProgram(`connector-${party}`, signal);
+    await gateway.serve(signal);
   }
 
   /** What the stand-in for S3 keeps for that node. */
@@ -344,7 +431,7 @@ export class LocalNetwork {
     await mkdir(home, { recursive: true, mode: 0o700 });
     const node = this.#node(party);
     const config =
-      role === 'enclave' ? enclaveConfig(node, this.#state, this.directory) : this.#parentConfig(node);
+      role === 'enclave' ? enclaveConfig(node, this.#state, this.directory) : await this.#parentConfig(node);
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
     await startProcess(
@@ -358,11 +445,19 @@ export class LocalNetwork {
     );
   }
 
-  #parentConfig(node: NodeState): object {
+  async #parentConfig(node: NodeState): Promise<object> {
     const hosts = this.cloud.hosts(this.#state.cloud);
     const { genesisFile, configurationsFile } = this;
     const credentialsFile = this.cloud.credentialsFile(node.party);
-    return parentConfig(node, { hosts, genesisFile, configurationsFile, credentialsFile });
+    const surroundings = { hosts, genesisFile, configurationsFile, credentialsFile };
+    const gateway = await this.#gateway();
+    if (gateway === undefined || node.isConnectorStopped === true) return parentConfig(node, surroundings);
+    const { connector = `127.0.0.1:${await freePort()}` } = node;
+    await this.#change(node.party, { connector });
+    return parentConfig(node, {
+      ...surroundings,
+      connector: await gateway.connectorOf(node.party, connector),
+    });
   }
 
   #logFile(party: number, role: Role): string {
@@ -389,4 +484,8 @@ export class LocalNetwork {
     this.#saving = saved.catch(() => undefined);
     return saved;
   }
+}
+
+function hasConnector({ connector, isConnectorStopped }: NodeState): boolean {
+  return connector !== undefined && isConnectorStopped !== true;
 }
