@@ -8,7 +8,7 @@ import { word } from '../../shared/gateway/word.ts';
 import { concat, equalBytes } from '../../shared/wire/bytes.ts';
 import type { GatewayContext } from './context.ts';
 import { eventIn, send } from './transactions.ts';
-import { waitFor } from './waiting.ts';
+import { quietly, waitFor } from './waiting.ts';
 import type { Wallet } from './wallet.ts';
 
 /** What operators want done. */
@@ -73,7 +73,7 @@ async function approve(
     if ((await read(keys, 'commandCount', [])) !== count) break;
     if (((approvals >> BigInt(index - 1)) & 1n) === 1n) continue;
     waiting.onProgress(`operators approve: ${what}`, sizeOf(approvals), quorum);
-    await send(waiting, operator, chain, call, `approve the command to ${what}`);
+    await send(quietly(waiting), operator, chain, call, `approve the command to ${what}`);
   }
   return action;
 }
@@ -119,7 +119,7 @@ async function activated(
     return undefined;
   });
   const topics = [topicOf(keys.abi, 'CommandActivated'), hexOf(word(id)), hexOf(word(BigInt(kind)))];
-  const log = await waitFor(waiting, { ...awaited, what: 'what the nodes state' }, () =>
+  const log = await waitFor(quietly(waiting), { ...awaited, what: 'what the nodes state' }, () =>
     newest(chain, keys.address, topics),
   );
   const event = eventOf(keys, log);

@@ -9,7 +9,7 @@ import { toHex } from '../../shared/wire/bytes.ts';
 import { newest } from './commands.ts';
 import type { GatewayContext } from './context.ts';
 import { put } from './put.ts';
-import { waitFor } from './waiting.ts';
+import { quietly, waitFor } from './waiting.ts';
 
 /**
  * Brings an input's envelope to all coprocessors; a strict majority must take it, since that many must say what its handle is.
@@ -56,7 +56,7 @@ export async function envelopeOf(context: GatewayContext, handle: Hex): Promise<
   const { ciphertexts, chain } = gateway;
   const topics = [topicOf(ciphertexts.abi, 'CiphertextCommitted'), handle];
   const awaited = { what: "the handle's digest", look: 'does the endpoint keep events?' };
-  const log = await waitFor(waiting, awaited, () => newest(chain, ciphertexts.address, topics));
+  const log = await waitFor(quietly(waiting), awaited, () => newest(chain, ciphertexts.address, topics));
   const event = eventOf(ciphertexts, log);
   if (event?.eventName !== 'CiphertextCommitted') throw new KmsError('BAD_ENCODING', 'no commitment');
   const { digest } = event.args.ciphertext;

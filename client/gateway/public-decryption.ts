@@ -15,7 +15,7 @@ import { committed } from './coprocessors.ts';
 import { answered, type Decryption, lifetimeOf, mirrored, signersIn } from './decryption.ts';
 import { type Acting, publish } from './handles.ts';
 import { eventIn, send } from './transactions.ts';
-import { waitFor } from './waiting.ts';
+import { quietly, waitFor } from './waiting.ts';
 
 /** What was asked: an answer to anything else is none. */
 export interface PublicQuestion {
@@ -65,7 +65,7 @@ export async function decryptPublicly(
     what: 'the signatures of the answer',
     look: 'the answer is on chain, but not in calldata of the gateway; does the endpoint keep transactions?',
   };
-  const answer = await waitFor(waiting, awaited, () => findAnswer(place, id, kept));
+  const answer = await waitFor(quietly(waiting), awaited, () => findAnswer(place, id, kept));
   const { electorate, committee } = kms.network;
   const question = { domain, epoch: electorate.epoch, requestId: id, hostChainId: chainId, handle };
   const signers = signersOf({ ...question, consumer: account.address }, answer);

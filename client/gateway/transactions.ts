@@ -7,7 +7,7 @@ import { silentChainLog } from '../../gateway/adapter/log.ts';
 import { Sender, type SendOutcome, type TransactionCall } from '../../gateway/adapter/sender.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { refused } from './reverts.ts';
-import { type Awaited, timedOut, type Waiting, waitFor } from './waiting.ts';
+import { type Awaited, quietly, timedOut, type Waiting, waitFor } from './waiting.ts';
 import type { Wallet } from './wallet.ts';
 
 /**
@@ -51,7 +51,7 @@ export async function eventIn<const A extends Abi, Name extends ContractEventNam
   const { chain, address, abi } = contract;
   const filter = { addresses: [address], topics: [topicOf(abi, eventName)] };
   const awaited = { what: `the event ${eventName}`, look: 'does the endpoint keep events?' };
-  return waitFor(waiting, awaited, async () => {
+  return waitFor(quietly(waiting), awaited, async () => {
     const logs = await chain.logsOf(filter, blockHash);
     const own = logs.find((log) => log.transactionHash === transactionHash);
     const event = own === undefined ? undefined : eventOf(contract, own);

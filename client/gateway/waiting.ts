@@ -11,6 +11,11 @@ export interface Waiting {
   readonly onProgress: (phase: string, done: number, total: number) => void;
 }
 
+/** For what takes a moment: nobody wants to read about it. */
+export function quietly(waiting: Waiting): Waiting {
+  return { ...waiting, onProgress: () => {} };
+}
+
 /** What is waited for, and what to look at when it does not come. */
 export interface Awaited {
   readonly what: string;
