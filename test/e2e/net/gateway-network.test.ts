@@ -30,7 +30,7 @@ import { word } from '../../../shared/gateway/word.ts';
 import { toHex } from '../../../shared/wire/bytes.ts';
 import { commandKey, gatewayFile, keyFrom, openVote, vote } from './network-user.ts';
 
-/** A network on a gateway, all of it processes of this machine: founded by a command line that is killed on the way, twice. */
+/** A network on a gateway, all of it processes of this machine: founded by a command line that is killed on the way, three times. */
 
 const launcher = new URL('../../../client/bin/kms', import.meta.url).pathname;
 const UP_MS = 240_000;
@@ -161,8 +161,9 @@ beforeAll(async () => {
     return said.includes('enrolling') && BigInt(String(await onRegistry('networkId'))) !== 0n;
   });
   expect((await state()).isComplete).toBe(true);
+  await killedWhen(async () => (await state()).chains?.programs !== undefined);
   network = await LocalNetwork.up({ stateDirectory: directory, gateway: true, startTimeoutMs: UP_MS });
-}, 3 * UP_MS);
+}, 4 * UP_MS);
 
 afterAll(async () => {
   await network?.down({ erase: true });
@@ -324,6 +325,10 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
       await expect(network.startProgram(name)).rejects.toMatchObject({ code: 'BAD_INPUT' });
       await expect(network.stopProgram(name)).rejects.toMatchObject({ code: 'BAD_INPUT' });
     }
+    await network.stopNode(4, { role: 'parent' });
+    await expect(network.startProgram('connector-4')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await network.startNode(4, { role: 'parent' });
+    await network.startProgram('connector-4');
     await expect(network.stopProgram('connector-5')).rejects.toMatchObject({ code: 'BAD_INPUT' });
   });
 
@@ -342,7 +347,7 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
   });
 
   it('gateway network: a chain whose process is killed goes on from what was written down', async () => {
-    const { gateway } = (await state()).chains!;
+    const { gateway, programs } = (await state()).chains!;
     const written = (): Promise<number> => writtenDown(31337);
     const { block } = (await network.chains())[0]!;
     await expect.poll(written, { timeout: 60_000 }).toBeGreaterThan(block!);
@@ -350,6 +355,8 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
     network = await LocalNetwork.up({ stateDirectory: directory, startTimeoutMs: UP_MS });
     expect(await onRegistry('currentEpoch')).toBe(0n);
     expect((await network.chains())[0]!.block).toBeGreaterThan(block!);
+    // None of them has ended over it.
+    expect((await state()).chains!.programs).toEqual(programs);
   });
 
   it('gateway network: down leaves no process; up finds chains, contracts and nodes as they were', async () => {
