@@ -26,6 +26,7 @@ import { netGovernanceKeygen } from './net-governance-keygen.ts';
 import { nodeJoin } from './node-join.ts';
 import { nodeShow } from './node-show.ts';
 import { type Streams, Terminal } from './terminal.ts';
+import { transfer } from './transfer.ts';
 import { userDecrypt } from './user-decrypt.ts';
 import { userKeygen } from './user-keygen.ts';
 
@@ -45,6 +46,7 @@ export const commands: readonly Command[] = [
   encrypt,
   input,
   evaluate,
+  transfer,
   decrypt,
   userKeygen,
   userDecrypt,

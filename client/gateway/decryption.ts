@@ -29,13 +29,22 @@ export function lifetimeOf({ waiting: { timeoutMs } }: GatewayContext): bigint {
   return BigInt(Math.min(MAX_LIFETIME_S, Math.max(MIN_LIFETIME_S, Math.ceil(timeoutMs / 1000))));
 }
 
-/** Until the coprocessors have told the gateway that the host chain lets an account use a handle. @throws {KmsError} TIMEOUT */
+/**
+ * Until the coprocessors have told the gateway that the host chain lets an account use a handle.
+ * @throws {KmsError} NOT_PERMITTED if it does not, TIMEOUT
+ */
 export async function mirrored(
   { gateway, waiting }: GatewayContext,
-  { chain: { chainId } }: HostContracts,
+  { chain: { chainId }, accessControl }: HostContracts,
   handle: Hex,
   account: Hex,
 ): Promise<void> {
+  if (!(await read(accessControl, 'isAllowed', [handle, account]))) {
+    throw new KmsError(
+      'NOT_PERMITTED',
+      `chain ${chainId} does not let ${account} use this handle; its owner can allow it`,
+    );
+  }
   const awaited = {
     what: 'the coprocessors tell the gateway who may use the handle',
     look: 'are most coprocessors up?',

@@ -5,9 +5,20 @@ import type { NetworkKey } from '../sdk/network-key.ts';
 import { type EndpointOf, type GatewayContext, openContext } from './context.ts';
 import type { Decryption } from './decryption.ts';
 import type { GatewayPlaces } from './gateway-file.ts';
-import { type Acting, allow, bringInput, type Computation, compute, publish } from './handles.ts';
+import {
+  type Acting,
+  allow,
+  bringInput,
+  type Computation,
+  compute,
+  type InputPurpose,
+  type PreparedInput,
+  prepareInput,
+  publish,
+} from './handles.ts';
 import { generateKey, type KeyWanted } from './key-generation.ts';
 import { decryptPublicly } from './public-decryption.ts';
+import { type TransferActing, transfer } from './transfer.ts';
 import { decryptForUser, type UserActing } from './user-decryption.ts';
 import type { Waiting } from './waiting.ts';
 import type { Wallet } from './wallet.ts';
@@ -39,14 +50,19 @@ export class GatewayClient {
   /** @throws {KmsError} as openContext() */
   static async connect(options: GatewayClientOptions): Promise<GatewayClient> {
     const { kms, places, endpointOf, rng = platformRng } = options;
-    const { timeoutMs = TIMEOUT_MS, pollMs = POLL_MS, onProgress = () => {} } = options;
-    const waiting = { timeoutMs, pollMs, onProgress };
+    const { timeoutMs = TIMEOUT_MS, pollMs = POLL_MS, onProgress = () => {}, signal } = options;
+    const waiting = { timeoutMs, pollMs, onProgress, signal };
     return new GatewayClient(await openContext(kms, places, waiting, endpointOf), rng);
   }
 
   /** @see generateKey */
   generateKey(wanted: KeyWanted): Promise<NetworkKey> {
     return generateKey(this.#context, wanted);
+  }
+
+  /** For an application's contract, which calls Compute. @see prepareInput */
+  prepareInput(envelope: Uint8Array, purpose: InputPurpose): Promise<PreparedInput> {
+    return prepareInput(this.#context, envelope, purpose);
   }
 
   /** @returns the handle @see bringInput */
@@ -66,6 +82,11 @@ export class GatewayClient {
 
   publish(handle: Hex, by: Acting): Promise<void> {
     return publish(this.#context, handle, by);
+  }
+
+  /** @see transfer */
+  transfer(handle: Hex, by: TransferActing): Promise<void> {
+    return transfer(this.#context, handle, by);
   }
 
   /** @see decryptPublicly */

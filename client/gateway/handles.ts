@@ -36,36 +36,68 @@ type Expected = Pick<Derivation, 'operation' | 'inputs' | 'argument'>;
 const kinds: readonly ValueKind[] = ['scalar', 'vector'];
 const NOTHING = new Uint8Array(32);
 
+/** What a contract calls Compute.input with. */
+export interface PreparedInput {
+  /** SHA-256 of the envelope. */
+  readonly digest: Hex;
+  readonly keyId: Hex;
+  /** As handles have it. */
+  readonly kind: number;
+  readonly proof: Hex;
+}
+
+/** For whom an input is. */
+export interface InputPurpose {
+  /** Who calls Compute: a contract, or the user. */
+  readonly application: Hex;
+  readonly user: Hex;
+  /** Vouches for it until there are proofs of input. */
+  readonly submitter: Wallet;
+  /** Default: the first host chain of the gateway file. */
+  readonly hostChainId?: bigint;
+}
+
+/**
+ * Brings a fresh ciphertext to the coprocessors, for an application's contract to name it on its chain.
+ * @throws {KmsError} what openEnvelope() throws, TOO_NOISY, UNKNOWN_KEY; BAD_INPUT for a ciphertext that is not fresh; UNAVAILABLE
+ */
+export async function prepareInput(
+  context: GatewayContext,
+  envelope: Uint8Array,
+  { application, user, submitter, hostChainId }: InputPurpose,
+): Promise<PreparedInput> {
+  const opened = openEnvelope(envelope, noble);
+  requireFresh(opened);
+  const host = await context.host(hostChainId);
+  const { chainId } = host.chain;
+  const keyId = hexOf(fromHex(opened.keyId));
+  const { state } = await read(host.keyring, 'keys', [keyId]);
+  if (state === keyStates.none) {
+    throw new KmsError('UNKNOWN_KEY', `chain ${chainId} knows no key ${opened.keyId}`);
+  }
+  await upload(context, envelope);
+  const kind = kinds.indexOf(opened.kind) + 1;
+  const named = { digest: hexOf(fromHex(opened.digest)), keyId, kind };
+  const signed = inputDigest({ chainId, verifier: host.inputs, application, user, ...named });
+  return { ...named, proof: hexOf(await submitter.signDigest(signed)) };
+}
+
 /**
  * Brings a fresh ciphertext in: to the coprocessors, and by its digest to the host chain, whose handle is returned when the
- * coprocessors have committed it. A submitter vouches for it until there are proofs of input; the account owns the handle, which is
- * derived here from what was asked, whatever the endpoint says.
- * @throws {KmsError} what openEnvelope() throws, TOO_NOISY, UNKNOWN_KEY; BAD_INPUT for a ciphertext that is not fresh; NOT_PERMITTED,
- * UNAVAILABLE, TIMEOUT
+ * coprocessors have committed it. The account owns the handle, which is derived here from what was asked, whatever the endpoint says.
+ * @throws {KmsError} as prepareInput(); NOT_PERMITTED, TIMEOUT
  */
 export async function bringInput(
   context: GatewayContext,
   envelope: Uint8Array,
   { account, hostChainId, submitter }: Acting & { readonly submitter: Wallet },
 ): Promise<Hex> {
-  const opened = openEnvelope(envelope, noble);
-  requireFresh(opened);
   const host = await context.host(hostChainId);
-  const keyId = hexOf(fromHex(opened.keyId));
-  const { state } = await read(host.keyring, 'keys', [keyId]);
-  if (state === keyStates.none) {
-    throw new KmsError('UNKNOWN_KEY', `chain ${host.chain.chainId} knows no key ${opened.keyId}`);
-  }
-  await upload(context, envelope);
-  const kind = kinds.indexOf(opened.kind) + 1;
-  const digest = fromHex(opened.digest);
-  const signed = inputDigest({
-    ...{ chainId: host.chain.chainId, verifier: host.inputs, keyId, kind },
-    ...{ application: account.address, user: account.address, digest: hexOf(digest) },
-  });
-  const proof = hexOf(await submitter.signDigest(signed));
-  const call = callOf(host.compute, 'input', [hexOf(digest), keyId, kind, account.address, proof]);
-  const expected = { operation: operations.input, inputs: [], argument: digest };
+  const { address } = account;
+  const purpose = { application: address, user: address, submitter, hostChainId: host.chain.chainId };
+  const { digest, keyId, kind, proof } = await prepareInput(context, envelope, purpose);
+  const call = callOf(host.compute, 'input', [digest, keyId, kind, address, proof]);
+  const expected = { operation: operations.input, inputs: [], argument: bytesOf(digest) };
   return derived(context, host, account, call, expected, 'bring the input in');
 }
 

@@ -28,7 +28,8 @@ export async function send(
     look: `is the chain up, and has ${wallet.address} money there?`,
   };
   onProgress(awaited.what, 0, 0);
-  const signal = AbortSignal.timeout(timeoutMs);
+  const limit = AbortSignal.timeout(timeoutMs);
+  const signal = waiting.signal === undefined ? limit : AbortSignal.any([limit, waiting.signal]);
   const sender = new Sender({ chain, account: wallet, log: silentChainLog, signal, pollMs });
   let outcome: SendOutcome;
   try {

@@ -9,6 +9,8 @@ export interface Waiting {
   readonly pollMs: number;
   /** @param total 0 when unknown */
   readonly onProgress: (phase: string, done: number, total: number) => void;
+  /** Nobody waits any more; what was asked for goes on. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** For what takes a moment: nobody wants to read about it. */
@@ -27,7 +29,7 @@ export interface Awaited {
  * @throws {KmsError} TIMEOUT that says what was waited for; what the question throws for another reason
  */
 export async function waitFor<T>(
-  { timeoutMs, pollMs, onProgress }: Waiting,
+  { timeoutMs, pollMs, onProgress, signal }: Waiting,
   awaited: Awaited,
   question: () => Promise<T | undefined>,
 ): Promise<T> {
@@ -35,6 +37,7 @@ export async function waitFor<T>(
   const endMs = performance.now() + timeoutMs;
   let cause: unknown;
   do {
+    if (signal?.aborted) throw new KmsError('TIMEOUT', `given up: ${awaited.what}`);
     try {
       const found = await within(endMs - performance.now(), question());
       if (found !== undefined) return found;

@@ -34,6 +34,7 @@ export const decryptionsAbi = parseAbi([
   'event BatchPosted(bytes32 indexed root, uint64 indexed epoch, uint256 parties, uint256 answered, bytes signatures)',
   'event RequestExpired(uint256 indexed id, address payer, uint256 fee)',
   'function requestPublic(uint256 hostChainId, address consumer, bytes32 hostRequest, bytes32[] handles, uint64 lifetime) payable returns (uint256 id)',
+  'function requestTransfer(bytes32 handle, uint256 originChainId, uint256 toChainId, address account, uint64 lifetime) payable returns (uint256 id)',
   'function requestUser(UserDecryptionRequest permit, bytes signature, bytes32[] handles, uint64 lifetime) payable returns (uint256 id)',
   'function answerUser(Request r, uint64 epoch, uint256 parties, bytes32[] shareDigests, bytes signatures)',
   'function addUserShare(Request r, uint64 epoch, uint8 party, bytes32 digest, bytes signature)',

@@ -54,6 +54,7 @@ export const accessControlAbi = parseAbi([
   'function access(bytes32, address) view returns (uint256)',
   'function isAllowed(bytes32 handle, address account) view returns (bool)',
   'function allow(bytes32 handle, address account)',
+  'function allowOn(bytes32 handle, uint256 chainId, address account, bool allowed)',
   'function publish(bytes32 handle)',
 ]);
 

@@ -4,10 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { DEMO_STEPS } from '../../../infra/local/demo-steps.ts';
+import { DEMO_STEPS } from '../../../infra/local/demo/steps.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'kms-demo-test-'));
-const entry = new URL('../../../infra/local/demo.ts', import.meta.url).pathname;
+const entry = new URL('../../../infra/local/demo/main.ts', import.meta.url).pathname;
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /** The demo with a temporary directory of its own, so that what it leaves there can be seen. */
