@@ -33,7 +33,7 @@ export async function startAllCold(network: LocalNetwork, decrypt: () => Promise
   await Promise.all(parties.map((party) => network.startNode(party)));
   await network.connected();
   await decrypt();
-  return `all ${parties.length} nodes killed at once; they unsealed each other and both values are right`;
+  return `all ${parties.length} nodes killed at once; they unsealed each other, and the value is right`;
 }
 
 /** A network one of whose nodes is turned back. */

@@ -139,7 +139,7 @@ export class Stage {
   async openForUser(handle: Hex, account: Wallet): Promise<Decryption> {
     const userKey = await generateUserKey(systemRng);
     using _held = userKey.privateKey;
-    return this.gateway.userDecrypt(handle, { account, userKey });
+    return await this.gateway.userDecrypt(handle, { account, userKey });
   }
 
   /** A new ciphertext of a known number is decrypted, by all nodes unless some must be missing. */
