@@ -76,7 +76,7 @@ export class Node implements NodeApi {
 
   /** A node that waits to be told its network: as a new member, or as one that starts again. */
   static async open(parts: NodeParts): Promise<Node> {
-    const { link, primitives: crypto, rng, nsm, roots, nowMs, log } = parts;
+    const { link, primitives: crypto, rng, nsm, roots, nowMs, log, furtherRoutes } = parts;
     const node = new Node(parts);
     const { identity } = node.#newborn;
     node.#network = await NodeNetwork.open({
@@ -88,6 +88,7 @@ export class Node implements NodeApi {
       crypto,
       rng,
       api: node,
+      furtherRoutes: furtherRoutes?.((service) => node.#serving(service)),
       log,
     });
     log('info', 'node-open', { step: node.#phase });

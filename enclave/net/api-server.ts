@@ -34,6 +34,13 @@ export const API_LIMITS: ApiLimits = {
   bodyMs: 60_000,
 };
 
+/** Services for clients beside NodeService. */
+export interface FurtherRoutes {
+  readonly routes: (router: ConnectRouter) => void;
+  /** Of a call's message. @param path of the call; undefined: as of a method with a few short fields */
+  readonly maxBytes: (path: string) => number | undefined;
+}
+
 const NOTHING: Uint8Array = new Uint8Array(0);
 const REQUEST_ID_BYTES = 32;
 const MAX_PRESET_CHARACTERS = 64;
@@ -56,17 +63,25 @@ const MAX_BYTES: ReadonlyMap<string, number> = new Map([
 ]);
 const WINDOW_BYTES = 1024 * 1024;
 
-/** Serves NodeService to client sockets. */
-export function apiServer(api: NodeApi, limits: ApiLimits = API_LIMITS): GrpcServer {
+/** Serves NodeService to client sockets, and what is given beside it. */
+export function apiServer(
+  api: NodeApi,
+  limits: ApiLimits = API_LIMITS,
+  further?: FurtherRoutes | undefined,
+): GrpcServer {
   return grpcServer({
-    routes: (router) => nodeRoutes(router, api, limits),
+    routes(router) {
+      nodeRoutes(router, api, limits);
+      further?.routes(router);
+    },
     readMaxBytes: READ_MAX_BYTES,
     windowBytes: WINDOW_BYTES,
     maxConcurrentStreams: limits.maxRequestsPerConnection,
     maxRequests: limits.maxRequests,
     refusal: () => toFault(new KmsError('BUSY', 'too many requests')),
     bodies: {
-      maxBytes: (path) => MAX_BYTES.get(path.slice(path.lastIndexOf('/') + 1)) ?? FIELD_BYTES,
+      maxBytes: (path) =>
+        further?.maxBytes(path) ?? MAX_BYTES.get(path.slice(path.lastIndexOf('/') + 1)) ?? FIELD_BYTES,
       totalBytes: limits.maxHeldBytes,
       maxFields: MAX_FIELDS,
       withinMs: limits.bodyMs,

@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { KmsClient } from '../../client/sdk/kms-client.ts';
 import { LocalNetwork } from '../../infra/local/network.ts';
 import { StolenBucket } from '../../infra/local/stolen-bucket.ts';
+import { DirectClient } from '../direct/client.ts';
 import { type Job, median } from './job.ts';
 
 const TIMED_ENTRY = fileURLToPath(new URL('timed-enclave.ts', import.meta.url));
@@ -44,7 +44,7 @@ async function measure(): Promise<readonly number[]> {
     entry: TIMED_ENTRY,
   });
   try {
-    using client = await KmsClient.connect({
+    using client = await DirectClient.connect({
       genesis: new Uint8Array(await readFile(network.genesisFile)),
       configurations: new Uint8Array(await readFile(network.configurationsFile)),
     });
