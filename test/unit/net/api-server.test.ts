@@ -1,5 +1,5 @@
 import { connect } from 'node:tls';
-import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
+import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_ENVELOPE_BYTES, type NodeApi, type NodeDescription } from '../../../enclave/api.ts';
 import { API_LIMITS } from '../../../enclave/net/api-server.ts';
@@ -10,7 +10,10 @@ import { KmsError } from '../../../shared/errors.ts';
 import { digest, epochId, keyId, partyId } from '../../../shared/ids.ts';
 import { fromHex } from '../../../shared/wire/bytes.ts';
 import { FaultSchema, GaloisKeys, NodeService } from '../../../shared/wire/generated/kms/v1/node_pb.js';
-import { TestNodes, tcp, until } from './nodes.ts';
+import { DirectService } from '../../direct/generated/kms/direct/v1/direct_pb.js';
+import { routesTo } from '../../direct/routes.ts';
+import { DirectWork } from '../../direct/work.ts';
+import { TestNodes, type TestNodesOptions, tcp, until } from './nodes.ts';
 
 let all: TestNodes | undefined;
 const closers: (() => void)[] = [];
@@ -23,7 +26,12 @@ afterEach(async () => {
 
 /** Clients of one node that serves this API. */
 async function serving(api: Partial<NodeApi>): Promise<() => Promise<Client<typeof NodeService>>> {
-  all = await TestNodes.create(1, { api });
+  const connected = await transportsTo({ api });
+  return async () => createClient(NodeService, await connected());
+}
+
+async function transportsTo(options: TestNodesOptions): Promise<() => Promise<Transport>> {
+  all = await TestNodes.create(1, options);
   const { address } = all.nodes[0]!;
   return async () => {
     const stream = await tcp(address);
@@ -36,7 +44,7 @@ async function serving(api: Partial<NodeApi>): Promise<() => Promise<Client<type
     socket.on('error', () => {});
     closers.push(() => socket.destroy());
     await new Promise((resolve) => socket.once('secureConnect', resolve));
-    return createClient(NodeService, grpcOver(socket));
+    return grpcOver(socket);
   };
 }
 
@@ -244,6 +252,24 @@ describe('api server', () => {
     void asked.promise.then(() => stop.abort());
     await expect(call).rejects.toMatchObject({ code: Code.Canceled });
     await ended.promise;
+  });
+
+  it('api server: serves another service only where its routes are given, each call within its own limit', async () => {
+    const largest = { envelope: new Uint8Array(MAX_ENVELOPE_BYTES) };
+    const ordinary = createClient(DirectService, await (await transportsTo({}))());
+    await expect(ordinary.decrypt(largest)).rejects.toMatchObject({ code: Code.Unimplemented });
+    await all?.close();
+    const refusing = new DirectWork(() => {
+      throw new KmsError('UNAVAILABLE', 'not in this phase');
+    });
+    const transport = await (await transportsTo({ furtherRoutes: routesTo(refusing) }))();
+    const client = createClient(DirectService, transport);
+    expect(await faultOf(client.decrypt(largest))).toMatchObject({ code: 'UNAVAILABLE' });
+    const long = { preset: 'p'.repeat(70_000) };
+    expect(await faultOf(client.generateKey(long))).toMatchObject({ code: 'TOO_LARGE' });
+    expect(await faultOf(createClient(NodeService, transport).listKeys({}))).toMatchObject({
+      code: 'UNAVAILABLE',
+    });
   });
 
   it('fault: every code has its own face', () => {
