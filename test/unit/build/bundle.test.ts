@@ -176,7 +176,11 @@ describe('bundles', () => {
   });
 
   it('bundles: no service that decrypts whatever it is given, nor anything else of the tests, is in any of them', async () => {
-    const names = ['DirectWork', 'directRoutes', DirectService.name, DirectService.file.proto.package];
+    const { name: service, file, method } = DirectService;
+    const names = [
+      ...['DirectWork', 'directRoutes', service, file.proto.package],
+      ...[method.generateKey.input.name, method.userDecrypt.input.name],
+    ];
     const { code, metafile } = await bundleEnclave('mock', repository, 'test/direct/enclave.ts');
     expect(Object.keys(metafile.inputs)).toContain('test/direct/work.ts');
     for (const name of names) expect(withDescriptors(code).includes(name), name).toBe(true);

@@ -100,11 +100,8 @@ export class TestNodes {
       api: {
         describe: unserved,
         join: unserved,
-        generateKey: unserved,
         listKeys: unserved,
         getKey: unserved,
-        decrypt: unserved,
-        userDecrypt: unserved,
         answer: unserved,
         carryOut: unserved,
         ...this.#options.api,
