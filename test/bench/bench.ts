@@ -17,7 +17,7 @@
  *   beside it: compare that between machines, or between two states of one machine.
  * - `partial-*` is the core alone: the ciphertext is parsed, checked and switched to the decryption level already, the
  *   flood is included. `open-envelope`, `switch-down`, `sign-share`, `verify-share` and `user-share-seal` are what
- *   lies around it; `public-decryption-*` is everything one party computes for one request, without the network.
+ *   lies around it; `public-decryption-*` is what one party computes for one value, without the network.
  * - `keygen-*` is the work of all parties together, in one process under virtual time.
  * - `relay-*`, `cold-start-*`, `unseal-ready` and `state-change` are wall clock, over several processes: they suffer from
  *   everything else that runs.
