@@ -29,10 +29,13 @@ export function lifetimeOf({ waiting: { timeoutMs } }: GatewayContext): bigint {
   return BigInt(Math.min(MAX_LIFETIME_S, Math.max(MIN_LIFETIME_S, Math.ceil(timeoutMs / 1000))));
 }
 
-/** Until the coprocessors have told the gateway that the host chain lets an account use a handle. @throws {KmsError} TIMEOUT */
+/**
+ * Until the coprocessors have told the gateway that the host chain lets an account use a handle.
+ * @throws {KmsError} NOT_PERMITTED if the host chain does not, TIMEOUT
+ */
 export async function mirrored(
   { gateway, waiting }: GatewayContext,
-  { chain: { chainId } }: HostContracts,
+  { chain: { chainId }, accessControl }: HostContracts,
   handle: Hex,
   account: Hex,
 ): Promise<void> {
@@ -40,9 +43,15 @@ export async function mirrored(
     what: 'the coprocessors tell the gateway who may use the handle',
     look: 'are most coprocessors up?',
   };
+  if (!(await read(accessControl, 'isAllowed', [handle, account]))) {
+    throw new KmsError(
+      'NOT_PERMITTED',
+      `${account} may not use the handle on chain ${chainId}; its owner can allow it`,
+    );
+  }
   await waitFor(waiting, awaited, async () => {
-    const access = await read(gateway.ciphertexts, 'access', [handle, chainId, account]);
-    return (access & 1n) === 1n ? true : undefined;
+    const isAllowed = await read(gateway.ciphertexts, 'isAllowed', [handle, chainId, account]);
+    return isAllowed ? true : undefined;
   });
 }
 
