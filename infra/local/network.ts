@@ -1,10 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
 import type { NodeCard } from '../../client/node-admin.ts';
-import { parseAddress } from '../../shared/address.ts';
 import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { type Digest, digest } from '../../shared/ids.ts';
@@ -26,8 +24,8 @@ import {
 } from './network-options.ts';
 import { enclaveConfig, parentConfig } from './node-config.ts';
 import { type AskedNode, askUntil, enrolmentsOf, joinOnce, statusOf } from './node-questions.ts';
-import { accepts, freePort, isAlive, startProcess, stopProcess } from './process.ts';
-import { connectorParty } from './programs/program.ts';
+import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
+import { NetworkPrograms } from './programs/network-programs.ts';
 import type { ProgramStatus } from './programs/program-processes.ts';
 import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
 import { CLOUD_DIRECTORY, eraseDirectory, eraseFounding } from './state-directory.ts';
@@ -35,7 +33,6 @@ import { CLOUD_DIRECTORY, eraseDirectory, eraseFounding } from './state-director
 const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
 const START_TIMEOUT_MS = 120_000;
-const POLL_MS = 50;
 
 /**
  * A network on this machine for development: n nodes of two processes each, mock enclaves over unix sockets, loopback
@@ -196,36 +193,21 @@ export class LocalNetwork {
   /**
    * Starts a program around the chains unless it runs: `coprocessor-1`, ..., `relayer`, `relayer-2`, ... with an account of its own
    * each, or `connector-<party>`.
-   * @throws {KmsError} BAD_INPUT for another name, UNAVAILABLE if it ends, TIMEOUT
+   * @throws {KmsError} BAD_INPUT for another name, or without a gateway; UNAVAILABLE if it ends
    */
-  async startProgram(
-    name: string,
-    signal: AbortSignal = AbortSignal.timeout(START_TIMEOUT_MS),
-  ): Promise<void> {
-    const gateway = (await this.#gateway()) ?? this.#without();
-    const party = connectorParty(name);
-    if (party === undefined) return gateway.programs.startOne(name, signal);
-    if (!hasConnector(this.#node(party))) await this.#changeConnector(party, false);
-    await this.#connectorReady(party, signal);
+  async startProgram(name: string): Promise<void> {
+    await this.#programs(await this.#gateway()).start(name);
   }
 
-  /** Stops one; a connector's parent goes on without it. @throws {KmsError} BAD_INPUT for another name */
+  /** Stops one; a connector's parent goes on without it. @throws {KmsError} BAD_INPUT as startProgram() */
   async stopProgram(name: string, signal?: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const gateway = (await this.#gateway()) ?? this.#without();
-    const party = connectorParty(name);
-    if (party === undefined) return gateway.programs.stopOne(name, signal);
-    if (hasConnector(this.#node(party))) await this.#changeConnector(party, true, signal);
+    await this.#programs(await this.#gateway()).stop(name, signal);
   }
 
   /** Connectors by party, coprocessors, relayers; none in a network without a gateway. */
   async programs(): Promise<readonly ProgramStatus[]> {
     const gateway = await this.#gateway();
-    if (gateway === undefined) return [];
-    const connectors = this.#state.nodes.map(async ({ party, connector }) => {
-      const isUp = connector !== undefined && (await accepts(parseAddress(connector).port));
-      return { name: `connector-${party}`, isUp, url: connector && `http://${connector}` };
-    });
-    return [...(await Promise.all(connectors)), ...(await gateway.programs.status())];
+    return gateway === undefined ? [] : this.#programs(gateway).status();
   }
 
   /** Loopback address at which a node's parent serves /health and /metrics; undefined before it was first started. */
@@ -273,28 +255,18 @@ export class LocalNetwork {
     });
   }
 
-  #without(): never {
-    throw new KmsError('BAD_INPUT', 'the network has no gateway, so nothing runs around one');
-  }
-
-  /** By its parent: one with other instructions takes over. */
-  async #changeConnector(
-    party: number,
-    isConnectorStopped: boolean,
-    signal?: 'SIGTERM' | 'SIGKILL',
-  ): Promise<void> {
-    await this.#change(party, { isConnectorStopped });
-    const { processes, parentEntry } = this.#node(party);
-    if (processes.parent === undefined || !(await isAlive(processes.parent))) return;
-    await this.replaceParent(party, parentEntry, signal);
-  }
-
-  async #connectorReady(party: number, signal: AbortSignal): Promise<void> {
-    const { connector } = this.#node(party);
-    while (connector !== undefined && !(await accepts(parseAddress(connector).port))) {
-      signal.throwIfAborted();
-      await sleep(POLL_MS);
+  #programs(gateway: NetworkGateway | undefined): NetworkPrograms {
+    if (gateway === undefined) {
+      throw new KmsError('BAD_INPUT', 'the network has no gateway, so nothing runs around one');
     }
+    const nodes = {
+      all: () => this.#state.nodes,
+      node: (party: number) => this.#node(party),
+      change: (party: number, change: Partial<NodeState>) => this.#change(party, change),
+      replaceParent: (party: number, entry?: string, signal?: 'SIGTERM' | 'SIGKILL') =>
+        this.replaceParent(party, entry, signal),
+    };
+    return new NetworkPrograms(nodes, gateway.programs);
   }
 
   async #start(options: UpOptions, signal: AbortSignal): Promise<void> {
@@ -350,7 +322,8 @@ export class LocalNetwork {
     );
     if (gateway === undefined) return;
     report('serving', 0, 0);
-    for (const { party } of this.#state.nodes) await this.startProgram(`connector-${party}`, signal);
+    const programs = this.#programs(gateway);
+    for (const { party } of this.#state.nodes) await programs.start(`connector-${party}`, signal);
     await gateway.serve(signal);
   }
 
@@ -484,8 +457,4 @@ export class LocalNetwork {
     this.#saving = saved.catch(() => undefined);
     return saved;
   }
-}
-
-function hasConnector({ connector, isConnectorStopped }: NodeState): boolean {
-  return connector !== undefined && isConnectorStopped !== true;
 }

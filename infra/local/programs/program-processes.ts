@@ -123,8 +123,11 @@ export class ProgramProcesses {
   }
 
   #remember(program: ProgramState): Promise<void> {
-    const others = this.#all.filter(({ name }) => name !== program.name);
-    return this.#record.save({ ...this.#record.known(), programs: [...others, program] });
+    const isKnown = this.#all.some(({ name }) => name === program.name);
+    const programs = isKnown
+      ? this.#all.map((one) => (one.name === program.name ? program : one))
+      : [...this.#all, program];
+    return this.#record.save({ ...this.#record.known(), programs });
   }
 
   #logFile(name: string): string {
