@@ -13,6 +13,7 @@ import { encrypt } from './encrypt.ts';
 import { evaluate } from './eval.ts';
 import { adviceFor, exitCodeOf, exitCodes } from './exit-code.ts';
 import { helpOn, overview } from './help.ts';
+import { input } from './input.ts';
 import { keygen } from './keygen.ts';
 import { keys } from './keys.ts';
 import { net } from './net.ts';
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   keygen,
   keys,
   encrypt,
+  input,
   evaluate,
   decrypt,
   userKeygen,
