@@ -10,7 +10,6 @@ import { type KeyRequest, requestPurpose } from '../shared/protocol/keygen/reque
 import { type Membership, peersOf } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { encode } from '../shared/wire/codec.ts';
-import type { KeyProgress } from './api.ts';
 import { EarlyCeremonyMessages } from './early-ceremony-messages.ts';
 import { MachineDriver } from './machine-driver.ts';
 import type { SealedStore } from './store/sealed-store.ts';
@@ -22,6 +21,10 @@ export interface CeremonyPorts {
   readonly onKey: (finished: FinishedKey) => void;
   readonly onFailure: (error: unknown) => void;
 }
+
+export type KeyProgress =
+  | { readonly kind: 'progress'; readonly phase: string; readonly done: number; readonly total: number }
+  | { readonly kind: 'finished'; readonly keyId: KeyId };
 
 interface Ceremony {
   readonly machine: KeyGeneration;

@@ -35,8 +35,8 @@ export const net: Command = {
       "'kms net down'; what they know stays in the state directory, and 'kms net up' continues with it.",
     'With --gateway the chains are processes too, their contracts deployed and the nodes enrolled; each node has a ' +
       'connector, and three coprocessors and a relayer run. gateway.json in the state directory says where they are, ' +
-      'accounts/ has keys of accounts with play money. Nodes of such a network ' +
-      "refuse what is asked of them directly: 'kms keygen', 'decrypt' and 'user-decrypt' end with NOT_PERMITTED.",
+      "accounts/ has keys of accounts with play money. 'kms keygen', 'input', 'eval', 'decrypt' and 'user-decrypt' need " +
+      'such a network: nodes do what was ordered on its chains.',
   ],
   options,
   maxPositionals: 1,

@@ -31,7 +31,7 @@ export function lifetimeOf({ waiting: { timeoutMs } }: GatewayContext): bigint {
 
 /**
  * Until the coprocessors have told the gateway that the host chain lets an account use a handle.
- * @throws {KmsError} NOT_PERMITTED if it does not, TIMEOUT
+ * @throws {KmsError} NOT_PERMITTED if the host chain does not, TIMEOUT
  */
 export async function mirrored(
   { gateway, waiting }: GatewayContext,
@@ -39,19 +39,19 @@ export async function mirrored(
   handle: Hex,
   account: Hex,
 ): Promise<void> {
-  if (!(await read(accessControl, 'isAllowed', [handle, account]))) {
-    throw new KmsError(
-      'NOT_PERMITTED',
-      `chain ${chainId} does not let ${account} use this handle; its owner can allow it`,
-    );
-  }
   const awaited = {
     what: 'the coprocessors tell the gateway who may use the handle',
     look: 'are most coprocessors up?',
   };
+  if (!(await read(accessControl, 'isAllowed', [handle, account]))) {
+    throw new KmsError(
+      'NOT_PERMITTED',
+      `${account} may not use the handle on chain ${chainId}; its owner can allow it`,
+    );
+  }
   await waitFor(waiting, awaited, async () => {
-    const access = await read(gateway.ciphertexts, 'access', [handle, chainId, account]);
-    return (access & 1n) === 1n ? true : undefined;
+    const isAllowed = await read(gateway.ciphertexts, 'isAllowed', [handle, chainId, account]);
+    return isAllowed ? true : undefined;
   });
 }
 

@@ -58,11 +58,11 @@ export async function decryptForUser(
   const { chainId: origin } = readHandle(bytesOf(handle));
   const host = await context.host(hostChainId ?? origin);
   const { chainId } = host.chain;
+  for (const allowed of new Set([account.address, application]))
+    await mirrored(context, host, handle, allowed);
   const opened = envelope === undefined ? await envelopeOf(context, handle) : openEnvelope(envelope, noble);
   checkDecryptable(opened.preset, opened.bound);
   await bringKey(context, userKey.publicKey);
-  for (const allowed of new Set([account.address, application]))
-    await mirrored(context, host, handle, allowed);
   const permit = await permitFor(context, account.address, application, userKey, chainId);
   const signature = hexOf(await account.signDigest(typedDigest(domain, 'UserDecryptionRequest', permit)));
   const value = await read(gateway.decryptions, 'feePerHandle', []);

@@ -94,4 +94,5 @@ export const ciphertextsAbi = parseAbi([
   'function commitments(bytes32) view returns (bytes32)',
   'function conflicts(bytes32) view returns (bytes32)',
   'function access(bytes32, uint256, address) view returns (uint256)',
+  'function isAllowed(bytes32 handle, uint256 hostChainId, address account) view returns (bool)',
 ]);

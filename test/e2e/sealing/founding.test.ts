@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import { type ProcessId, stopProcess } from '../../../infra/local/process.ts';
 import { readState } from '../../../infra/local/state.ts';
+import { DIRECT_ENTRY } from '../../direct/entry.ts';
 import { clientOf, PATIENCE_MS } from './sealed-network.ts';
 
 const launcher = fileURLToPath(new URL('../../../client/bin/kms', import.meta.url));
@@ -81,7 +82,7 @@ describe('founding of a sealed network', { timeout: 4 * PATIENCE_MS }, () => {
       () => hasFounded() && [1, 2, 3, 4].some((party) => log(party).includes('"step":"ready"')),
     );
     expect(later).toMatch(/^[0-9a-f]{64}$/);
-    const network = await LocalNetwork.up({ stateDirectory: directory });
+    const network = await LocalNetwork.up({ stateDirectory: directory, entry: DIRECT_ENTRY });
     // The same genesis; everything that was sealed is new.
     expect(network.networkId).toBe(later);
     const buckets = await readdir(network.cloud.bucketsDirectory);
