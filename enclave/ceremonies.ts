@@ -20,6 +20,8 @@ export interface CeremonyPorts {
   readonly nowMs: () => number;
   readonly onKey: (finished: FinishedKey) => void;
   readonly onFailure: (error: unknown) => void;
+  /** Parties that signed wrong shares of what a key generation opens, after each of its steps. */
+  readonly onWrongShares: (parties: readonly PartyId[]) => void;
 }
 
 export type KeyProgress =
@@ -175,6 +177,7 @@ export class Ceremonies {
         const seen = seenOf(machine);
         return () => {
           ceremony.seen = seen;
+          this.#ports.onWrongShares(machine.culprits);
           this.#announce(ceremony);
           notify();
         };

@@ -25,6 +25,8 @@ export interface DeskPorts {
   readonly rng: Rng;
   readonly send: (to: PartyId, payload: Uint8Array) => void;
   readonly connected: () => readonly PartyId[];
+  /** Parties that signed wrong shares of a value, whenever one more share has come. */
+  readonly onWrongShares: (parties: readonly PartyId[]) => void;
 }
 
 /** A value, and the parties that were seen signing wrong shares of it. */
@@ -197,6 +199,7 @@ export class DecryptionDesk {
   #count(pending: Pending, from: PartyId, { share, signature }: Share): void {
     const { decryption } = pending;
     this.#forgeries.hear(from, performance.now(), () => decryption.receive(from, share, signature));
+    this.#ports.onWrongShares(decryption.culprits);
     for (const watcher of [...pending.watchers]) watcher();
   }
 

@@ -52,6 +52,8 @@ interface DeskOptions {
 class Desks {
   readonly desks = new Map<PartyId, DecryptionDesk>();
   readonly up = new Set<PartyId>(key.parties);
+  /** By whom, and whom. */
+  readonly accused = new Map<PartyId, Set<PartyId>>();
   /** Every share sent, by sender. */
   readonly sent: { from: PartyId; to: PartyId; message: PeerMessage }[] = [];
 
@@ -68,6 +70,11 @@ class Desks {
           rng: seededRng(`desk ${self}`),
           send: (to, payload) => this.#send(self, to, payload),
           connected: () => key.parties.filter((party) => party !== self && this.up.has(party)),
+          onWrongShares: (parties) => {
+            const named = this.accused.get(self) ?? new Set();
+            this.accused.set(self, named);
+            for (const party of parties) named.add(party);
+          },
         },
         limits,
       );
@@ -145,6 +152,7 @@ describe('decryption desk', () => {
     const results = await Promise.all([one, two, three, four].map((party) => desks.decrypt(party, envelope)));
     for (const result of results) expect(result.value).toEqual(scalar(5n));
     for (const result of results.slice(0, 3)) expect(result.culprits).toEqual([four]);
+    for (const party of [one, two, three]) expect([...(desks.accused.get(party) ?? [])]).toEqual([four]);
   });
 
   test('desk: concurrent scalars are answered in batches of at most 64, vectors one by one', async () => {
@@ -355,6 +363,7 @@ describe('bad requests', () => {
       rng: seededRng('x'),
       send: () => {},
       connected: () => [],
+      onWrongShares: () => {},
     };
     const desk = new DecryptionDesk(ports, quick);
     expect(await code(() => desk.open(genuine, never))).toBe('UNKNOWN_KEY');

@@ -53,8 +53,8 @@ async function decryptedBy(key: CertifiedKey, alive: number, value: Value): Prom
       setImmediate(() => message.kind === 'decryption-share' && desks.get(to)?.receive(self, message));
     };
     const connected = (): readonly PartyId[] => up.filter((party) => party !== self);
-    const ports = { membership, keys, send, connected, kernel: key.kernel, rng: systemRng };
-    desks.set(self, new DecryptionDesk(ports, LIMITS));
+    const ports = { membership, keys, send, connected, onWrongShares: () => {} };
+    desks.set(self, new DecryptionDesk({ ...ports, kernel: key.kernel, rng: systemRng }, LIMITS));
   }
   const envelope = openEnvelope(key.encrypt(value), key.membership(up[0]!).primitives);
   const signal = AbortSignal.timeout(10 * LIMITS.waitMs);
