@@ -27,8 +27,6 @@ const FOREIGNER = 3;
 const HOSTAGE = 3;
 const LIAR = 2;
 const LIAR_ATTEMPTS = 5;
-/** Each has an active key of its own in the end. */
-const OTHER_PRESETS = ['test-4096', 'bfv-16384'] as const;
 
 /** What is computed on chain, and what must come out. */
 interface Computed {
@@ -73,7 +71,7 @@ export class Demo {
       case 'decrypt-node-down':
         return this.#decryptWithout(PARTY_DOWN);
       case 'keygen-node-down':
-        return generateWithout(stage, PARTY_DOWN, OTHER_PRESETS[0]);
+        return generateWithout(stage, PARTY_DOWN);
       case 'keygen-liar':
         return this.#generateDespiteLiar();
       case 'eight-of-thirteen-refused':
@@ -182,7 +180,7 @@ export class Demo {
   }
 
   async #generateDespiteLiar(): Promise<string> {
-    const said = await generateDespite(this.#stage, LIAR, OTHER_PRESETS[1]);
+    const said = await generateDespite(this.#stage, LIAR);
     this.culprits.add(LIAR);
     return said;
   }

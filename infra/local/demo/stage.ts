@@ -16,10 +16,11 @@ import { type Hex, hexOf } from '../../../gateway/adapter/chain-data.ts';
 import { codeOf, KmsError } from '../../../shared/errors.ts';
 import { presetByName } from '../../../shared/fhe/presets.ts';
 import type { Value } from '../../../shared/fhe/value.ts';
-import { presetCode } from '../../../shared/gateway/key-state.ts';
+import { keyStates, presetCode } from '../../../shared/gateway/key-state.ts';
+import { commandKinds } from '../../../shared/gateway/policy/payload.ts';
 import { word } from '../../../shared/gateway/word.ts';
 import { generateUserKey } from '../../../shared/protocol/user-decryption/hpke.ts';
-import { concat } from '../../../shared/wire/bytes.ts';
+import { concat, fromHex } from '../../../shared/wire/bytes.ts';
 import { command, openGateway } from '../chains/gateway.ts';
 import type { LocalNetwork } from '../network.ts';
 import { GATEWAY_FILE } from '../programs/program-files.ts';
@@ -29,8 +30,9 @@ import { eventually } from './eventually.ts';
 const OPERATORS = [1, 2, 3, 4];
 const RESTART_TIMEOUT_MS = 30_000;
 const RETRY_MS = 100;
-const SPARE_PRESET = 'test-4096';
-const KEY_GENERATION = 1;
+/** Its keys are made in no time, and protect nothing. */
+export const SMALL_PRESET = 'test-4096';
+const CARRIED_OUT = 2;
 const WRONG_SHARE = '"event":"peer-wrong-share"';
 
 /** A running network, and the people who use it: what every step of the demo has at hand. */
@@ -90,14 +92,28 @@ export class Stage {
 
   /** One that is not activated, for what it changes in the nodes. @param party that has its share in the end @throws {KmsError} TIMEOUT */
   async makeSpareKey(party: number): Promise<void> {
-    const { gateway } = this.places;
     const keysOf = async (): Promise<number> =>
       (await this.kms.status()).find((node) => node.party === party)?.keyCount ?? 0;
     const before = await keysOf();
-    const place = { chainId: Number(gateway.chainId), url: gateway.url };
-    const payload = concat(word(BigInt(presetCode(presetByName(SPARE_PRESET)))), word(0n));
-    await command(await openGateway(place, getAddress(gateway.registry)), KEY_GENERATION, hexOf(payload));
+    const preset = presetCode(presetByName(SMALL_PRESET));
+    await this.#command(commandKinds.keyGeneration, concat(word(BigInt(preset)), word(0n)));
     await eventually(`node ${party} has its share`, async () => (await keysOf()) > before);
+  }
+
+  /** The key encrypts no more: its preset can have another active one. @throws {KmsError} TIMEOUT */
+  async deactivate({ id }: NetworkKey): Promise<void> {
+    await this.#command(commandKinds.lifecycle, concat(fromHex(id), word(BigInt(keyStates.deactivated))));
+  }
+
+  /** By a quorum of operators, carried out by the nodes. */
+  async #command(kind: number, payload: Uint8Array): Promise<void> {
+    const { chainId, url, registry } = this.places.gateway;
+    const gateway = await openGateway({ chainId: Number(chainId), url }, getAddress(registry));
+    const [reader] = gateway.operators;
+    const { id } = await command(gateway, kind, hexOf(payload));
+    await eventually(`the nodes carry out command ${id}`, async () => {
+      return (await reader!.read({ to: gateway.keys, name: 'phases', args: [id] })) === CARRIED_OUT;
+    });
   }
 
   wallet(name: string): Promise<Wallet> {
