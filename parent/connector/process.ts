@@ -49,8 +49,9 @@ export class ConnectorProcess {
   #start(): void {
     const { configFile, log, backoff = BACKOFF } = this.#options;
     const startedMs = performance.now();
-    // Of the environment it needs nothing, and credentials of this machine's role least of all.
-    const env = { PATH: process.env.PATH ?? '' };
+    // Of the environment it needs what Node itself does, and credentials of this machine's role least of all.
+    const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+    const env = { PATH, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }) };
     const child = fork(ENTRY, ['--config', configFile], {
       env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

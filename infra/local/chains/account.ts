@@ -8,10 +8,12 @@ import {
   defineChain,
   type Hex,
   http,
+  type NonceManager,
   type PublicClient,
   type TransactionReceipt,
 } from 'viem';
-import { mnemonicToAccount, nonceManager, privateKeyToAccount } from 'viem/accounts';
+import { mnemonicToAccount, privateKeyToAccount } from 'viem/accounts';
+import { createNonceManager, jsonRpc } from 'viem/nonce';
 import { KmsError } from '../../../shared/errors.ts';
 import type { CompiledContract } from '../../build/contracts.ts';
 import type { ChainPlace } from './anvil.ts';
@@ -24,6 +26,7 @@ const POLL_MS = 50;
 
 const parentKey = (): ReturnType<ReturnType<typeof mnemonicToAccount>['getHdKey']> =>
   mnemonicToAccount(MNEMONIC, { path: PARENT_PATH }).getHdKey();
+const nonces = new Map<string, NonceManager>();
 let known: ReturnType<typeof parentKey> | undefined;
 
 /** Of one of the well-known accounts. */
@@ -57,7 +60,7 @@ export class LocalAccount {
   readonly #wallet: ReturnType<typeof walletOf>;
 
   constructor(chain: ChainPlace, index: number) {
-    const account = privateKeyToAccount(localSecret(index), { nonceManager });
+    const account = privateKeyToAccount(localSecret(index), { nonceManager: noncesOf(chain) });
     this.#account = account;
     this.address = account.address;
     this.client = createPublicClient({ chain: chainOf(chain), transport: http(), pollingInterval: POLL_MS });
@@ -89,6 +92,13 @@ export class LocalAccount {
     if (receipt.status !== 'success') throw new KmsError('INTERNAL', `${name} reverted on the local chain`);
     return receipt;
   }
+}
+
+/** Of one chain: viem's own one takes another chain with the same id, of another network in this process, for the same. */
+function noncesOf({ url }: ChainPlace): NonceManager {
+  const known = nonces.get(url) ?? createNonceManager({ source: jsonRpc() });
+  nonces.set(url, known);
+  return known;
 }
 
 function walletOf(chain: ChainPlace, account: Account) {
