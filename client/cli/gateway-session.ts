@@ -108,7 +108,7 @@ async function placesOf(given: Arguments, terminal: Terminal): Promise<GatewayPl
     throw new KmsError(
       'UNAVAILABLE',
       `there is no ${path}: this network has no gateway, and its nodes do nothing without one; ` +
-        "'kms net up --gateway' starts one that has",
+        "'kms net up' starts one that has",
       { cause },
     );
   });

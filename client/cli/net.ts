@@ -20,23 +20,19 @@ const options: Options = {
     value: 'T',
     help: 'up: how many of them may be corrupt, N >= 3T + 1 (default: as many as possible)',
   },
-  gateway: {
-    help: 'up: with a gateway, for a new network: chains, and what runs around them; nodes do what they prove from chains',
-  },
   erase: { help: 'down: delete the state directory with all keys as well' },
 };
 
 export const net: Command = {
   name: 'net',
   summary: 'start, stop and look at a network on this machine',
-  forms: ['up [--parties N] [--tolerate T] [--gateway]', 'down [--erase]', 'status'],
+  forms: ['up [--parties N] [--tolerate T]', 'down [--erase]', 'status'],
   details: [
     'For development: every node is two processes, a mock enclave and its parent, on loopback ports. They run on until ' +
       "'kms net down'; what they know stays in the state directory, and 'kms net up' continues with it.",
-    'With --gateway the chains are processes too, their contracts deployed and the nodes enrolled; each node has a ' +
+    'The chains are processes too, a gateway and two host chains, their contracts deployed and the nodes enrolled; each node has a ' +
       'connector, and three coprocessors and a relayer run. gateway.json in the state directory says where they are, ' +
-      "accounts/ has keys of accounts with play money. 'kms keygen', 'input', 'eval', 'decrypt' and 'user-decrypt' need " +
-      'such a network: nodes do what was ordered on its chains.',
+      'accounts/ has keys of accounts with play money.',
   ],
   options,
   maxPositionals: 1,
@@ -67,7 +63,7 @@ async function up(given: Arguments, terminal: Terminal): Promise<Outcome> {
       stateDirectory: directory,
       ...(n === undefined ? {} : { n }),
       ...(t === undefined ? {} : { t }),
-      ...(given.flag('gateway') ? { gateway: true } : {}),
+      gateway: true,
       signal: terminal.interrupts.hold(),
       onProgress: ({ phase, done, total }) => progress.update(phase, done, total),
     });

@@ -62,7 +62,10 @@ async function main(): Promise<number> {
       signal: interrupted.signal,
       onProgress: ({ phase, done, total }) => progress.update(phase, done, total),
     });
-    using stage = await Stage.open(network, progress, interrupted.signal);
+    using stage = await Stage.open(network, {
+      signal: interrupted.signal,
+      onProgress: (phase, done, total) => progress.update(phase, done, total),
+    });
     const demo = new Demo(stage);
     const results = await runSteps(demo, steps, progress, interrupted.signal);
     if (interrupted.signal.aborted) return 130;

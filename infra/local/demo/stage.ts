@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Address, getAddress, hexToBytes } from 'viem';
 import { readWallet } from '../../../client/cli/account-file.ts';
-import type { Progress } from '../../../client/cli/progress.ts';
 import type { Decryption } from '../../../client/gateway/decryption.ts';
 import { GatewayClient } from '../../../client/gateway/gateway-client.ts';
 import { decodeGatewayFile, type GatewayPlaces } from '../../../client/gateway/gateway-file.ts';
 import type { PreparedInput } from '../../../client/gateway/handles.ts';
+import type { Waiting } from '../../../client/gateway/waiting.ts';
 import type { Wallet } from '../../../client/gateway/wallet.ts';
 import { KmsClient } from '../../../client/sdk/kms-client.ts';
 import type { NetworkKey } from '../../../client/sdk/network-key.ts';
@@ -59,14 +59,11 @@ export class Stage {
     [this.#submitter, this.#operators] = [submitter, operators];
   }
 
-  /** @param network up, with a gateway @param signal ends whatever is waited for */
-  static async open(network: LocalNetwork, progress: Progress, signal: AbortSignal): Promise<Stage> {
-    const kms = await clientOf(network);
+  /** @param network up, with a gateway @param waiting how clients wait */
+  static async open(network: LocalNetwork, waiting: Partial<Waiting>): Promise<Stage> {
+    const kms = await clientOf(network, waiting);
     const places = decodeGatewayFile(new Uint8Array(await readFile(join(network.directory, GATEWAY_FILE))));
-    const gateway = await GatewayClient.connect({
-      ...{ kms, places, signal },
-      onProgress: (phase, done, total) => progress.update(phase, done, total),
-    });
+    const gateway = await GatewayClient.connect({ kms, places, ...waiting });
     const wallet = (name: string): Promise<Wallet> => walletOf(network, name);
     const operators = await Promise.all(OPERATORS.map((number) => wallet(`operator-${number}`)));
     const user = await wallet('user');
@@ -190,8 +187,12 @@ export class Stage {
   }
 }
 
-async function clientOf(network: LocalNetwork): Promise<KmsClient> {
+async function clientOf(
+  network: LocalNetwork,
+  { timeoutMs }: Pick<Partial<Waiting>, 'timeoutMs'>,
+): Promise<KmsClient> {
   return KmsClient.connect({
+    ...(timeoutMs === undefined ? {} : { patience: { timeoutMs } }),
     genesis: new Uint8Array(await readFile(network.genesisFile)),
     configurations: new Uint8Array(await readFile(network.configurationsFile)),
   });

@@ -85,7 +85,7 @@ let key = '';
 const handles: Record<string, string> = {};
 
 beforeAll(() => {
-  const { code, stdout, stderr } = spawned('net', 'up', '--gateway', '--json');
+  const { code, stdout, stderr } = spawned('net', 'up', '--json');
   if (code !== 0) throw new Error(`no network: ${stdout}${stderr}`);
   expect(JSON.parse(stdout)).toMatchObject({
     state,

@@ -74,9 +74,9 @@ async function strays(of: string, { chains }: NetworkState): Promise<readonly st
   return found;
 }
 
-/** `kms net up --gateway`, killed without a warning as soon as it is time. */
+/** `kms net up`, killed without a warning as soon as it is time. */
 async function killedWhen(isTime: (said: string) => Promise<boolean>): Promise<void> {
-  const child: ChildProcess = spawn(launcher, ['net', 'up', '--gateway', '--state', directory], {
+  const child: ChildProcess = spawn(launcher, ['net', 'up', '--state', directory], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
   });
