@@ -20,7 +20,7 @@ import { fromHex } from '../../shared/wire/bytes.ts';
 import { bringKey } from './connectors.ts';
 import type { GatewayContext } from './context.ts';
 import { envelopeOf } from './coprocessors.ts';
-import { answered, type Decryption, lifetimeOf, mirrored } from './decryption.ts';
+import { answered, type Decryption, lifetimeOf, mirrored, requireAllowed } from './decryption.ts';
 import type { Acting } from './handles.ts';
 import { eventIn, send } from './transactions.ts';
 import { UserShares } from './user-shares.ts';
@@ -58,11 +58,12 @@ export async function decryptForUser(
   const { chainId: origin } = readHandle(bytesOf(handle));
   const host = await context.host(hostChainId ?? origin);
   const { chainId } = host.chain;
-  for (const allowed of new Set([account.address, application]))
-    await mirrored(context, host, handle, allowed);
+  const users = new Set([account.address, application]);
+  for (const one of users) await requireAllowed(host, handle, one);
   const opened = envelope === undefined ? await envelopeOf(context, handle) : openEnvelope(envelope, noble);
   checkDecryptable(opened.preset, opened.bound);
   await bringKey(context, userKey.publicKey);
+  for (const one of users) await mirrored(context, host, handle, one);
   const permit = await permitFor(context, account.address, application, userKey, chainId);
   const signature = hexOf(await account.signDigest(typedDigest(domain, 'UserDecryptionRequest', permit)));
   const value = await read(gateway.decryptions, 'feePerHandle', []);
