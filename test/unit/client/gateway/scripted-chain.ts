@@ -65,6 +65,12 @@ export class ScriptedChain {
     });
   }
 
+  /** Somebody's transaction left this event. */
+  happened(address: Hex, eventName: string, args: Readonly<Record<string, unknown>>): void {
+    this.#mined.push(word(this.#mined.length + 1));
+    this.emit(address, eventName, args);
+  }
+
   #answer(method: string, params: readonly Hex[]): unknown {
     const height = this.#mined.length;
     switch (method) {
