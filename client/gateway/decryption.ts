@@ -29,13 +29,23 @@ export function lifetimeOf({ waiting: { timeoutMs } }: GatewayContext): bigint {
   return BigInt(Math.min(MAX_LIFETIME_S, Math.max(MIN_LIFETIME_S, Math.ceil(timeoutMs / 1000))));
 }
 
-/**
- * Until the coprocessors have told the gateway that the host chain lets an account use a handle.
- * @throws {KmsError} NOT_PERMITTED if the host chain does not, TIMEOUT
- */
+/** @throws {KmsError} NOT_PERMITTED unless the host chain lets the account use the handle: nobody is to wait for what never comes */
+export async function requireAllowed(
+  { chain, accessControl }: HostContracts,
+  handle: Hex,
+  account: Hex,
+): Promise<void> {
+  if (await read(accessControl, 'isAllowed', [handle, account])) return;
+  throw new KmsError(
+    'NOT_PERMITTED',
+    `${account} may not use the handle on chain ${chain.chainId}; its owner can allow it`,
+  );
+}
+
+/** Until the coprocessors have told the gateway that the host chain lets an account use a handle. @throws {KmsError} TIMEOUT */
 export async function mirrored(
   { gateway, waiting }: GatewayContext,
-  { chain: { chainId }, accessControl }: HostContracts,
+  { chain }: HostContracts,
   handle: Hex,
   account: Hex,
 ): Promise<void> {
@@ -43,14 +53,8 @@ export async function mirrored(
     what: 'the coprocessors tell the gateway who may use the handle',
     look: 'are most coprocessors up?',
   };
-  if (!(await read(accessControl, 'isAllowed', [handle, account]))) {
-    throw new KmsError(
-      'NOT_PERMITTED',
-      `${account} may not use the handle on chain ${chainId}; its owner can allow it`,
-    );
-  }
   await waitFor(waiting, awaited, async () => {
-    const isAllowed = await read(gateway.ciphertexts, 'isAllowed', [handle, chainId, account]);
+    const isAllowed = await read(gateway.ciphertexts, 'isAllowed', [handle, chain.chainId, account]);
     return isAllowed ? true : undefined;
   });
 }

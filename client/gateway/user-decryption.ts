@@ -1,12 +1,10 @@
 import { bytesOf, type Hex, hexOf } from '../../gateway/adapter/chain-data.ts';
 import { callOf, read } from '../../gateway/adapter/contract.ts';
-import { KmsError } from '../../shared/errors.ts';
 import { type Envelope, openEnvelope } from '../../shared/fhe/envelope.ts';
 import { checkDecryptable } from '../../shared/fhe/noise.ts';
 import { decodeValue } from '../../shared/fhe/value.ts';
 import { typedDigest } from '../../shared/gateway/eip712.ts';
 import { readHandle } from '../../shared/gateway/handle.ts';
-import type { Typed } from '../../shared/gateway/typed-data.ts';
 import { word } from '../../shared/gateway/word.ts';
 import { Kernel } from '../../shared/math/kernel/kernel.ts';
 import { Ring } from '../../shared/math/ring.ts';
@@ -20,8 +18,9 @@ import { fromHex } from '../../shared/wire/bytes.ts';
 import { bringKey } from './connectors.ts';
 import type { GatewayContext } from './context.ts';
 import { envelopeOf } from './coprocessors.ts';
-import { answered, type Decryption, lifetimeOf, mirrored } from './decryption.ts';
+import { answered, type Decryption, lifetimeOf, mirrored, requireAllowed } from './decryption.ts';
 import type { Acting } from './handles.ts';
+import { forAbi, permitFor } from './permit.ts';
 import { eventIn, send } from './transactions.ts';
 import { UserShares } from './user-shares.ts';
 
@@ -33,12 +32,6 @@ export interface UserActing extends Acting {
   /** The handle's envelope, for whoever has it; else a coprocessor is asked. */
   readonly envelope?: Uint8Array;
 }
-
-/** What a chain's clock and this one may be apart. */
-const MAX_CLOCK_SKEW_S = 3600n;
-/** Before and after the request's own life. */
-const PERMIT_MARGIN_S = 300n;
-const NOBODY = new Uint8Array(20);
 
 /**
  * Decrypts for the holder of a user key alone, through the gateway: the account signs a permit, every node seals its share to the key,
@@ -58,11 +51,12 @@ export async function decryptForUser(
   const { chainId: origin } = readHandle(bytesOf(handle));
   const host = await context.host(hostChainId ?? origin);
   const { chainId } = host.chain;
-  for (const allowed of new Set([account.address, application]))
-    await mirrored(context, host, handle, allowed);
+  const users = new Set([account.address, application]);
+  for (const one of users) await requireAllowed(host, handle, one);
   const opened = envelope === undefined ? await envelopeOf(context, handle) : openEnvelope(envelope, noble);
   checkDecryptable(opened.preset, opened.bound);
   await bringKey(context, userKey.publicKey);
+  for (const one of users) await mirrored(context, host, handle, one);
   const permit = await permitFor(context, account.address, application, userKey, chainId);
   const signature = hexOf(await account.signDigest(typedDigest(domain, 'UserDecryptionRequest', permit)));
   const value = await read(gateway.decryptions, 'feePerHandle', []);
@@ -81,40 +75,6 @@ export async function decryptForUser(
   const shares = new UserShares(context, question, receipt.blockNumber, combining);
   const { plaintext, ...parties } = await shares.result();
   return { value: decodeValue(kernel, opened.preset, opened.kind, plaintext), requestId: id, ...parties };
-}
-
-/** Good for as long as the request may live: a permit that gets lost is soon worth nothing. */
-async function permitFor(
-  context: GatewayContext,
-  user: Hex,
-  application: Hex,
-  { publicKey }: UserKey,
-  hostChainId: bigint,
-): Promise<Typed<'UserDecryptionRequest'>> {
-  const { gateway } = context;
-  const { timestamp } = await gateway.chain.latest();
-  const skew = timestamp - BigInt(Math.floor(Date.now() / 1000));
-  if (skew > MAX_CLOCK_SKEW_S || -skew > MAX_CLOCK_SKEW_S) {
-    throw new KmsError(
-      'STALE_HEAD',
-      `the gateway's newest block is ${skew} s from this clock; nothing is signed for then`,
-    );
-  }
-  return {
-    ...{ user: bytesOf(user), delegate: NOBODY, publicKeyHash: noble.sha256(publicKey), hostChainId },
-    context: bytesOf(application),
-    validFrom: timestamp - PERMIT_MARGIN_S,
-    validUntil: timestamp + lifetimeOf(context) + PERMIT_MARGIN_S,
-    nonce: await read(gateway.decryptions, 'permitNonces', [user]),
-  };
-}
-
-function forAbi({ user, delegate, publicKeyHash, context, ...rest }: Typed<'UserDecryptionRequest'>) {
-  return {
-    ...rest,
-    ...{ user: hexOf(user), delegate: hexOf(delegate), publicKeyHash: hexOf(publicKeyHash) },
-    context: hexOf(context),
-  };
 }
 
 function combinerOf(

@@ -96,7 +96,7 @@ beforeAll(() => {
 }, 120_000);
 
 afterAll(async () => {
-  for (const directory of [join(home, 'state'), state]) {
+  for (const directory of new Set([join(home, 'state'), state])) {
     await (await LocalNetwork.open(directory)).down({ erase: true }).catch(() => {});
   }
   rmSync(home, { recursive: true, force: true });
