@@ -5,12 +5,15 @@ import { parseArgs } from 'node:util';
 import { duration, Progress } from '../../../client/cli/progress.ts';
 import { table } from '../../../client/cli/table.ts';
 import { LocalNetwork } from '../network.ts';
+import { recordChains } from './chain-record.ts';
 import { PRESET } from './computation.ts';
 import { Demo } from './run.ts';
 import { Stage } from './stage.ts';
 import { type DemoStep, stepsWithNeeds } from './steps.ts';
 
 const OUTPUT = 'out/demo.json';
+/** What the chains hold of it, for whoever wants to check. */
+const CHAINS_OUTPUT = 'out/demo-chains.json';
 const ALIVE_MS = 60_000;
 
 interface StepResult {
@@ -103,6 +106,7 @@ async function report(
   const json = { committee: { n, t }, preset: PRESET.name, steps, culprits };
   await mkdir('out', { recursive: true });
   await writeFile(OUTPUT, `${JSON.stringify(json, undefined, 2)}\n`);
+  await writeFile(CHAINS_OUTPUT, `${JSON.stringify(await recordChains(network))}\n`);
 }
 
 process.exitCode = await main();
