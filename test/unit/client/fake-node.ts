@@ -30,6 +30,7 @@ export function fakeApi(does: Partial<NodeApi>): NodeApi {
     decrypt: unused,
     userDecrypt: unused,
     answer: unused,
+    signBatch: unused,
     carryOut: unused,
     ...does,
   };

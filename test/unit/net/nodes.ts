@@ -104,6 +104,7 @@ export class TestNodes {
         decrypt: unserved,
         userDecrypt: unserved,
         answer: unserved,
+        signBatch: unserved,
         carryOut: unserved,
         ...this.#options.api,
       },
