@@ -116,10 +116,10 @@ export class RequestWork {
     return isTurn(rank, since, await head.now(signal), silence);
   }
 
-  /** Whether this connector is the first to post, as far as it knows the committee. */
+  /** Whether this connector is the first to post, as far as it knows the committee: yes before it knows any. */
   #isFirst(id: bigint): boolean {
     const size = [...this.#sizes.values()].at(-1);
-    return size !== undefined && rankOf(id, this.#ports.party, size) === 0;
+    return size === undefined || rankOf(id, this.#ports.party, size) === 0;
   }
 
   #comesNoMore(id: bigint): void {
