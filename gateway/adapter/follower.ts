@@ -39,7 +39,7 @@ export interface FollowerOptions {
 }
 
 const MAX_RANGE = 200;
-export const POLL_MS = 100;
+export const POLL_MS = 50;
 
 /**
  * Delivers the logs of some contracts block by block, each at least once and in order, across restarts, outages and reorganisations.

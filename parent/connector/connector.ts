@@ -68,7 +68,7 @@ export class Connector {
    * @throws {KmsError} BAD_INPUT for what only an operator can mend; STORE_FAILED, UNAVAILABLE
    */
   static async run(options: ConnectorOptions): Promise<void> {
-    const { config, account, enclave, log, endpointOf, pollMs = config.gateway.pollMs } = options;
+    const { config, account, enclave, log, endpointOf, pollMs } = options;
     // One part that fails ends the others: what runs next starts from what is on disk.
     const ending = new AbortController();
     const signal = AbortSignal.any([options.signal, ending.signal]);
@@ -91,7 +91,7 @@ export class Connector {
       const { userKeys, shares } = ports;
       server = await UserServer.open({ listen, userKeys, shares, party });
       log('info', 'connector-started', { address: account.address, count: party });
-      await connector.#follow(pollMs);
+      await connector.#follow(pollMs ?? config.gateway.pollMs);
     } finally {
       ending.abort();
       server?.close();

@@ -19,7 +19,7 @@
  *   flood is included. `open-envelope`, `switch-down`, `sign-share`, `verify-share` and `user-share-seal` are what
  *   lies around it; `public-decryption-*` is everything one party computes for one request, without the network.
  * - `keygen-*` is the work of all parties together, in one process under virtual time.
- * - `relay-*`, `cold-start-*`, `unseal-ready` and `state-change` are wall clock, over several processes: they suffer from
+ * - `relay-*`, `cold-start-*`, `unseal-ready`, `gateway-*` without `cpu` and `state-change` are wall clock, over several processes: they suffer from
  *   everything else that runs.
  * - The key of the decryption jobs is handed out by a dealer. The liars of `decode-*-liars` are as many as the
  *   committee tolerates, each wrong in one residue.
@@ -32,6 +32,7 @@ import { attestationJobs } from './attestation.ts';
 import { Baseline } from './baseline.ts';
 import { decryptionJobs } from './decryption.ts';
 import { enclaveProcessJobs } from './enclave-process.ts';
+import { gatewayJobs } from './gateway.ts';
 import type { Job } from './job.ts';
 import { keygenJobs } from './keygen.ts';
 import { thisMachine } from './machine.ts';
@@ -60,6 +61,7 @@ async function main(): Promise<number> {
     ...enclaveProcessJobs(),
     ...sealingJobs(),
     ...keygenJobs(bench),
+    ...gatewayJobs(),
   ];
   const names = all.flatMap((job) => job.figures.map((figure) => figure.name));
   const unknown = only?.filter((name) => !names.includes(name)) ?? [];

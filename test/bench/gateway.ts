@@ -9,7 +9,7 @@ import { cpuSeconds, type Job, wallSeconds } from './job.ts';
  */
 
 const CROWD = 200;
-const POLL_MS = 5;
+const POLL_MS = 15;
 const GAS = 100_000;
 
 interface Ready {
@@ -29,9 +29,14 @@ export function gatewayJobs(): readonly Job[] {
       figures: [
         {
           ...{ name: 'gateway-callback', unit: 'ms', target: 400 },
-          about: 'a contract’s request on the host chain to its verified callback, (4,1), one at a time, wall clock',
+          about:
+            'a contract’s request on the host chain to its verified callback, (4,1), one at a time, wall clock',
         },
-        { name: 'gateway-callback-cpu', unit: 'ms', about: 'the same: CPU time of four nodes, connectors and the relayer' },
+        {
+          name: 'gateway-callback-cpu',
+          unit: 'ms',
+          about: 'the same: CPU time of four nodes, connectors and the relayer',
+        },
       ],
       ...{ warmUps: 3, runs: 20, seconds: 25 },
       prepare: () => async () => {
@@ -48,7 +53,11 @@ export function gatewayJobs(): readonly Job[] {
           ...{ name: 'gateway-200', unit: 's' },
           about: `${CROWD} public decryptions asked for at once, until the last callback; none is lost`,
         },
-        { name: 'gateway-200-cpu', unit: 's', about: 'the same: CPU time of four nodes, connectors and the relayer' },
+        {
+          name: 'gateway-200-cpu',
+          unit: 's',
+          about: 'the same: CPU time of four nodes, connectors and the relayer',
+        },
         {
           ...{ name: 'gateway-200-answered', unit: 's' },
           about: 'the same, until the last answer is on the gateway',
@@ -67,7 +76,9 @@ export function gatewayJobs(): readonly Job[] {
         const answeredS = wallSeconds() - startedAt;
         await executing;
         const [seconds, cpu] = [wallSeconds() - startedAt, cpuSeconds() - cpuAt];
-        const sizes = [...Map.groupBy((await answers(network)).slice(before.length), (hash) => hash).values()];
+        const sizes = [
+          ...Map.groupBy((await answers(network)).slice(before.length), (hash) => hash).values(),
+        ];
         return [seconds, cpu, answeredS, sizes.length, Math.max(...sizes.map((all) => all.length))];
       },
     },

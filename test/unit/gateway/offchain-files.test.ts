@@ -269,14 +269,14 @@ describe('files', () => {
     expect(config.gateway).toMatchObject({
       chainId: 1n,
       startBlock: 0n,
-      pollMs: 100,
+      pollMs: 50,
       finality: { confirmations: 2 },
     });
     expect(config.hosts[0]).toEqual({
       url: 'http://b',
       chainId: 2n,
       startBlock: 7n,
-      pollMs: 100,
+      pollMs: 50,
       finality: 'finalized',
     });
     for (const wrong of [
