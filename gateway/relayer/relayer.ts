@@ -88,11 +88,12 @@ export class Relayer {
   }
 
   async #onHost({ oracle, chain }: HostSide, { logs }: ReadBlock): Promise<void> {
-    for (const log of logs) {
+    const asked = logs.flatMap((log) => {
       const event = eventOf(oracle, log);
-      if (event?.eventName !== 'DecryptionRequested') continue;
-      await this.#workshop.add({ key: askedKey(chain.chainId, event.args), body: textOf(log) });
-    }
+      if (event?.eventName !== 'DecryptionRequested') return [];
+      return [{ key: askedKey(chain.chainId, event.args), body: textOf(log) }];
+    });
+    await Promise.all(asked.map((work) => this.#workshop.add(work)));
   }
 
   async #onGateway({ logs }: ReadBlock): Promise<void> {

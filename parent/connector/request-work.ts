@@ -14,7 +14,7 @@ import type { EnclaveAnswer } from './enclave-client.ts';
 import { findEnvelope } from './envelopes.ts';
 import { newestThatCounts } from './evidence.ts';
 import { addOwnShare } from './own-share.ts';
-import { BLOCK_BELL, type ConnectorPorts, keyBell, overBell } from './ports.ts';
+import { BLOCK_BELL, type ConnectorPorts, keyBell, overBell, turnBell } from './ports.ts';
 import { type Postable, postAlone } from './posting.ts';
 import { isTurn, type Moment, rankOf } from './rotation.ts';
 import { Settled } from './settled.ts';
@@ -27,6 +27,7 @@ const EXPIRED = 1n;
 const NOTHING: Uint8Array = new Uint8Array(0);
 
 interface Ready {
+  readonly id: bigint;
   readonly answer: Postable;
   /** When this connector had it. */
   readonly since: Moment;
@@ -72,6 +73,16 @@ export class RequestWork {
     if (oldest !== undefined) this.#over.delete(oldest);
   }
 
+  /** Bells of the answers whose turn it is, as far as it is known: a block alone wakes none of the others. */
+  turnsAt(now: Moment): readonly string[] {
+    const { party, silence } = this.#ports;
+    return [...this.#ready.values()].flatMap(({ id, answer, since }) => {
+      const size = this.#sizes.get(answer.epoch);
+      const isNow = size === undefined || isTurn(rankOf(id, party, size), since, now, silence);
+      return isNow ? [turnBell(id)] : [];
+    });
+  }
+
   /** @throws {KmsError} for what is to be tried again */
   async attempt(key: string, asked: AskedRequest): Promise<Attempt> {
     const attempt = await this.#attempt(key, asked).finally(() => this.#comesNoMore(asked.args.id));
@@ -82,7 +93,7 @@ export class RequestWork {
   async #attempt(key: string, asked: AskedRequest): Promise<Attempt> {
     const { head, signal, log, network } = this.#ports;
     const { id, expiresAt } = asked.args;
-    const waits = { later: [BLOCK_BELL, overBell(id)] };
+    const waits = { later: [turnBell(id), overBell(id)] };
     const known = this.#ready.get(key);
     if (known !== undefined && !this.#over.has(id) && !(await this.#mayPost(id, known))) return waits;
     if (asked.kind === 'public' && (known !== undefined || this.#isFirst(id))) this.#coming.add(id);
@@ -165,7 +176,7 @@ export class RequestWork {
     if (kind === 'user' && !this.#refused.has(key)) {
       // A process before this one may have had it from the enclave, whose next share would be another one.
       const kept = await shares.answer(args.id);
-      if (kept !== undefined) return this.#hold(key, { kind, epoch: kept.epoch, words: kept.words });
+      if (kept !== undefined) return this.#hold(key, args.id, { kind, epoch: kept.epoch, words: kept.words });
     }
     const userKey = await this.#userKey(key, asked);
     if (userKey === undefined) {
@@ -178,8 +189,8 @@ export class RequestWork {
     const { epoch, words, body } = answer;
     if (kind === 'user') await shares.keep(args.id, answer);
     this.#refused.delete(key);
-    if (kind === 'public') return this.#hold(key, { kind, epoch, words, result: body });
-    return this.#hold(key, kind === 'user' ? { kind, epoch, words } : { kind, epoch, words, claim });
+    if (kind === 'public') return this.#hold(key, args.id, { kind, epoch, words, result: body });
+    return this.#hold(key, args.id, kind === 'user' ? { kind, epoch, words } : { kind, epoch, words, claim });
   }
 
   async #askEnclave(
@@ -212,9 +223,9 @@ export class RequestWork {
     return userKeys.find(hash);
   }
 
-  async #hold(key: string, answer: Postable): Promise<Ready> {
+  async #hold(key: string, id: bigint, answer: Postable): Promise<Ready> {
     const { head, signal } = this.#ports;
-    const ready = { answer, since: await head.now(signal) };
+    const ready = { id, answer, since: await head.now(signal) };
     this.#ready.set(key, ready);
     const [oldest] = this.#ready.keys();
     if (this.#ready.size > MAX_READY && oldest !== undefined) this.#ready.delete(oldest);
