@@ -13,7 +13,7 @@ import { type Postable, packed, postAlone } from './posting.ts';
 export type PublicPostable = Extract<Postable, { readonly kind: 'public' }>;
 
 /** How long an answer waits for others whose turn is this connector's too. */
-const WINDOW_MS = 200;
+const WINDOW_MS = 500;
 /** Calldata of a batch: pools take transactions of 128 KiB. */
 const MAX_BATCH_BYTES = 96 << 10;
 /** A request with its other fields, and what points to them. */
