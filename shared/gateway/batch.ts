@@ -26,7 +26,6 @@ export function compareLeaves(a: Uint8Array, b: Uint8Array): number {
  */
 export function resultBatch(epoch: bigint, leaves: readonly Uint8Array[]): Typed<'ResultBatch'> {
   const isCanonical =
-    leaves.length > 0 &&
     leaves.length <= MAX_BATCH_LEAVES &&
     leaves.every((leaf, i) => leaf.length === 32 && (i === 0 || compareLeaves(leaves[i - 1]!, leaf) < 0));
   if (!isCanonical) {
