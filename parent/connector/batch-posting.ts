@@ -125,7 +125,7 @@ export class BatchPosting {
   }
 }
 
-/** Of one epoch each, and small enough for one transaction; in the order in which the answers came. */
+/** Of one epoch each, and small enough for one transaction; in the order in which the answers came. @param waiting 64 at most */
 function batchesOf(waiting: readonly Waiting[]): readonly (readonly Waiting[])[] {
   const batches: Waiting[][] = [];
   for (const ofEpoch of Map.groupBy(waiting, ({ answer }) => answer.epoch).values()) {
@@ -133,7 +133,7 @@ function batchesOf(waiting: readonly Waiting[]): readonly (readonly Waiting[])[]
     let size = 0;
     for (const one of ofEpoch) {
       const more = sizeOf(one);
-      if (size + more > MAX_BATCH_BYTES || batch.length >= MAX_BATCH_LEAVES) {
+      if (size + more > MAX_BATCH_BYTES) {
         batches.push(batch);
         [batch, size] = [[], 0];
       }
