@@ -61,7 +61,7 @@ async function main(): Promise<number> {
     ...enclaveProcessJobs(),
     ...sealingJobs(),
     ...keygenJobs(bench),
-    ...gatewayJobs(),
+    ...gatewayJobs(bench),
   ];
   const names = all.flatMap((job) => job.figures.map((figure) => figure.name));
   const unknown = only?.filter((name) => !names.includes(name)) ?? [];
@@ -77,6 +77,7 @@ async function main(): Promise<number> {
   const progress = new Progress(process.stderr, () => performance.now(), 'bench');
   const measured = await measureAll(jobs, baseline, progress);
   progress.finish();
+  await bench.started.disposeAsync();
   const wanted = measured.filter(({ figure }) => isWanted(figure.name));
   const report = reportOf(thisMachine(), baseline.summary, wanted);
   const encoded = `${JSON.stringify(report, null, 2)}\n`;

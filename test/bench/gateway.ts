@@ -2,6 +2,7 @@ import type { Hex } from 'viem';
 import type { LocalHost } from '../../infra/local/chains/host.ts';
 import { ConnectedNetwork } from '../e2e/gateway/connected-network.ts';
 import { cpuSeconds, type Job, wallSeconds } from './job.ts';
+import type { Workbench } from './workbench.ts';
 
 /**
  * Four live enclaves, their connectors and a relayer in this process, around chains of this machine that make a block for each
@@ -20,10 +21,10 @@ interface Ready {
   readonly handle: Hex;
 }
 
-export function gatewayJobs(): readonly Job[] {
+export function gatewayJobs(bench: Pick<Workbench, 'started'>): readonly Job[] {
   let ready: Promise<Ready> | undefined;
   const started = (): Promise<Ready> => {
-    ready ??= start();
+    ready ??= start(bench);
     return ready;
   };
   return [
@@ -87,12 +88,11 @@ export function gatewayJobs(): readonly Job[] {
   ];
 }
 
-async function start(): Promise<Ready> {
-  const network = await ConnectedNetwork.start({});
+async function start({ started }: Pick<Workbench, 'started'>): Promise<Ready> {
+  const network = started.use(await ConnectedNetwork.start({}));
   const { key, id } = await network.makeKey();
   const { handle } = await network.input(await key.encrypt({ kind: 'scalar', value: 7n }), id);
   await network.publish(handle);
-  process.once('beforeExit', () => void network[Symbol.asyncDispose]());
   return { network, handle };
 }
 
