@@ -64,4 +64,4 @@ test-eif: lab-setup eif
 	@node_modules/.bin/vitest run --config test/image/vitest.config.ts
 
 clean:
-	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated gateway/generated
+	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated gateway/generated test/direct/generated

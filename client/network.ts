@@ -1,3 +1,5 @@
+import type { DescService } from '@bufbuild/protobuf';
+import type { Client } from '@connectrpc/connect';
 import type { Committee } from '../shared/committee.ts';
 import { type ErrorCode, KmsError } from '../shared/errors.ts';
 import type { PartyId } from '../shared/ids.ts';
@@ -5,6 +7,7 @@ import type { ConfigurationChain } from '../shared/network/chain.ts';
 import { committeeOf, type Member } from '../shared/network/configuration.ts';
 import { noble } from '../shared/noble.ts';
 import type { Electorate } from '../shared/protocol/certificate.ts';
+import { NodeService } from '../shared/wire/generated/kms/v1/node_pb.js';
 import { type Fault, faultOf, listed, meaningOf } from './fault.ts';
 import { NodeChannel, type NodeClient } from './node-channel.ts';
 import { trustIn } from './node-trust.ts';
@@ -17,6 +20,12 @@ export interface CallOptions {
 export interface Answers<T> {
   readonly values: ReadonlyMap<PartyId, T>;
   readonly faults: ReadonlyMap<PartyId, Fault>;
+}
+
+type Acceptance<T> = (party: PartyId, value: T) => boolean | Promise<boolean>;
+
+interface AskLimits {
+  readonly timeoutMs?: number;
 }
 
 /** How long questions may take. */
@@ -70,10 +79,20 @@ export class Network {
    * @param accept sees every answer; true ends the waiting (after a short grace for the others). What it throws counts
    *   as that node's fault.
    */
-  async ask<T>(
+  ask<T>(
     question: (node: NodeClient, options: CallOptions) => Promise<T>,
-    accept: (party: PartyId, value: T) => boolean | Promise<boolean> = () => false,
-    { timeoutMs = this.#patience.timeoutMs }: { readonly timeoutMs?: number } = {},
+    accept?: Acceptance<T>,
+    limits?: AskLimits,
+  ): Promise<Answers<T>> {
+    return this.askService(NodeService, question, accept, limits);
+  }
+
+  /** The same of another service that nodes offer. */
+  async askService<S extends DescService, T>(
+    service: S,
+    question: (node: Client<S>, options: CallOptions) => Promise<T>,
+    accept: Acceptance<T> = () => false,
+    { timeoutMs = this.#patience.timeoutMs }: AskLimits = {},
   ): Promise<Answers<T>> {
     const values = new Map<PartyId, T>();
     const faults = new Map<PartyId, Fault>();
@@ -86,7 +105,7 @@ export class Network {
       try {
         const value = await until(
           signal,
-          channel.client().then((node) => question(node, { signal })),
+          channel.clientOf(service).then((node) => question(node, { signal })),
         );
         if (over) return;
         const enough = await accept(party, value);

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
-import { type Client, createClient } from '@connectrpc/connect';
+import type { DescService } from '@bufbuild/protobuf';
+import { type Client, createClient, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { parseAddress } from '../shared/address.ts';
 import { verifyNodeCertificate } from '../shared/attestation/certificate.ts';
@@ -37,7 +38,7 @@ export class NodeChannel {
   readonly #place: NodePlace;
   readonly #trust: NodeTrust;
   #socket: tls.TLSSocket | undefined;
-  #opening: Promise<NodeClient> | undefined;
+  #opening: Promise<Transport> | undefined;
   #manager: Http2SessionManager | undefined;
   #node: VerifiedNode | undefined;
 
@@ -58,11 +59,16 @@ export class NodeChannel {
 
   /** @throws {KmsError} UNAVAILABLE, TIMEOUT, BAD_PEER, BAD_ATTESTATION */
   client(): Promise<NodeClient> {
+    return this.clientOf(NodeService);
+  }
+
+  /** Of another service that the node's enclave offers. @throws {KmsError} as client() */
+  async clientOf<S extends DescService>(service: S): Promise<Client<S>> {
     this.#opening ??= this.#open().catch((error: unknown) => {
       this.close();
       throw error;
     });
-    return this.#opening;
+    return createClient(service, await this.#opening);
   }
 
   close(): void {
@@ -73,7 +79,7 @@ export class NodeChannel {
     this.#socket = undefined;
   }
 
-  async #open(): Promise<NodeClient> {
+  async #open(): Promise<Transport> {
     const socket = await this.#reach();
     socket.once('close', () => {
       if (this.#socket === socket) this.close();
@@ -83,7 +89,7 @@ export class NodeChannel {
     const settings = { initialWindowSize: WINDOW_BYTES };
     const manager = new Http2SessionManager(baseUrl, {}, { createConnection: () => socket, settings });
     this.#manager = manager;
-    const transport = createGrpcTransport({
+    return createGrpcTransport({
       baseUrl,
       sessionManager: {
         authority: manager.authority,
@@ -93,7 +99,6 @@ export class NodeChannel {
       readMaxBytes: MAX_MESSAGE_BYTES,
       acceptCompression: [],
     });
-    return createClient(NodeService, transport);
   }
 
   async #reach(): Promise<tls.TLSSocket> {

@@ -38,32 +38,6 @@ export interface JoinRequest {
   readonly party?: PartyId | undefined;
 }
 
-export type GaloisChoice = 'none' | 'sum' | 'all';
-
-export interface KeyRequest {
-  /** 32 bytes */
-  readonly requestId: Uint8Array;
-  /** Not yet known to be a preset's name; at most 64 characters. */
-  readonly preset: string;
-  readonly galois: GaloisChoice;
-}
-
-export type KeyProgress =
-  | { readonly kind: 'progress'; readonly phase: string; readonly done: number; readonly total: number }
-  | { readonly kind: 'finished'; readonly keyId: KeyId };
-
-export interface DecryptionRequest {
-  /** 32 bytes */
-  readonly requestId: Uint8Array;
-  /** Canonical ciphertext envelope, undecoded; at most MAX_ENVELOPE_BYTES. */
-  readonly envelope: Uint8Array;
-}
-
-export interface UserDecryptionRequest extends DecryptionRequest {
-  /** X-Wing public key, 1216 bytes, not validated beyond its size. */
-  readonly userKey: Uint8Array;
-}
-
 /**
  * What a node does for clients; the composition root implements it, api-server.ts serves it. Sizes are already checked;
  * contents are not. Every method may throw a KmsError: code, culprits and missing parties reach the client, the message
@@ -77,14 +51,9 @@ export interface NodeApi {
    *   KMS_UNAVAILABLE, STORE_FAILED: its storage cannot be opened
    */
   join(request: JoinRequest): Promise<JoinedNetwork>;
-  generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress>;
   listKeys(): Promise<readonly KeyId[]>;
   /** Canonical bytes of the certified public record. @throws {KmsError} UNKNOWN_KEY */
   getKey(keyId: KeyId, signal: AbortSignal): Promise<Uint8Array>;
-  /** Canonical signed result. */
-  decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array>;
-  /** Canonical signed, sealed partial decryption. */
-  userDecrypt(request: UserDecryptionRequest, signal: AbortSignal): Promise<Uint8Array>;
   /** What the gateway asks of the committee, proven. In networks without a gateway: BAD_INPUT. */
   answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer>;
   /** Many public results under one signature of each member, all of which this node has answered before. */

@@ -10,7 +10,6 @@ import { type KeyRequest, requestPurpose } from '../shared/protocol/keygen/reque
 import { type Membership, peersOf } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { encode } from '../shared/wire/codec.ts';
-import type { KeyProgress } from './api.ts';
 import { EarlyCeremonyMessages } from './early-ceremony-messages.ts';
 import { MachineDriver } from './machine-driver.ts';
 import type { SealedStore } from './store/sealed-store.ts';
@@ -21,7 +20,13 @@ export interface CeremonyPorts {
   readonly nowMs: () => number;
   readonly onKey: (finished: FinishedKey) => void;
   readonly onFailure: (error: unknown) => void;
+  /** Parties that signed wrong shares of what a key generation opens, after each of its steps. */
+  readonly onWrongShares: (parties: readonly PartyId[]) => void;
 }
+
+export type KeyProgress =
+  | { readonly kind: 'progress'; readonly phase: string; readonly done: number; readonly total: number }
+  | { readonly kind: 'finished'; readonly keyId: KeyId };
 
 interface Ceremony {
   readonly machine: KeyGeneration;
@@ -172,6 +177,7 @@ export class Ceremonies {
         const seen = seenOf(machine);
         return () => {
           ceremony.seen = seen;
+          this.#ports.onWrongShares(machine.culprits);
           this.#announce(ceremony);
           notify();
         };

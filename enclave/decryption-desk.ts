@@ -1,22 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KmsError } from '../shared/errors.ts';
-import { type Envelope, openEnvelope } from '../shared/fhe/envelope.ts';
+import type { Envelope } from '../shared/fhe/envelope.ts';
 import { type Preset, presetByName } from '../shared/fhe/presets.ts';
 import type { Value } from '../shared/fhe/value.ts';
-import { type Digest, digest, type PartyId } from '../shared/ids.ts';
+import type { Digest, PartyId } from '../shared/ids.ts';
 import type { Kernel } from '../shared/math/kernel/kernel.ts';
 import { type Residues, Ring } from '../shared/math/ring.ts';
 import type { Rng } from '../shared/primitives.ts';
 import { decryptionScope, PublicDecryption } from '../shared/protocol/decryption/public-decryption.ts';
-import { encodeValueBytes, signResult } from '../shared/protocol/decryption/result.ts';
 import { type DecryptionTask, requireKey, taskOf } from '../shared/protocol/decryption/task.ts';
 import { Forgeries } from '../shared/protocol/forgeries.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { type PeerMessage, peerMessage } from '../shared/protocol/peer-message.ts';
 import { sealShare, shareAad, userKeyDigest } from '../shared/protocol/user-decryption/sealed-share.ts';
-import { toHex } from '../shared/wire/bytes.ts';
 import { encode } from '../shared/wire/codec.ts';
-import type { DecryptionRequest, UserDecryptionRequest } from './api.ts';
 import { EarlyShares } from './early-shares.ts';
 import type { KeyRing } from './key-ring.ts';
 import { until } from './until.ts';
@@ -28,6 +25,8 @@ export interface DeskPorts {
   readonly rng: Rng;
   readonly send: (to: PartyId, payload: Uint8Array) => void;
   readonly connected: () => readonly PartyId[];
+  /** Parties that signed wrong shares of a value, whenever one more share has come. */
+  readonly onWrongShares: (parties: readonly PartyId[]) => void;
 }
 
 /** A value, and the parties that were seen signing wrong shares of it. */
@@ -59,8 +58,8 @@ interface Pending {
 }
 
 /**
- * Decrypts what clients of this node ask for. KEY-EXPOSING, development only: it decrypts whatever it is given under a
- * key it has a share of (protocols.md section 5).
+ * Decrypts whatever it is given under a key that this node has a share of. That a chain asked for it is for its caller to
+ * know (gateway/gateway-desk.ts): whoever has a ciphertext of his own making decrypted has the key (protocols.md section 5).
  */
 export class DecryptionDesk {
   readonly #ports: DeskPorts;
@@ -84,22 +83,8 @@ export class DecryptionDesk {
   }
 
   /**
-   * Public decryption. @returns this node's signed result
-   * @throws {KmsError} what openEnvelope and taskOf throw; UNKNOWN_KEY, WRONG_KEY; NOT_ENOUGH_PARTIES, safe to repeat
-   */
-  async decrypt({ requestId, envelope }: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
-    const { membership } = this.#ports;
-    const opened = openEnvelope(envelope, membership.primitives);
-    const { value, culprits } = await this.open(opened, signal);
-    const { networkId, epoch } = membership;
-    const { keyId: key, digest: ciphertext } = opened;
-    const result = { networkId, request: digest(toHex(requestId)), key, epoch, ciphertext };
-    return signResult(membership, { ...result, value: encodeValueBytes(value) }, culprits);
-  }
-
-  /**
    * The value of a ciphertext, decrypted together with the others that were asked for it.
-   * @throws {KmsError} as decrypt()
+   * @throws {KmsError} what taskOf throws; UNKNOWN_KEY, WRONG_KEY; NOT_ENOUGH_PARTIES, safe to repeat
    */
   async open(envelope: Envelope, signal: AbortSignal): Promise<OpenedValue> {
     const pending = await this.#open(this.#task(envelope));
@@ -110,15 +95,11 @@ export class DecryptionDesk {
     throw new NotEnoughParties(parties.filter((party) => !heard.includes(party)));
   }
 
-  /** User decryption: this node's partial decryption, sealed to the user and signed. */
-  userDecrypt({ requestId, envelope, userKey }: UserDecryptionRequest): Promise<Uint8Array> {
-    return this.seal(openEnvelope(envelope, this.#ports.membership.primitives), requestId, userKey);
-  }
-
   /**
+   * User decryption: this node's partial decryption, sealed to the user and signed.
    * @param requestId 32 bytes @param userKey X-Wing public key
    * @param rngOf of what is sealed, for whoever seals the same twice; its argument is secret
-   * @throws {KmsError} as decrypt(), BAD_INPUT
+   * @throws {KmsError} as open(), BAD_INPUT
    */
   async seal(
     envelope: Envelope,
@@ -218,6 +199,7 @@ export class DecryptionDesk {
   #count(pending: Pending, from: PartyId, { share, signature }: Share): void {
     const { decryption } = pending;
     this.#forgeries.hear(from, performance.now(), () => decryption.receive(from, share, signature));
+    this.#ports.onWrongShares(decryption.culprits);
     for (const watcher of [...pending.watchers]) watcher();
   }
 

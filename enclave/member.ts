@@ -13,6 +13,7 @@ import type { PeerTrust } from './net/tls.ts';
 import type { NodeParts } from './node-parts.ts';
 import type { NodeSeal } from './sealing/node-seal.ts';
 import type { StateStore } from './sealing/state-store.ts';
+import { WrongShares } from './wrong-shares.ts';
 
 export type ProtocolMessage = Exclude<PeerMessage, { readonly kind: 'membership' }>;
 
@@ -100,6 +101,8 @@ export class Member {
       }
     };
     const signer = await this.standing.enrol(state);
+    const wrong = new WrongShares(log, nowMs);
+    const onWrongShares = (parties: readonly PartyId[]): void => wrong.seen(parties);
     const keys = new KeyRing(this.membership, kernel, parts.makeDecryptor ?? honestDecryptor);
     const ceremonies = new Ceremonies(
       this.membership,
@@ -113,10 +116,13 @@ export class Member {
           log('info', 'key-ready', { keyId: finished.record.key });
         },
         onFailure: (error) => log('error', 'key-generation-failed', { code: codeOf(error) }),
+        onWrongShares,
       },
     );
     const connected = (): readonly PartyId[] => network.peers?.connected() ?? [];
-    const desk = new DecryptionDesk({ membership: this.membership, kernel, keys, rng, send, connected });
+    const desk = new DecryptionDesk({
+      ...{ membership: this.membership, kernel, keys, rng, send, connected, onWrongShares },
+    });
     const signerOf = (party: PartyId): Promise<Uint8Array | undefined> => this.standing.signerOf(party);
     const gateway =
       this.#ports.gateway &&

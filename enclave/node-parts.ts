@@ -11,7 +11,10 @@ import type { Primitives, Rng } from '../shared/primitives.ts';
 import type { Anchor } from '../shared/sealing/anchor.ts';
 import type { Build } from './configurations.ts';
 import type { DecryptorFactory } from './key-ring.ts';
+import type { Work } from './member.ts';
+import type { Service } from './membership/phases.ts';
 import type { StandingTiming } from './membership/standing.ts';
+import type { FurtherRoutes } from './net/api-server.ts';
 import type { Nsm } from './nsm/nsm.ts';
 import type { Cloud, SuccessorKeys } from './sealing/cloud.ts';
 
@@ -56,4 +59,9 @@ export interface NodeParts {
   readonly headPollMs?: number;
   /** Where a key's share comes from; a lying one exists in tests only. */
   readonly makeDecryptor?: DecryptorFactory;
+  /**
+   * Services beside NodeService, on a node's work; they exist in tests only: the entry points of the product give none.
+   * @param serving throws UNAVAILABLE or CONFLICT if the phase does not serve this
+   */
+  readonly furtherRoutes?: (serving: (service: Service) => Work) => FurtherRoutes;
 }

@@ -7,16 +7,7 @@ import type { Member as MemberEntry } from '../shared/network/configuration.ts';
 import type { Membership } from '../shared/protocol/machine.ts';
 import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { decode, encode } from '../shared/wire/codec.ts';
-import type {
-  DecryptionRequest,
-  JoinedNetwork,
-  JoinRequest,
-  KeyProgress,
-  KeyRequest,
-  NodeApi,
-  NodeDescription,
-  UserDecryptionRequest,
-} from './api.ts';
+import type { JoinedNetwork, JoinRequest, NodeApi, NodeDescription } from './api.ts';
 import { Configurations } from './configurations.ts';
 import type { BatchRequest } from './gateway/batch-desk.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
@@ -78,7 +69,7 @@ export class Node implements NodeApi {
 
   /** A node that waits to be told its network: as a new member, or as one that starts again. */
   static async open(parts: NodeParts): Promise<Node> {
-    const { link, primitives: crypto, rng, nsm, roots, nowMs, log } = parts;
+    const { link, primitives: crypto, rng, nsm, roots, nowMs, log, furtherRoutes } = parts;
     const node = new Node(parts);
     const { identity } = node.#newborn;
     node.#network = await NodeNetwork.open({
@@ -90,6 +81,7 @@ export class Node implements NodeApi {
       crypto,
       rng,
       api: node,
+      furtherRoutes: furtherRoutes?.((service) => node.#serving(service)),
       log,
     });
     log('info', 'node-open', { step: node.#phase });
@@ -126,24 +118,12 @@ export class Node implements NodeApi {
     return joining;
   }
 
-  generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress> {
-    return this.#services.generateKey(request, signal);
-  }
-
   listKeys(): Promise<readonly KeyId[]> {
     return this.#services.listKeys();
   }
 
   getKey(key: KeyId): Promise<Uint8Array> {
     return this.#services.getKey(key);
-  }
-
-  decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#services.decrypt(request, signal);
-  }
-
-  userDecrypt(request: UserDecryptionRequest): Promise<Uint8Array> {
-    return this.#services.userDecrypt(request);
   }
 
   answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {

@@ -1,8 +1,7 @@
 import { KmsError } from '../shared/errors.ts';
 import type { Permission } from '../shared/gateway/policy/claim.ts';
-import { digest, type KeyId } from '../shared/ids.ts';
-import { toHex } from '../shared/wire/bytes.ts';
-import type { DecryptionRequest, KeyProgress, KeyRequest, NodeApi, UserDecryptionRequest } from './api.ts';
+import type { KeyId } from '../shared/ids.ts';
+import type { NodeApi } from './api.ts';
 import type { BatchRequest } from './gateway/batch-desk.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
 import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
@@ -22,30 +21,12 @@ export class Services implements Omit<NodeApi, 'describe' | 'join'> {
     this.#serving = serving;
   }
 
-  async *generateKey(request: KeyRequest, signal: AbortSignal): AsyncIterable<KeyProgress> {
-    const { requestId, preset, galois } = request;
-    const asked = { request: digest(toHex(requestId)), preset, galois };
-    yield* this.#direct('generate-key').ceremonies.generate(asked, signal);
-  }
-
   async listKeys(): Promise<readonly KeyId[]> {
     return this.#serving('read-keys').keys.ids;
   }
 
   async getKey(key: KeyId): Promise<Uint8Array> {
     return this.#serving('read-keys').keys.certified(key);
-  }
-
-  async decrypt(request: DecryptionRequest, signal: AbortSignal): Promise<Uint8Array> {
-    const answer = await this.#direct('decrypt').desk.decrypt(request, signal);
-    this.#serving('decrypt');
-    return answer;
-  }
-
-  async userDecrypt(request: UserDecryptionRequest): Promise<Uint8Array> {
-    const answer = await this.#direct('user-decrypt').desk.userDecrypt(request);
-    this.#serving('user-decrypt');
-    return answer;
   }
 
   async answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {
@@ -68,15 +49,6 @@ export class Services implements Omit<NodeApi, 'describe' | 'join'> {
       this.#serving('generate-key');
       yield step;
     }
-  }
-
-  /** What nobody but the caller asked for: served in networks without a gateway only. */
-  #direct(service: Service): Work {
-    const work = this.#serving(service);
-    if (work.gateway !== undefined) {
-      throw new KmsError('NOT_PERMITTED', "this network's gateway orders every operation; ask there");
-    }
-    return work;
   }
 
   #gateway(service: Service): GatewayWork {

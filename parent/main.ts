@@ -74,9 +74,8 @@ async function serve(config: ParentConfig, configFile: string): Promise<void> {
     config.connector === undefined ? undefined : new ConnectorProcess({ configFile, log: stdoutLog });
   const stop = (): void => {
     stdoutLog('info', 'stopping');
-    connector?.stop();
     server?.close();
-    void relay.drain(DRAIN_MS).then(() => process.exit(0));
+    void Promise.all([relay.drain(DRAIN_MS), connector?.stop()]).then(() => process.exit(0));
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
   // Whoever waits for this line may send a signal at once.

@@ -8,6 +8,8 @@ export interface Option {
   readonly short?: string;
   readonly help: string;
   readonly default?: string;
+  /** May be given more than once. */
+  readonly repeatable?: true;
   /** The only values it takes. */
   readonly choices?: readonly string[];
 }
@@ -24,18 +26,16 @@ export class UsageError extends KmsError {
   }
 }
 
+type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+
 /** Parsed and checked arguments of one command. */
 export class Arguments {
   readonly positionals: readonly string[];
-  readonly #values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly #values: Values;
   readonly #advice: string;
 
   /** @param advice where to read about the right usage */
-  constructor(
-    positionals: readonly string[],
-    values: Readonly<Record<string, string | boolean | undefined>>,
-    advice: string,
-  ) {
+  constructor(positionals: readonly string[], values: Values, advice: string) {
     this.positionals = positionals;
     this.#values = values;
     this.#advice = advice;
@@ -49,6 +49,12 @@ export class Arguments {
   text(name: string): string | undefined {
     const value = this.#values[name];
     return typeof value === 'string' ? value : undefined;
+  }
+
+  /** All values of a repeatable option. */
+  texts(name: string): readonly string[] {
+    const value = this.#values[name];
+    return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
   }
 
   /** @throws {UsageError} when the option is absent */
@@ -110,17 +116,18 @@ export function parseArguments(
 }
 
 interface Parsed {
-  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly values: Values;
   readonly positionals: readonly string[];
 }
 
 function parse(argv: readonly string[], options: Options, advice: string): Parsed {
   const config = Object.fromEntries(
-    Object.entries(options).map(([name, { value, short, default: fallback }]) => [
+    Object.entries(options).map(([name, { value, short, default: fallback, repeatable = false }]) => [
       name,
       {
         type: value === undefined ? ('boolean' as const) : ('string' as const),
         ...(short === undefined ? {} : { short }),
+        multiple: repeatable,
         ...(fallback === undefined ? {} : { default: fallback }),
       },
     ]),

@@ -1,8 +1,9 @@
 import { KmsError } from '../../shared/errors.ts';
 import type { Value } from '../../shared/fhe/value.ts';
 import { generateUserKey } from '../../shared/protocol/user-decryption/hpke.ts';
-import { type Command, KEY_EXPOSING, networkOptions } from './command.ts';
-import { keyOption, Session, short } from './session.ts';
+import type { Command } from './command.ts';
+import { GatewaySession, gatewayOptions, hostOf, inputOptions, walletFor } from './gateway-session.ts';
+import { keyOption, short } from './session.ts';
 import { table } from './table.ts';
 
 export const bench: Command = {
@@ -10,38 +11,46 @@ export const bench: Command = {
   summary: 'measure the running network as a client sees it',
   forms: ['[--key KEY] [--runs N]'],
   details: [
-    'Latency of encryption (here) and of decryption in public and for a user, of scalars and of vectors; every result is ' +
-      "checked. The benchmarks of single parts run with 'make bench'.",
-    `Decryption: ${KEY_EXPOSING}.`,
+    'Latency of encryption (here), of bringing an input in, and of decryption in public and for a user through the gateway, of ' +
+      "scalars and of vectors; every result is checked. The benchmarks of single parts run with 'make bench'.",
   ],
   options: {
     key: keyOption,
     runs: { value: 'N', help: 'how often each', default: '5' },
-    ...networkOptions,
+    ...inputOptions,
+    ...gatewayOptions,
   },
   maxPositionals: 0,
 
   async run(given, terminal) {
     const runs = given.integer('runs', 1, 10_000) ?? 5;
-    using session = await Session.open(given, terminal);
+    const account = await walletFor(given, terminal, 'account', 'user');
+    const submitter = await walletFor(given, terminal, 'submitter', 'submitter');
+    using session = await GatewaySession.open(given, terminal);
     const { client } = session;
-    const key = await session.key(await session.keyIdOf(given.text('key')));
-    const user = await generateUserKey((sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)));
-    using _held = user.privateKey;
+    const key = await session.session.key(await session.session.keyIdOf(given.text('key')));
+    const userKey = await generateUserKey((sizeBytes) => crypto.getRandomValues(new Uint8Array(sizeBytes)));
+    using _held = userKey.privateKey;
+    const acting = { account, ...hostOf(given) };
     const values: readonly Value[] = [
       { kind: 'scalar', value: 42n },
       { kind: 'vector', values: BigUint64Array.from({ length: key.preset.degree }, (_, i) => BigInt(i)) },
     ];
-    const ciphertexts: Uint8Array[] = [];
+    const handles: `0x${string}`[] = [];
     const jobs = values.flatMap((value, i) => [
-      { name: `encrypt-${value.kind}`, run: async () => (ciphertexts[i] = await key.encrypt(value)) },
+      { name: `encrypt-${value.kind}`, run: () => key.encrypt(value) },
+      {
+        name: `input-${value.kind}`,
+        run: async () =>
+          (handles[i] = await client.input(await key.encrypt(value), { ...acting, submitter })),
+      },
       {
         name: `decrypt-${value.kind}`,
-        run: async () => same((await client.decrypt(ciphertexts[i]!)).value, value),
+        run: async () => same((await client.decrypt(handles[i]!, acting)).value, value),
       },
       {
         name: `user-decrypt-${value.kind}`,
-        run: async () => same((await client.userDecrypt(ciphertexts[i]!, user)).value, value),
+        run: async () => same((await client.userDecrypt(handles[i]!, { ...acting, userKey })).value, value),
       },
     ]);
     const progress = terminal.progress('measuring');

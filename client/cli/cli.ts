@@ -13,6 +13,7 @@ import { encrypt } from './encrypt.ts';
 import { evaluate } from './eval.ts';
 import { adviceFor, exitCodeOf, exitCodes } from './exit-code.ts';
 import { helpOn, overview } from './help.ts';
+import { input } from './input.ts';
 import { keygen } from './keygen.ts';
 import { keys } from './keys.ts';
 import { net } from './net.ts';
@@ -25,6 +26,7 @@ import { netGovernanceKeygen } from './net-governance-keygen.ts';
 import { nodeJoin } from './node-join.ts';
 import { nodeShow } from './node-show.ts';
 import { type Streams, Terminal } from './terminal.ts';
+import { transfer } from './transfer.ts';
 import { userDecrypt } from './user-decrypt.ts';
 import { userKeygen } from './user-keygen.ts';
 
@@ -42,7 +44,9 @@ export const commands: readonly Command[] = [
   keygen,
   keys,
   encrypt,
+  input,
   evaluate,
+  transfer,
   decrypt,
   userKeygen,
   userDecrypt,

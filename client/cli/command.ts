@@ -39,7 +39,3 @@ export const networkOptions: Options = {
   ...networkFileOptions,
   timeout: { value: 'SECONDS', help: 'how long to wait for the nodes', default: '60' },
 };
-
-/** Shown wherever a user meets the direct request path (protocols.md section 5). */
-export const KEY_EXPOSING =
-  'KEY-EXPOSING, development only: whoever may decrypt a ciphertext of his own making can learn the key';

@@ -1,35 +1,46 @@
-import type { Decryption } from '../sdk/decryption.ts';
-import { type Command, KEY_EXPOSING, networkOptions, type Outcome } from './command.ts';
-import { readCiphertext } from './encrypt.ts';
-import { Session } from './session.ts';
+import type { Decryption } from '../gateway/decryption.ts';
+import type { Command, Outcome } from './command.ts';
+import { GatewaySession, gatewayOptions, hostOf, inputOptions, walletFor } from './gateway-session.ts';
+import { broughtIn, operandFrom } from './input.ts';
 import type { Terminal } from './terminal.ts';
 import { valueJson, valueLine } from './value-text.ts';
 
 export const decrypt: Command = {
   name: 'decrypt',
-  summary: 'decrypt a ciphertext in public (key-exposing, development only)',
-  forms: ['FILE'],
+  summary: 'decrypt a handle in public',
+  forms: ['HANDLE | FILE'],
   details: [
-    `${KEY_EXPOSING}.`,
-    'Every node learns the value. It is the one that 2t+1 nodes signed; nodes that answered something else, or sent a ' +
-      'wrong share to the others, are named.',
+    'The handle becomes public on its chain, for ever, and the request and its answer stand on the gateway. The value is the one ' +
+      'that 2t+1 nodes signed for this handle; their signatures are verified here.',
+    'A file is brought in first, as by kms input.',
   ],
-  options: networkOptions,
+  options: { ...inputOptions, ...gatewayOptions },
   maxPositionals: 1,
 
   async run(given, terminal) {
-    const envelope = await readCiphertext(given.positional(0, 'the ciphertext'));
-    using session = await Session.open(given, terminal);
-    terminal.warn(KEY_EXPOSING);
-    return decrypted(await session.client.decrypt(envelope), terminal);
+    const operand = await operandFrom(given.positional(0, 'the handle or ciphertext'));
+    const account = await walletFor(given, terminal, 'account', 'user');
+    using session = await GatewaySession.open(given, terminal, 'decrypting');
+    const handle = await broughtIn(given, terminal, session, operand);
+    const decryption = await session.client.decrypt(handle, { account, ...hostOf(given) });
+    session.finish();
+    return decrypted(handle, decryption, terminal);
   },
 };
 
 /** The value on stdout; who did not take part, or lied, beside it. */
-export function decrypted({ value, agreeing, missing, culprits }: Decryption, terminal: Terminal): Outcome {
+export function decrypted(
+  handle: string,
+  { value, requestId, agreeing, missing, culprits }: Decryption,
+  terminal: Terminal,
+): Outcome {
   if (culprits.length > 0)
     terminal.warn(`wrong answers from party ${culprits.join(', ')}; the value is unaffected`);
   if (missing.length > 0)
-    terminal.note(`no answer from party ${missing.join(', ')}; the value is unaffected`);
-  return { json: { ...valueJson(value), agreeing, missing, culprits }, lines: [valueLine(value)] };
+    terminal.note(`no word of party ${missing.join(', ')} in the answer; the value is unaffected`);
+  const request = Number(requestId);
+  return {
+    json: { ...valueJson(value), handle, request, agreeing, missing, culprits },
+    lines: [valueLine(value)],
+  };
 }

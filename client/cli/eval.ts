@@ -1,68 +1,49 @@
-import { KmsError } from '../../shared/errors.ts';
-import { openEnvelope } from '../../shared/fhe/envelope.ts';
-import { noiseCeiling } from '../../shared/fhe/noise.ts';
-import { noble } from '../../shared/noble.ts';
-import { type Command, networkOptions } from './command.ts';
-import { readCiphertext } from './encrypt.ts';
-import { writeOutput } from './file.ts';
-import { Session } from './session.ts';
+import { handleFrom } from '../gateway/handle-text.ts';
+import type { Computation } from '../gateway/handles.ts';
+import type { Arguments } from './arguments.ts';
+import type { Command } from './command.ts';
+import { actingOptions, GatewaySession, gatewayOptions, hostOf, walletFor } from './gateway-session.ts';
 
 const operations = ['add', 'sub', 'mul'] as const;
-type Operation = (typeof operations)[number];
+const plainOperations = { add: 'addPlain', mul: 'mulPlain' } as const;
 
 export const evaluate: Command = {
   name: 'eval',
-  summary: 'compute on ciphertexts, as a coprocessor would',
-  forms: ['add|sub|mul A B -o FILE'],
+  summary: 'compute on handles, on their chain',
+  forms: ['add|sub|mul HANDLE HANDLE', 'add|mul HANDLE NUMBER'],
   details: [
-    'Needs no node once the key has been fetched. Results carry a static noise bound; an operation whose result the ' +
-      'network would refuse to decrypt is refused here. A scalar combines with a vector slot by slot.',
+    'The host chain names the result and the coprocessors compute it; done when they have committed it. The chain derives a ' +
+      'static noise bound, and refuses what the network would refuse to decrypt. A scalar combines with a vector slot by slot.',
+    'The account must be allowed both handles, and owns the result.',
   ],
-  examples: ['kms eval add a.ct b.ct -o sum.ct', 'kms eval mul sum.ct c.ct -o product.ct'],
-  options: { out: { value: 'FILE', short: 'o', help: 'where the result goes' }, ...networkOptions },
+  examples: ['kms eval add 0x5b..01 0x9c..01', 'kms eval mul 0x5b..01 3'],
+  options: { ...actingOptions, ...gatewayOptions },
   maxPositionals: 3,
 
   async run(given, terminal) {
-    const word = given.positional(0, 'the operation');
-    const operation: Operation =
-      operations.find((known) => known === word) ??
-      given.refuse(`the operation is add, sub or mul, not '${word}'`);
-    const paths = [
-      given.positional(1, 'the first ciphertext'),
-      given.positional(2, 'the second ciphertext'),
-    ] as const;
-    const out = given.required('out');
-    const [a, b] = await Promise.all([readCiphertext(paths[0]), readCiphertext(paths[1])]);
-    const { keyId } = openEnvelope(a, noble);
-    if (openEnvelope(b, noble).keyId !== keyId) {
-      throw new KmsError('WRONG_KEY', `${paths[0]} and ${paths[1]} are encrypted under different keys`);
-    }
-    using session = await Session.open(given, terminal);
-    const key = await session.key(keyId);
-    using evaluator = await key.evaluator();
-    const result = evaluator[operation](a, b);
-    await writeOutput(out, result);
-    const { digest, kind, bound, preset } = openEnvelope(result, noble);
-    const noiseBits = bits(bound.bound);
-    const noiseLimitBits = bits(noiseCeiling(preset, bound.level));
-    return {
-      json: {
-        file: out,
-        key: keyId,
-        kind,
-        level: bound.level,
-        noiseBits,
-        noiseLimitBits,
-        digest,
-        bytes: result.length,
-      },
-      lines: [
-        `${out}: ${kind}, noise at most ${noiseBits} of ${noiseLimitBits} bits, ${result.length} bytes`,
-      ],
-    };
+    const computation = computationFrom(given);
+    const account = await walletFor(given, terminal, 'account', 'user');
+    using session = await GatewaySession.open(given, terminal, 'computing');
+    const handle = await session.client.compute(computation, { account, ...hostOf(given) });
+    return { json: { handle, operation: computation.operation, owner: account.address }, lines: [handle] };
   },
 };
 
-function bits(bound: bigint): number {
-  return bound.toString(2).length;
+/** @throws {UsageError}; {KmsError} BAD_ENCODING for what looks like a handle and is none */
+function computationFrom(given: Arguments): Computation {
+  const word = given.positional(0, 'the operation');
+  const operation = operations.find((known) => known === word);
+  if (operation === undefined) return given.refuse(`the operation is add, sub or mul, not '${word}'`);
+  const [first, second] = [
+    given.positional(1, 'the first handle'),
+    given.positional(2, 'the second operand'),
+  ];
+  const a =
+    handleFrom(first) ?? given.refuse(`'${first}' is no handle: 0x and 64 hex digits, from 'kms input'`);
+  const b = handleFrom(second);
+  if (b !== undefined) return { operation, a, b };
+  if (!/^\d{1,18}$/.test(second)) given.refuse(`'${second}' is neither a handle nor a whole number`);
+  if (operation === 'sub')
+    return given.refuse('sub takes two handles; add the negative number modulo p instead');
+  return { operation: plainOperations[operation], a, value: BigInt(second) };
 }

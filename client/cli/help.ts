@@ -14,10 +14,10 @@ export function overview(commands: readonly Command[]): string[] {
     ...columns([...commands.map(({ name, summary }): Row => [name, summary]), ['help', 'help on a command']]),
     '',
     'A first round on one machine:',
-    ...['kms net up', 'kms keygen', 'kms encrypt --value 42 -o a.ct', 'kms eval add a.ct a.ct -o sum.ct'].map(
+    ...['kms net up', 'kms keygen', 'kms encrypt --value 42 -o a.ct', 'kms input a.ct'].map(
       (line) => `  ${line}`,
     ),
-    ...['kms decrypt sum.ct', 'kms net down'].map((line) => `  ${line}`),
+    ...['kms eval mul HANDLE 2', 'kms decrypt HANDLE', 'kms net down'].map((line) => `  ${line}`),
     '',
     'Exit codes:',
     ...columns(

@@ -1,5 +1,6 @@
 import { LocalNetwork } from '../../infra/local/network.ts';
 import type { ChainStatus } from '../../infra/local/network-gateway.ts';
+import type { ProgramStatus } from '../../infra/local/programs/program-processes.ts';
 import { KmsError } from '../../shared/errors.ts';
 import type { Arguments, Options } from './arguments.ts';
 import type { Command, Outcome } from './command.ts';
@@ -19,21 +20,19 @@ const options: Options = {
     value: 'T',
     help: 'up: how many of them may be corrupt, N >= 3T + 1 (default: as many as possible)',
   },
-  gateway: {
-    help: 'up: a gateway chain and two host chains as well, for a new network; nodes then do what they prove from chains',
-  },
   erase: { help: 'down: delete the state directory with all keys as well' },
 };
 
 export const net: Command = {
   name: 'net',
   summary: 'start, stop and look at a network on this machine',
-  forms: ['up [--parties N] [--tolerate T] [--gateway]', 'down [--erase]', 'status'],
+  forms: ['up [--parties N] [--tolerate T]', 'down [--erase]', 'status'],
   details: [
     'For development: every node is two processes, a mock enclave and its parent, on loopback ports. They run on until ' +
       "'kms net down'; what they know stays in the state directory, and 'kms net up' continues with it.",
-    'With --gateway the chains are processes too, their contracts deployed and the nodes enrolled. Nodes of such a network ' +
-      "refuse what is asked of them directly: 'kms keygen', 'decrypt' and 'user-decrypt' end with NOT_PERMITTED.",
+    'The chains are processes too, a gateway and two host chains, their contracts deployed and the nodes enrolled; each node has a ' +
+      'connector, and three coprocessors and a relayer run. gateway.json in the state directory says where they are, ' +
+      'accounts/ has keys of accounts with play money.',
   ],
   options,
   maxPositionals: 1,
@@ -64,11 +63,11 @@ async function up(given: Arguments, terminal: Terminal): Promise<Outcome> {
       stateDirectory: directory,
       ...(n === undefined ? {} : { n }),
       ...(t === undefined ? {} : { t }),
-      ...(given.flag('gateway') ? { gateway: true } : {}),
+      gateway: true,
       signal: terminal.interrupts.hold(),
       onProgress: ({ phase, done, total }) => progress.update(phase, done, total),
     });
-    const chains = await network.chains();
+    const [chains, programs] = [await network.chains(), await network.programs()];
     progress.finish();
     return {
       json: {
@@ -77,12 +76,13 @@ async function up(given: Arguments, terminal: Terminal): Promise<Outcome> {
         n: network.n,
         t: network.t,
         nodes: network.addresses,
-        ...(chains.length === 0 ? {} : { chains }),
+        ...(chains.length === 0 ? {} : { chains, programs }),
       },
       lines: [
         `${network.n} nodes up, ${network.t} of them may be corrupt; state in ${directory}`,
         `network ${network.networkId}`,
         ...chains.map(({ role, chainId, url }) => `${role} chain ${chainId} at ${url}`),
+        ...(programs.length === 0 ? [] : [`around them: ${programs.map(({ name }) => name).join(', ')}`]),
       ],
     };
   } finally {
@@ -112,15 +112,16 @@ async function status(given: Arguments, terminal: Terminal): Promise<Outcome> {
     node.phase,
     `${node.connectedPeers.length} of ${network.n - 1}`,
   ]);
-  const chains = await network.chains();
+  const [chains, programs] = [await network.chains(), await network.programs()];
   return {
     json: {
       ...{ state: network.directory, networkId: network.networkId, n: network.n, t: network.t, nodes },
-      ...(chains.length === 0 ? {} : { chains }),
+      ...(chains.length === 0 ? {} : { chains, programs }),
     },
     lines: [
       ...table([['PARTY', 'ADDRESS', 'ENCLAVE', 'PARENT', 'PHASE', 'PEERS'], ...rows]),
       ...chainLines(chains),
+      ...programLines(programs),
       ...stuck.map(({ party, reason }) => `node ${party} does not go on by itself: ${reason}`),
     ],
   };
@@ -140,6 +141,12 @@ function chainLines(chains: readonly ChainStatus[]): readonly string[] {
     '',
     ...table([['CHAIN', 'CONTRACT', 'ADDRESS'], ...contracts]),
   ];
+}
+
+function programLines(programs: readonly ProgramStatus[]): readonly string[] {
+  if (programs.length === 0) return [];
+  const rows = programs.map(({ name, isUp, url }) => [name, isUp ? 'up' : 'down', url ?? '']);
+  return ['', ...table([['PROGRAM', 'STATE', 'URL'], ...rows])];
 }
 
 async function opened(given: Arguments, terminal: Terminal): Promise<LocalNetwork> {

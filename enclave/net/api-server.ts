@@ -7,8 +7,8 @@ import { type KeyId, keyId, partyId } from '../../shared/ids.ts';
 import { MAX_GENESIS_BYTES } from '../../shared/network/genesis.ts';
 import { MAX_SIGNED_CONFIGURATION_BYTES } from '../../shared/network/signed-configuration.ts';
 import { fromHex, toHex } from '../../shared/wire/bytes.ts';
-import { GaloisKeys, NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
-import { type GaloisChoice, MAX_ENVELOPE_BYTES, type NodeApi, USER_KEY_BYTES } from '../api.ts';
+import { NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
+import { MAX_ENVELOPE_BYTES, type NodeApi, USER_KEY_BYTES } from '../api.ts';
 import { toFault } from './fault.ts';
 import { type GrpcServer, grpcServer } from './http2.ts';
 import { Slots } from './slots.ts';
@@ -35,10 +35,15 @@ export const API_LIMITS: ApiLimits = {
   bodyMs: 60_000,
 };
 
+/** Services for clients beside NodeService. */
+export interface FurtherRoutes {
+  readonly routes: (router: ConnectRouter) => void;
+  /** Of a call's message. @param path of the call; undefined: as of a method with a few short fields */
+  readonly maxBytes: (path: string) => number | undefined;
+}
+
 const NOTHING: Uint8Array = new Uint8Array(0);
-const REQUEST_ID_BYTES = 32;
 const LEAF_BYTES = 32;
-const MAX_PRESET_CHARACTERS = 64;
 const KEY_CHUNK_BYTES = 1024 * 1024;
 /** The gateway's limit for the envelopes of one request (Limits.MAX_CIPHERTEXT_BYTES), evidence, claim and the fields around them. */
 const MAX_ENVELOPES_BYTES = 16 << 20;
@@ -51,24 +56,30 @@ const MAX_FIELDS = 4096 + 16;
 /** By method; what is not here has a few short fields. */
 const MAX_BYTES: ReadonlyMap<string, number> = new Map([
   [NodeService.method.join.name, JOIN_BYTES],
-  [NodeService.method.decrypt.name, MAX_ENVELOPE_BYTES + FIELD_BYTES],
-  [NodeService.method.userDecrypt.name, MAX_ENVELOPE_BYTES + FIELD_BYTES],
   [NodeService.method.answer.name, READ_MAX_BYTES],
   [NodeService.method.carryOut.name, COMMAND_BYTES],
 ]);
 const WINDOW_BYTES = 1024 * 1024;
 
-/** Serves NodeService to client sockets. */
-export function apiServer(api: NodeApi, limits: ApiLimits = API_LIMITS): GrpcServer {
+/** Serves NodeService to client sockets, and what is given beside it. */
+export function apiServer(
+  api: NodeApi,
+  limits: ApiLimits = API_LIMITS,
+  further?: FurtherRoutes | undefined,
+): GrpcServer {
   return grpcServer({
-    routes: (router) => nodeRoutes(router, api, limits),
+    routes(router) {
+      nodeRoutes(router, api, limits);
+      further?.routes(router);
+    },
     readMaxBytes: READ_MAX_BYTES,
     windowBytes: WINDOW_BYTES,
     maxConcurrentStreams: limits.maxRequestsPerConnection,
     maxRequests: limits.maxRequests,
     refusal: () => toFault(new KmsError('BUSY', 'too many requests')),
     bodies: {
-      maxBytes: (path) => MAX_BYTES.get(path.slice(path.lastIndexOf('/') + 1)) ?? FIELD_BYTES,
+      maxBytes: (path) =>
+        further?.maxBytes(path) ?? MAX_BYTES.get(path.slice(path.lastIndexOf('/') + 1)) ?? FIELD_BYTES,
       totalBytes: limits.maxHeldBytes,
       maxFields: MAX_FIELDS,
       withinMs: limits.bodyMs,
@@ -110,23 +121,6 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
         return { networkId: fromHex(id), party, configuration: configuration.number };
       }),
 
-    async *generateKey(request, { signal }) {
-      try {
-        using _slot = generations.take();
-        const { requestId, preset } = request;
-        exactly(requestId, REQUEST_ID_BYTES);
-        if (preset.length > MAX_PRESET_CHARACTERS) throw new KmsError('TOO_LARGE', 'preset name is too long');
-        const galois = galoisChoice(request.galoisKeys);
-        for await (const step of api.generateKey({ requestId, preset, galois }, signal)) {
-          yield step.kind === 'progress'
-            ? { phase: step.phase, done: step.done, total: step.total }
-            : { phase: 'finished', done: 1, total: 1, keyId: fromHex(step.keyId) };
-        }
-      } catch (error) {
-        throw toFault(error);
-      }
-    },
-
     listKeys: () => faulting(async () => ({ keyIds: (await api.listKeys()).map(fromHex) })),
 
     async *getKey(request, { signal }) {
@@ -139,23 +133,6 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
         throw toFault(error);
       }
     },
-
-    decrypt: ({ requestId, envelope }, { signal }) =>
-      faulting(async () => {
-        using _slot = decryptions.take();
-        exactly(requestId, REQUEST_ID_BYTES);
-        atMost(envelope, MAX_ENVELOPE_BYTES);
-        return { result: await api.decrypt({ requestId, envelope }, signal) };
-      }),
-
-    userDecrypt: ({ requestId, envelope, userKey }, { signal }) =>
-      faulting(async () => {
-        using _slot = decryptions.take();
-        exactly(requestId, REQUEST_ID_BYTES);
-        atMost(envelope, MAX_ENVELOPE_BYTES);
-        exactly(userKey, USER_KEY_BYTES);
-        return { sealedShare: await api.userDecrypt({ requestId, envelope, userKey }, signal) };
-      }),
 
     answer: ({ claim, evidence, envelopes, userKey }, { signal }) =>
       faulting(async () => {
@@ -198,20 +175,6 @@ async function faulting<T>(answer: () => Promise<T>): Promise<T> {
     return await answer();
   } catch (error) {
     throw toFault(error);
-  }
-}
-
-function galoisChoice(value: GaloisKeys): GaloisChoice {
-  switch (value) {
-    case GaloisKeys.UNSPECIFIED:
-    case GaloisKeys.NONE:
-      return 'none';
-    case GaloisKeys.SUM:
-      return 'sum';
-    case GaloisKeys.ALL:
-      return 'all';
-    default:
-      throw new KmsError('BAD_INPUT', 'unknown choice of Galois keys');
   }
 }
 

@@ -14,7 +14,7 @@ import type { NodeApi } from '../api.ts';
 import type { Recollection } from '../membership/peer-memory.ts';
 import { bindToNetwork } from '../nsm/network-binding.ts';
 import type { Nsm } from '../nsm/nsm.ts';
-import { apiServer } from './api-server.ts';
+import { API_LIMITS, apiServer, type FurtherRoutes } from './api-server.ts';
 import { recallFrom } from './boot-client.ts';
 import { type BootServerOptions, serveBoot } from './boot-server.ts';
 import { Credentials, type Speaker, type TlsIdentity } from './credentials.ts';
@@ -40,6 +40,7 @@ export interface NodeNetworkOptions {
   readonly crypto: Primitives;
   readonly rng: Rng;
   readonly api: NodeApi;
+  readonly furtherRoutes?: FurtherRoutes | undefined;
   readonly log: Log;
 }
 
@@ -86,7 +87,7 @@ export class NodeNetwork {
     const credentials = await Credentials.create(options.identity, options.crypto, options.nsm);
     if (options.networkId !== undefined) await bindToNetwork(options.nsm, options.networkId);
     const shown = await credentials.identityFor(options.networkId);
-    const api = apiServer(options.api);
+    const api = apiServer(options.api, API_LIMITS, options.furtherRoutes);
     // Nobody is a peer before join() has given the ingress its members.
     let network: NodeNetwork | undefined;
     const common = {

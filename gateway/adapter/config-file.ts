@@ -14,7 +14,11 @@ export interface ChainConfig {
   readonly pollMs?: number;
 }
 
+/** Where things are found under their names: `GET <url>/<name>`, or files. */
+export type Place = { readonly url: string } | { readonly directory: string };
+
 const MAX_CONFIG_BYTES = 64 << 10;
+const MAX_PLACES = 64;
 
 /** The fields of an object of a configuration, each taken once; what nobody takes is an error. */
 export class Fields {
@@ -74,6 +78,13 @@ export class Fields {
     return value.map((one, i) => new Fields(`${this.#where}: "${name}" ${i + 1}`, one));
   }
 
+  texts(name: string): readonly string[] {
+    const value = this.#take(name);
+    const isGood = Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
+    if (!isGood) throw this.#bad(name, 'a list of texts');
+    return value;
+  }
+
   /** @throws {KmsError} BAD_INPUT if anything is left */
   end(): void {
     if (this.#left.size === 0) return;
@@ -96,12 +107,33 @@ export class Fields {
 
 /** `url`, `chainId`, `startBlock`, `pollMs`, and `confirmations` unless finalized blocks are to be waited for. */
 export function chainConfig(fields: Fields): ChainConfig {
-  const url = fields.text('url');
-  if (!/^https?:\/\//.test(url)) throw new KmsError('BAD_INPUT', `${url} is no http or https URL`);
+  const url = httpUrl(fields);
   const chainId = BigInt(fields.integer('chainId', 1, 2 ** 48 - 1));
   const startBlock = BigInt(fields.integer('startBlock', 0, Number.MAX_SAFE_INTEGER, 0));
   const confirmations = fields.integer('confirmations', 0, 10_000, 0);
   const pollMs = fields.integer('pollMs', 10, 60_000, POLL_MS);
   const finality: Finality = confirmations === 0 ? 'finalized' : { confirmations };
   return { url, chainId, startBlock, finality, pollMs };
+}
+
+/** A list of `{"url": "http://..."}` and `{"directory": "..."}`. @throws {KmsError} BAD_INPUT */
+export function places(fields: Fields, name: string): readonly Place[] {
+  const found = fields.list(name).map(place);
+  if (found.length === 0 || found.length > MAX_PLACES) {
+    throw new KmsError('BAD_INPUT', `"${name}" has 1..${MAX_PLACES} places`);
+  }
+  return found;
+}
+
+function place(fields: Fields): Place {
+  const directory = fields.optionalText('directory');
+  const found = directory === undefined ? { url: httpUrl(fields) } : { directory };
+  fields.end();
+  return found;
+}
+
+function httpUrl(fields: Fields): string {
+  const url = fields.text('url');
+  if (!/^https?:\/\//.test(url)) throw new KmsError('BAD_INPUT', `${url} is no http or https URL`);
+  return url;
 }

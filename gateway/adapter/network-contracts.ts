@@ -21,6 +21,8 @@ export interface HostContracts {
   readonly accessControl: Contract<typeof accessControlAbi>;
   readonly compute: Contract<typeof computeAbi>;
   readonly keyring: Contract<typeof keyringAbi>;
+  /** Who decides which inputs may come in. */
+  readonly inputs: Hex;
 }
 
 export async function gatewayContracts(chain: Chain, registry: Hex): Promise<GatewayContracts> {
@@ -46,6 +48,7 @@ export async function hostContracts({ registry }: GatewayContracts, chain: Chain
     verifier: { chain, address: lower(named.verifier), abi: verifierAbi },
     accessControl: { chain, address: lower(named.accessControl), abi: accessControlAbi },
     keyring: { chain, address: lower(await read(compute, 'keyring', [])), abi: keyringAbi },
+    inputs: lower(await read(compute, 'inputs', [])),
   };
 }
 

@@ -11,32 +11,76 @@ import { certifiedKeyCodec, keyDigest } from '../../shared/protocol/keygen/recor
 import { decode } from '../../shared/wire/codec.ts';
 import type { keysAbi } from '../adapter/abi/gateway.ts';
 import type { Hex } from '../adapter/chain-data.ts';
+import type { Place } from '../adapter/config-file.ts';
 import { type Contract, read } from '../adapter/contract.ts';
 import { readLimited } from '../adapter/durable-file.ts';
+import { getLimited } from '../adapter/http-get.ts';
+
+export interface NetworkKeys {
+  readonly preset: Preset;
+  readonly keys: KeyBytes;
+}
 
 /** Public keys of the network, for evaluation. */
 export interface EvaluationKeys {
   /** @returns undefined while it is not to be had */
-  keysOf(id: Hex): Promise<{ readonly preset: Preset; readonly keys: KeyBytes } | undefined>;
+  keysOf(id: Hex): Promise<NetworkKeys | undefined>;
+}
+
+/** Where certified records are found under the ids of their keys. Checks nothing but their size. */
+export interface RecordSource {
+  /** @returns undefined if it has none @throws {KmsError} UNAVAILABLE, TIMEOUT, TOO_LARGE, STORE_FAILED */
+  find(id: Hex, signal: AbortSignal): Promise<Uint8Array | undefined>;
 }
 
 const MAX_RECORD_BYTES = 256 << 20;
+const FETCH_TIMEOUT_MS = 60_000;
 
-/** Certified records as the nodes serve them, in files `<key id>.key`; each must have the digest that the gateway keeps of it. */
-export function recordFiles(directory: string, gatewayKeys: Contract<typeof keysAbi>): EvaluationKeys {
+/** `GET <url>/<key id>`, as connectors serve it, or a file `<key id>.key`. */
+export function recordSource(place: Place): RecordSource {
+  if ('directory' in place) {
+    return { find: (id) => readLimited(join(place.directory, `${id.slice(2)}.key`), MAX_RECORD_BYTES) };
+  }
+  const base = place.url.replace(/\/+$/, '');
+  return {
+    find: (id, signal) => getLimited(`${base}/${id.slice(2)}`, MAX_RECORD_BYTES, signal, FETCH_TIMEOUT_MS),
+  };
+}
+
+/**
+ * Records from the first source whose bytes have the digest that the gateway keeps of the key: one that lies or is down stands in
+ * nobody's way.
+ */
+export function certifiedKeys(
+  sources: readonly RecordSource[],
+  gatewayKeys: Contract<typeof keysAbi>,
+  signal: AbortSignal,
+): EvaluationKeys {
   return {
     async keysOf(id) {
-      const bytes = await readLimited(join(directory, `${id.slice(2)}.key`), MAX_RECORD_BYTES);
-      if (bytes === undefined) return undefined;
       const expected = await read(gatewayKeys, 'keyRecords', [id]);
-      const { record } = decode(certifiedKeyCodec, new Uint8Array(bytes));
-      if (`0x${keyDigest(noble, record)}` !== expected || `0x${record.key}` !== id) {
-        throw new KmsError('WRONG_KEY', 'the record is not the one that the gateway knows of this key');
+      let failure: unknown;
+      for (const source of sources) {
+        try {
+          const bytes = await source.find(id, signal);
+          if (bytes !== undefined) return await opened(id, bytes, expected);
+        } catch (error) {
+          failure = error;
+        }
       }
-      const preset = presetByName(record.request.preset);
-      return { preset, keys: keyBytesOf(keyMaterial(noble, await Kernel.load(), record)) };
+      if (failure !== undefined) throw failure;
+      return undefined;
     },
   };
+}
+
+async function opened(id: Hex, bytes: Uint8Array, expected: Hex): Promise<NetworkKeys> {
+  const { record } = decode(certifiedKeyCodec, bytes);
+  if (`0x${keyDigest(noble, record)}` !== expected || `0x${record.key}` !== id) {
+    throw new KmsError('WRONG_KEY', 'the record is not the one that the gateway knows of this key');
+  }
+  const preset = presetByName(record.request.preset);
+  return { preset, keys: keyBytesOf(keyMaterial(noble, await Kernel.load(), record)) };
 }
 
 /** Loaded evaluators, a few at a time. */

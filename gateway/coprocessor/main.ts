@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { readAccount } from '../adapter/account.ts';
 import { persistently } from '../adapter/backoff.ts';
 import { Chain } from '../adapter/chain.ts';
+import type { Hex } from '../adapter/chain-data.ts';
 import type { ChainConfig } from '../adapter/config-file.ts';
 import { httpEndpoint } from '../adapter/endpoint.ts';
 import { stdoutChainLog } from '../adapter/log.ts';
@@ -11,7 +12,7 @@ import { Sender } from '../adapter/sender.ts';
 import { COPROCESSOR_CONFIG, type CoprocessorConfig, readCoprocessorConfig } from './config.ts';
 import { Coprocessor, type FollowedHost } from './coprocessor.ts';
 import { type EnvelopeStore, FileEnvelopes } from './envelope-store.ts';
-import { recordFiles } from './evaluation-keys.ts';
+import { certifiedKeys, recordSource } from './evaluation-keys.ts';
 import { S3Envelopes } from './s3-envelopes.ts';
 import { Uploads } from './uploads.ts';
 
@@ -27,7 +28,7 @@ const log = stdoutChainLog('coprocessor');
 runProgram(USAGE, log, async (file, { signal }) => serve(await readCoprocessorConfig(file), signal));
 
 async function serve(config: CoprocessorConfig, signal: AbortSignal): Promise<void> {
-  const { stateDirectory, keysDirectory, envelopes } = config;
+  const { stateDirectory, envelopes } = config;
   const account = await readAccount(config.accountKeyFile);
   const patiently = <T>(task: () => Promise<T>): Promise<T> =>
     persistently(task, signal, () => log('warn', 'chain-unavailable'));
@@ -45,9 +46,10 @@ async function serve(config: CoprocessorConfig, signal: AbortSignal): Promise<vo
   }
   let coprocessor: Coprocessor | undefined;
   const directory = join(stateDirectory, 'uploads');
-  const uploads = await Uploads.open({ directory, onUpload: (digest) => coprocessor?.uploaded(digest) });
   const store: EnvelopeStore =
     'directory' in envelopes ? new FileEnvelopes(envelopes.directory) : new S3Envelopes(envelopes);
+  const onUpload = (digest: Hex): void => coprocessor?.uploaded(digest);
+  const uploads = await Uploads.open({ directory, onUpload, store });
   coprocessor = await Coprocessor.open({
     ...{
       gateway,
@@ -59,7 +61,7 @@ async function serve(config: CoprocessorConfig, signal: AbortSignal): Promise<vo
       log,
       signal,
     },
-    keys: recordFiles(keysDirectory, gateway.keys),
+    keys: certifiedKeys(config.keys.map(recordSource), gateway.keys, signal),
     sender: new Sender({ chain, account, log, signal }),
   });
   const { host, port } = config.uploads;

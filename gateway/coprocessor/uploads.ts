@@ -5,24 +5,31 @@ import { codeOf, KmsError } from '../../shared/errors.ts';
 import { MAX_ENVELOPE_BYTES } from '../../shared/fhe/envelope.ts';
 import type { Hex } from '../adapter/chain-data.ts';
 import { readLimited, removeDurably, writeDurably } from '../adapter/durable-file.ts';
-import { digestOf } from './envelope-store.ts';
+import { digestOf, type EnvelopeStore } from './envelope-store.ts';
 
 export interface UploadsOptions {
   readonly directory: string;
   /** Called with the digest of what came. */
   readonly onUpload: (digest: Hex) => void;
+  /** Envelopes by their handles, for whoever wants to read them. */
+  readonly store?: Pick<EnvelopeStore, 'get'>;
   /** Envelopes that no chain has named yet; the oldest ones make room. */
   readonly maxEarly?: number;
 }
 
 const PATH = /^\/v1\/envelopes\/([0-9a-f]{64})$/;
+const HANDLE_PATH = /^\/v1\/ciphertexts\/([0-9a-f]{64})$/;
+/** Envelopes that are read into memory at once. */
+const MAX_READS = 8;
+const BYTES = { 'content-type': 'application/octet-stream' };
 const MAX_EARLY = 64;
 const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 60_000;
 
 /**
  * Takes the envelopes of inputs: `PUT /v1/envelopes/<SHA-256>`, whose body has exactly that digest, the one its transaction names. 204 once
- * it is durable. Nobody is asked who it is: bytes that no chain names are few, and give way.
+ * it is durable. Nobody is asked who it is: bytes that no chain names are few, and give way. `GET /v1/ciphertexts/<handle>` gives the
+ * envelope of a handle: it is public, and whoever reads it knows its digest from the chain.
  */
 export class Uploads {
   readonly #o: UploadsOptions;
@@ -30,6 +37,7 @@ export class Uploads {
   readonly #named = new Set<Hex>();
   /** In the order they came. */
   readonly #early: Set<Hex>;
+  #reading = 0;
 
   private constructor(options: UploadsOptions, held: readonly Hex[]) {
     this.#o = options;
@@ -80,6 +88,13 @@ export class Uploads {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const end = (status: number): void => void response.writeHead(status, { connection: 'close' }).end();
     try {
+      const handle = HANDLE_PATH.exec(request.url ?? '')?.[1];
+      if (handle !== undefined && this.#o.store !== undefined) {
+        if (request.method !== 'GET') return end(405);
+        const envelope = await this.#read(this.#o.store, `0x${handle}`);
+        if (envelope === undefined) return end(404);
+        return void response.writeHead(200, { connection: 'close', ...BYTES }).end(envelope);
+      }
       const name = PATH.exec(request.url ?? '')?.[1];
       if (name === undefined) return end(404);
       if (request.method !== 'PUT') return end(405);
@@ -90,6 +105,17 @@ export class Uploads {
       end(204);
     } catch (error) {
       end(codeOf(error) === 'TOO_LARGE' ? 413 : 503);
+    }
+  }
+
+  /** @throws {KmsError} BUSY; what the store throws */
+  async #read(store: Pick<EnvelopeStore, 'get'>, handle: Hex): Promise<Uint8Array | undefined> {
+    if (this.#reading >= MAX_READS) throw new KmsError('BUSY', 'too many envelopes are read');
+    this.#reading++;
+    try {
+      return await store.get(handle);
+    } finally {
+      this.#reading--;
     }
   }
 

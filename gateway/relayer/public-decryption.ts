@@ -1,13 +1,13 @@
 import { type DecodeEventLogReturnType, encodeAbiParameters, keccak256 } from 'viem';
 import { KmsError } from '../../shared/errors.ts';
 import type { oracleAbi } from '../adapter/abi/host.ts';
+import { findAnswer } from '../adapter/answers.ts';
 import type { ChainLogEntry, Hex } from '../adapter/chain-data.ts';
 import { callOf, read } from '../adapter/contract.ts';
 import { eventOf, eventsBackwards, topicOf } from '../adapter/events.ts';
 import { revertOf } from '../adapter/log.ts';
 import type { SendOutcome } from '../adapter/sender.ts';
 import type { Attempt } from '../adapter/workshop.ts';
-import { findAnswer } from './answers.ts';
 import type { HostSide, RelayerNetwork } from './network.ts';
 
 type Asked = DecodeEventLogReturnType<typeof oracleAbi, 'DecryptionRequested'>['args'];

@@ -16,7 +16,8 @@ async function main(): Promise<void> {
   try {
     network = await upLabNetwork({
       ...{ stateDirectory: STATE, n: 4, t: 1, signal: interrupted.signal },
-      onProgress: ({ phase, done, total }) => process.stderr.write(`\r\x1b[K${phase} ${done} of ${total}`),
+      onProgress: ({ phase, done, total }) =>
+        process.stderr.write(`\r\x1b[K${phase}${total > 0 ? ` ${done} of ${total}` : ''}`),
     });
     process.stderr.write('\r\x1b[K');
     console.log(

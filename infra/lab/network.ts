@@ -17,7 +17,7 @@ const START_TIMEOUT_MS = 240_000;
 
 /**
  * A lab network on this machine: one node is the lab build of the image in an emulated machine, the others are processes
- * under the lab's root.
+ * under the lab's root. With a gateway, unless told otherwise.
  */
 export function upLabNetwork(
   options: UpOptions,
@@ -27,7 +27,7 @@ export function upLabNetwork(
   if (root === undefined) throw new Error('there is no lab root');
   const measured = measure(readEif(new Uint8Array(readFileSync(image))));
   return LocalNetwork.up({
-    ...{ name: 'lab', entry: SOFTWARE_ENTRY, startTimeoutMs: START_TIMEOUT_MS, ...labTiming },
+    ...{ name: 'lab', gateway: true, entry: SOFTWARE_ENTRY, startTimeoutMs: START_TIMEOUT_MS, ...labTiming },
     ...options,
     images: new Map([[MACHINE_PARTY, image]]),
     build: { root, measurementOf: (party) => (party === MACHINE_PARTY ? measured : MOCK_MEASUREMENT) },

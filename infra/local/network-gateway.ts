@@ -7,15 +7,9 @@ import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { ChainAccess } from '../../shared/network/chain-access.ts';
 import { MAX_HEAD_AGE_S } from '../../shared/network/chain-head.ts';
 import { type Deployed, LocalAccount } from './chains/account.ts';
-import { SUBMITTER } from './chains/accounts.ts';
+import { SUBMITTER, senderOf } from './chains/accounts.ts';
 import { ChainProcesses, placeOfChain } from './chains/chain-processes.ts';
-import {
-  CHAINS_DIRECTORY,
-  type ChainState,
-  type ChainsState,
-  everyChain,
-  withChain,
-} from './chains/chains-state.ts';
+import { CHAINS_DIRECTORY, type ChainState, everyChain, withChain } from './chains/chains-state.ts';
 import { currentEpoch, enrol, firstCommittee, proposedNode } from './chains/enrolment.ts';
 import {
   deployGateway,
@@ -27,6 +21,10 @@ import {
 import { deployHost, type LocalHost, openHost } from './chains/host.ts';
 import { accountOf, REGION } from './cloud.ts';
 import type { FoundedGateway } from './founding.ts';
+import { writeAccountFile, writePeoplesFiles } from './programs/account-files.ts';
+import { writeGatewayFile } from './programs/gateway-file.ts';
+import { connectorSection } from './programs/program-config.ts';
+import { ProgramProcesses, type ProgramsRecord } from './programs/program-processes.ts';
 
 export interface ChainStatus {
   readonly chainId: number;
@@ -39,22 +37,20 @@ export interface ChainStatus {
   readonly contracts: Readonly<Record<string, string>>;
 }
 
-/** Where the chains of a network stand in its state file. */
-export interface ChainsRecord {
-  readonly known: () => ChainsState;
-  readonly save: (state: ChainsState) => Promise<void>;
-}
-
 /**
- * The gateway of a local network and its host chains, from nothing to an active epoch. Each step looks at what the chains have:
- * whoever is broken off anywhere is followed by one who goes on.
+ * The gateway of a local network and its host chains, from nothing to an active epoch, and the programs around them. Each step looks
+ * at what the chains have: whoever is broken off anywhere is followed by one who goes on.
  */
 export class NetworkGateway {
+  readonly programs: ProgramProcesses;
+  readonly #directory: string;
   readonly #processes: ChainProcesses;
-  readonly #record: ChainsRecord;
+  readonly #record: ProgramsRecord;
 
   /** @param directory the network's state directory */
-  constructor(directory: string, record: ChainsRecord) {
+  constructor(directory: string, record: ProgramsRecord) {
+    this.#directory = directory;
+    this.programs = new ProgramProcesses(directory, record);
     this.#processes = new ChainProcesses(join(directory, CHAINS_DIRECTORY), join(directory, 'logs'));
     this.#record = record;
   }
@@ -66,6 +62,19 @@ export class NetworkGateway {
 
   stop(): Promise<void> {
     return this.#processes.stop(this.#record.known());
+  }
+
+  /** What a parent is told of its connector, whose account's key is written down. @param listen `host:port` @throws {KmsError} INTERNAL before deploy() */
+  async connectorOf(party: number, listen: string): Promise<object> {
+    await writeAccountFile(this.#directory, `connector-${party}`, senderOf(party));
+    return connectorSection(party, listen, this.#directory, this.#record.known());
+  }
+
+  /** Coprocessors and relayers, and the files by which others find everything; once the network is on its chains. @throws {KmsError} as ProgramProcesses.start() */
+  async serve(signal: AbortSignal): Promise<void> {
+    await writePeoplesFiles(this.#directory);
+    await this.programs.start(signal);
+    await writeGatewayFile(this.#directory, this.#record.known(), this.#record.connectors());
   }
 
   /** The gateway's contracts, deployed unless they are there: what genesis names, before anybody is a member. */
@@ -112,14 +121,16 @@ export class NetworkGateway {
       gateway,
       network.links.map((link) => `0x${link.digest}` as const),
     );
-    for (const [i, state] of hosts.entries()) {
-      signal.throwIfAborted();
-      onProgress(1 + i, steps);
-      const place = placeOfChain(state);
-      const host =
-        (await openHost(place, gateway)) ?? (await this.#deployHost(state, gateway, network, enrolments));
+    signal.throwIfAborted();
+    let done = 1;
+    onProgress(done, steps);
+    const onHost = async (state: ChainState): Promise<void> => {
+      const known = await openHost(placeOfChain(state), gateway);
+      const host = known ?? (await this.#deployHost(state, gateway, network, enrolments));
       await this.#remember(state.chainId, contractsOfHost(host));
-    }
+      onProgress(++done, steps);
+    };
+    await Promise.all(hosts.map(onHost));
   }
 
   /** Of the gateway chain, as the machine sees it. @throws {KmsError} UNAVAILABLE */

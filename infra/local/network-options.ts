@@ -29,7 +29,7 @@ export interface UpOptions {
 }
 
 export interface UpProgress {
-  readonly phase: 'chains' | 'starting' | 'founding' | 'joining' | 'connecting' | 'enrolling';
+  readonly phase: 'chains' | 'starting' | 'founding' | 'joining' | 'connecting' | 'enrolling' | 'serving';
   readonly done: number;
   /** 0 when unknown. */
   readonly total: number;

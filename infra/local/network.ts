@@ -25,6 +25,8 @@ import {
 import { enclaveConfig, parentConfig } from './node-config.ts';
 import { type AskedNode, askUntil, enrolmentsOf, joinOnce, statusOf } from './node-questions.ts';
 import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
+import { NetworkPrograms } from './programs/network-programs.ts';
+import type { ProgramStatus } from './programs/program-processes.ts';
 import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
 import { CLOUD_DIRECTORY, eraseDirectory, eraseFounding } from './state-directory.ts';
 
@@ -129,10 +131,12 @@ export class LocalNetwork {
 
   /** Stops every process and removes every socket. Data stays unless it is to be erased. */
   async down({ erase = false }: { readonly erase?: boolean } = {}): Promise<void> {
+    const gateway = await this.#gateway();
+    await gateway?.programs.stop();
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
     await this.cloud.stop(this.#state.cloud);
     // After the nodes: no block that one of them believed is missing from what is written down.
-    await (await this.#gateway())?.stop();
+    await gateway?.stop();
     await rm(this.#state.socketRoot, { recursive: true, force: true });
     if (!erase) return;
     await eraseDirectory(this.directory);
@@ -171,15 +175,39 @@ export class LocalNetwork {
    * Replaces a node's parent while its enclave goes on: the next one starts as the old one is told to stop, and takes its
    * sockets over. @param entry the next one's entry point; default: the real parent's
    */
-  async replaceParent(party: number, entry: string = PARENT_ENTRY): Promise<void> {
+  async replaceParent(
+    party: number,
+    entry: string = PARENT_ENTRY,
+    signal?: 'SIGTERM' | 'SIGKILL',
+  ): Promise<void> {
     const old = this.#node(party).processes.parent;
     await this.#change(party, { parentEntry: entry });
-    const gone = old === undefined ? Promise.resolve() : stopProcess(old);
+    const gone = old === undefined ? Promise.resolve() : stopProcess(old, signal);
     try {
       await this.#startProcess(party, 'parent');
     } finally {
       await gone;
     }
+  }
+
+  /**
+   * Starts a program around the chains unless it runs: `coprocessor-1`, ..., `relayer`, `relayer-2`, ... with an account of its own
+   * each, or `connector-<party>`.
+   * @throws {KmsError} BAD_INPUT for another name, or without a gateway; UNAVAILABLE if it ends
+   */
+  async startProgram(name: string): Promise<void> {
+    await this.#programs(await this.#gateway()).start(name);
+  }
+
+  /** Stops one; a connector's parent goes on without it. @throws {KmsError} BAD_INPUT as startProgram() */
+  async stopProgram(name: string, signal?: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    await this.#programs(await this.#gateway()).stop(name, signal);
+  }
+
+  /** Connectors by party, coprocessors, relayers; none in a network without a gateway. */
+  async programs(): Promise<readonly ProgramStatus[]> {
+    const gateway = await this.#gateway();
+    return gateway === undefined ? [] : this.#programs(gateway).status();
   }
 
   /** Loopback address at which a node's parent serves /health and /metrics; undefined before it was first started. */
@@ -222,7 +250,23 @@ export class LocalNetwork {
     return new NetworkGateway(this.directory, {
       known: () => this.#state.chains ?? chains,
       save: (changed) => this.#save({ ...this.#state, chains: changed }),
+      connectors: () =>
+        this.#state.nodes.flatMap(({ connector }) => (connector ? [`http://${connector}`] : [])),
     });
+  }
+
+  #programs(gateway: NetworkGateway | undefined): NetworkPrograms {
+    if (gateway === undefined) {
+      throw new KmsError('BAD_INPUT', 'the network has no gateway, so nothing runs around one');
+    }
+    const nodes = {
+      all: () => this.#state.nodes,
+      node: (party: number) => this.#node(party),
+      change: (party: number, change: Partial<NodeState>) => this.#change(party, change),
+      replaceParent: (party: number, entry?: string, signal?: 'SIGTERM' | 'SIGKILL') =>
+        this.replaceParent(party, entry, signal),
+    };
+    return new NetworkPrograms(nodes, gateway.programs);
   }
 
   async #start(options: UpOptions, signal: AbortSignal): Promise<void> {
@@ -232,8 +276,10 @@ export class LocalNetwork {
     await writeState(this.directory, this.#state);
     const gateway = await this.#gateway();
     if (gateway !== undefined) report('chains', 0, 0);
-    await gateway?.start(signal);
-    await this.startCloud();
+    // Both to their end: what is still starting could not be stopped.
+    for (const one of await Promise.allSettled([gateway?.start(signal), this.startCloud()])) {
+      if (one.status === 'rejected') throw one.reason;
+    }
     const known = this.networkId === undefined ? undefined : await readNetwork(this.directory);
     if (known !== undefined) await this.#move(known);
     for (const { party } of this.#state.nodes) {
@@ -242,7 +288,16 @@ export class LocalNetwork {
       const image = options.images?.get(party);
       if (image !== undefined) await this.#change(party, { image: resolve(image), entry: MACHINE_ENTRY });
       const entry = image === undefined ? (options.entries?.get(party) ?? options.entry) : undefined;
-      await this.startNode(party, entry === undefined ? {} : { entry: resolve(entry) });
+      await this.startNode(party, {
+        role: 'enclave',
+        ...(entry === undefined ? {} : { entry: resolve(entry) }),
+      });
+    }
+    // Enclaves boot meanwhile; connectors are told of the registry by their parents' configuration.
+    if (known === undefined) await gateway?.deploy();
+    for (const { party } of this.#state.nodes) {
+      signal.throwIfAborted();
+      await this.startNode(party, { role: 'parent' });
     }
     if (known === undefined) {
       report('founding', 0);
@@ -265,6 +320,11 @@ export class LocalNetwork {
       (done, total) => report('enrolling', done, total),
       signal,
     );
+    if (gateway === undefined) return;
+    report('serving', 0, 0);
+    const programs = this.#programs(gateway);
+    for (const { party } of this.#state.nodes) await programs.start(`connector-${party}`, signal);
+    await gateway.serve(signal);
   }
 
   /** What the stand-in for S3 keeps for that node. */
@@ -344,7 +404,7 @@ export class LocalNetwork {
     await mkdir(home, { recursive: true, mode: 0o700 });
     const node = this.#node(party);
     const config =
-      role === 'enclave' ? enclaveConfig(node, this.#state, this.directory) : this.#parentConfig(node);
+      role === 'enclave' ? enclaveConfig(node, this.#state, this.directory) : await this.#parentConfig(node);
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
     await startProcess(
@@ -358,11 +418,19 @@ export class LocalNetwork {
     );
   }
 
-  #parentConfig(node: NodeState): object {
+  async #parentConfig(node: NodeState): Promise<object> {
     const hosts = this.cloud.hosts(this.#state.cloud);
     const { genesisFile, configurationsFile } = this;
     const credentialsFile = this.cloud.credentialsFile(node.party);
-    return parentConfig(node, { hosts, genesisFile, configurationsFile, credentialsFile });
+    const surroundings = { hosts, genesisFile, configurationsFile, credentialsFile };
+    const gateway = await this.#gateway();
+    if (gateway === undefined || node.isConnectorStopped === true) return parentConfig(node, surroundings);
+    const { connector = `127.0.0.1:${await freePort()}` } = node;
+    await this.#change(node.party, { connector });
+    return parentConfig(node, {
+      ...surroundings,
+      connector: await gateway.connectorOf(node.party, connector),
+    });
   }
 
   #logFile(party: number, role: Role): string {

@@ -19,6 +19,8 @@ export interface ParentSurroundings {
   readonly credentialsFile: string;
   /** Where the stand-ins for AWS are found. */
   readonly hosts: Readonly<Record<string, string>>;
+  /** Of a network with a gateway. */
+  readonly connector?: object;
 }
 
 /** What a node's parent reads. */

@@ -3,6 +3,7 @@ import { mkdir, open, readFile } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { KmsError } from '../../shared/errors.ts';
 
@@ -13,6 +14,7 @@ export interface ProcessId {
   readonly started: string;
 }
 
+const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
 const STOP_TIMEOUT_MS = 3_000;
 const POLL_MS = 20;
 
@@ -59,8 +61,8 @@ export async function startProgram(
   const child = spawn('/bin/sh', ['-c', GATE, program, ...args], {
     detached: true,
     stdio: ['pipe', log.fd, log.fd],
-    // No environment reaches a node but what Node needs to find itself.
-    env: { PATH: process.env.PATH ?? '' },
+    // No environment reaches a node but what Node needs to find itself, and what it compiled before: half of a start.
+    env: { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE: COMPILED },
   });
   child.unref();
   child.on('error', () => {});

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
 import { CHAINS_DIRECTORY } from './chains/chains-state.ts';
 import { GOVERNANCE_DIRECTORY } from './founding.ts';
+import { ACCOUNTS_DIRECTORY, GATEWAY_FILE, PROGRAMS_DIRECTORY } from './programs/program-files.ts';
 import { STATE_FILE } from './state.ts';
 
 export const CLOUD_DIRECTORY = 'cloud';
@@ -16,6 +17,9 @@ const OWN_ENTRIES = [
   'client',
   CLOUD_DIRECTORY,
   CHAINS_DIRECTORY,
+  ACCOUNTS_DIRECTORY,
+  PROGRAMS_DIRECTORY,
+  GATEWAY_FILE,
   GOVERNANCE_DIRECTORY,
   ...OF_FOUNDING,
   STATE_FILE,

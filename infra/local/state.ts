@@ -25,6 +25,10 @@ export interface NodeState {
   readonly parentEntry?: string;
   /** Loopback `host:port` of the parent's health and metrics, once it has been started. */
   readonly status?: string;
+  /** Loopback `host:port` of its connector, once the parent has been started with one. */
+  readonly connector?: string;
+  /** Its parent is to start none. */
+  readonly isConnectorStopped?: boolean;
   readonly processes: { readonly [R in Role]?: ProcessId };
 }
 
@@ -99,7 +103,7 @@ function check(state: NetworkState): void {
   for (const { party, address, socketDirectory, entry, processes, ...node } of state.nodes) {
     partyId(party, state.n);
     parseAddress(address);
-    if (node.status !== undefined) parseAddress(node.status);
+    for (const one of [node.status, node.connector]) if (one !== undefined) parseAddress(one);
     const entries = [socketDirectory, entry, node.parentEntry ?? '', node.image ?? ''];
     if (entries.some((path) => typeof path !== 'string')) {
       throw new KmsError('BAD_ENCODING', 'a node lacks its directories');

@@ -1,10 +1,13 @@
 import type { Hex } from '../../gateway/adapter/chain-data.ts';
-import { type ChainConfig, chainConfig, type Fields } from '../../gateway/adapter/config-file.ts';
+import {
+  type ChainConfig,
+  chainConfig,
+  type Fields,
+  type Place,
+  places,
+} from '../../gateway/adapter/config-file.ts';
 import { type Address, parseAddress } from '../../shared/address.ts';
 import { KmsError } from '../../shared/errors.ts';
-
-/** Where envelopes are found under their handles. */
-export type EnvelopePlace = { readonly url: string } | { readonly directory: string };
 
 /** The connector's part of a parent's configuration. Nothing in it is secret; the account's key is in a file of its own. */
 export interface ConnectorConfig {
@@ -16,12 +19,11 @@ export interface ConnectorConfig {
   readonly listen: Address;
   readonly gateway: ChainConfig & { readonly registry: Hex };
   readonly hosts: readonly ChainConfig[];
-  /** Asked in this order. */
-  readonly envelopes: readonly EnvelopePlace[];
+  /** Where envelopes are found under their handles; asked in this order. */
+  readonly envelopes: readonly Place[];
 }
 
 const MAX_HOSTS = 64;
-const MAX_PLACES = 16;
 
 /**
  * ```
@@ -47,27 +49,14 @@ export function connectorConfig(fields: Fields): ConnectorConfig {
       host.end();
       return one;
     }),
-    envelopes: fields.list('envelopes').map(envelopePlace),
+    envelopes: places(fields, 'envelopes'),
   };
   gateway.end();
   fields.end();
-  const { hosts, envelopes } = config;
+  const { hosts } = config;
   const ids = new Set([config.gateway, ...hosts].map(({ chainId }) => chainId));
   if (ids.size !== hosts.length + 1 || hosts.length > MAX_HOSTS) {
     throw new KmsError('BAD_INPUT', `a connector has at most ${MAX_HOSTS} host chains, each chain once`);
   }
-  if (envelopes.length === 0 || envelopes.length > MAX_PLACES) {
-    throw new KmsError('BAD_INPUT', `a connector has 1..${MAX_PLACES} "envelopes"`);
-  }
   return config;
-}
-
-function envelopePlace(fields: Fields): EnvelopePlace {
-  const directory = fields.optionalText('directory');
-  const place = directory === undefined ? { url: fields.text('url') } : { directory };
-  fields.end();
-  if ('url' in place && !/^https?:\/\//.test(place.url)) {
-    throw new KmsError('BAD_INPUT', `${place.url} is no http or https URL`);
-  }
-  return place;
 }

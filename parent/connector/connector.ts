@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { ChainAccount } from '../../gateway/adapter/account.ts';
-import { persistently } from '../../gateway/adapter/backoff.ts';
+import { type Backoff, persistently } from '../../gateway/adapter/backoff.ts';
+import type { Place } from '../../gateway/adapter/config-file.ts';
 import type { ReadBlock } from '../../gateway/adapter/confirmed-range.ts';
 import { CursorFile } from '../../gateway/adapter/cursor.ts';
 import { eventOf, logOf, textOf } from '../../gateway/adapter/events.ts';
@@ -12,8 +13,8 @@ import { type Attempt, Workshop, type WorkshopOptions } from '../../gateway/adap
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { askedIn, askedKey } from './asked.ts';
 import { CommandWork } from './command-work.ts';
-import type { ConnectorConfig, EnvelopePlace } from './config.ts';
-import type { Enclave } from './enclave-client.ts';
+import type { ConnectorConfig } from './config.ts';
+import type { CertifiedKeys, Enclave } from './enclave-client.ts';
 import { directoryEnvelopes, type EnvelopeSource, httpEnvelopes } from './envelopes.ts';
 import { Head } from './head.ts';
 import { connectNetwork, type EndpointOf } from './network.ts';
@@ -28,6 +29,8 @@ export interface ConnectorOptions {
   readonly config: ConnectorConfig;
   readonly account: ChainAccount;
   readonly enclave: Enclave;
+  /** Of the same node. */
+  readonly keys: CertifiedKeys;
   readonly log: ChainLog;
   readonly signal: AbortSignal;
   readonly endpointOf?: EndpointOf;
@@ -37,6 +40,8 @@ export interface ConnectorOptions {
 }
 
 const MAX_WORK = 10_000;
+/** It is beside this process. */
+const ENCLAVE_BACKOFF: Backoff = { firstMs: 250, longestMs: 1_000 };
 
 /**
  * Stands between the gateway and the enclave of its node: whatever is asked on chain it takes to the enclave with its proofs, and whatever
@@ -89,7 +94,7 @@ export class Connector {
       const list = await WorkList.open(join(stateDirectory, 'work'), MAX_WORK);
       const connector = new Connector(ports, list, options.backoff);
       const { userKeys, shares } = ports;
-      server = await UserServer.open({ listen, userKeys, shares, party });
+      server = await UserServer.open({ listen, userKeys, shares, keys: options.keys, party });
       log('info', 'connector-started', { address: account.address, count: party });
       await connector.#follow(pollMs ?? config.gateway.pollMs);
     } finally {
@@ -153,9 +158,10 @@ function partyOf(enclave: Enclave, log: ChainLog, signal: AbortSignal): Promise<
     }
     throw new KmsError('UNAVAILABLE', 'the enclave has joined no network yet');
   };
-  return persistently(ask, signal, (error) => log('warn', 'enclave-unavailable', { code: codeOf(error) }));
+  const warn = (error: unknown): void => log('warn', 'enclave-unavailable', { code: codeOf(error) });
+  return persistently(ask, signal, warn, ENCLAVE_BACKOFF);
 }
 
-function sourceOf(place: EnvelopePlace): EnvelopeSource {
+function sourceOf(place: Place): EnvelopeSource {
   return 'url' in place ? httpEnvelopes(place.url) : directoryEnvelopes(place.directory);
 }

@@ -5,7 +5,9 @@ import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { SIGNATURE_BYTES } from '../../shared/gateway/signature.ts';
+import type { KeyId } from '../../shared/ids.ts';
 import type { Link } from '../../shared/link.ts';
+import { fromHex } from '../../shared/wire/bytes.ts';
 import { readEagerly } from '../../shared/wire/eager.ts';
 import { NodeService } from '../../shared/wire/generated/kms/v1/node_pb.js';
 import { enclaveFault } from './enclave-fault.ts';
@@ -60,15 +62,22 @@ export interface Enclave {
   ): Promise<EnclaveStatement>;
 }
 
+export interface CertifiedKeys {
+  /** The record of a key as the node serves it, piece by piece. @throws {KmsError} UNKNOWN_KEY, UNAVAILABLE, ... */
+  certifiedKey(key: KeyId, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** The enclave waits 10 s for the others' signatures, after it has decrypted. */
 const ANSWER_TIMEOUT_MS = 120_000;
 /** It waits 2 s for their signatures over a batch. */
 const BATCH_TIMEOUT_MS = 10_000;
 const DESCRIBE_TIMEOUT_MS = 5_000;
+const KEY_TIMEOUT_MS = 120_000;
 const WINDOW_BYTES = 4 << 20;
 /** A user's share of 16 MiB of ciphertexts, with room. */
 const MAX_MESSAGE_BYTES = 20 << 20;
+const MAX_KEY_BYTES = 512 << 20;
 const MAX_WORDS = 64;
 
 /**
@@ -79,7 +88,7 @@ const MAX_WORDS = 64;
  * anybody may fetch. What comes back counts by its signatures alone, which contracts check. Whoever sat there instead would keep this
  * node from answering, which this parent can do by itself.
  */
-export class EnclaveClient implements Enclave {
+export class EnclaveClient implements Enclave, CertifiedKeys {
   readonly #link: Link<Duplex>;
   #opening: Promise<Client<typeof NodeService>> | undefined;
   #manager: Http2SessionManager | undefined;
@@ -127,6 +136,20 @@ export class EnclaveClient implements Enclave {
     });
   }
 
+  async *certifiedKey(key: KeyId, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    let size = 0;
+    try {
+      const options = { signal, timeoutMs: KEY_TIMEOUT_MS };
+      for await (const { chunk } of (await this.#client()).getKey({ keyId: fromHex(key) }, options)) {
+        size += chunk.length;
+        if (size > MAX_KEY_BYTES) throw new KmsError('TOO_LARGE', 'the key record is too large');
+        yield chunk;
+      }
+    } catch (error) {
+      throw enclaveFault(error);
+    }
+  }
+
   close(): void {
     this.#opening = undefined;
     this.#manager?.abort();
@@ -136,15 +159,19 @@ export class EnclaveClient implements Enclave {
   }
 
   async #call<T>(task: (client: Client<typeof NodeService>) => Promise<T>): Promise<T> {
+    try {
+      return await task(await this.#client());
+    } catch (error) {
+      throw enclaveFault(error);
+    }
+  }
+
+  #client(): Promise<Client<typeof NodeService>> {
     this.#opening ??= this.#open().catch((error: unknown) => {
       this.close();
       throw error;
     });
-    try {
-      return await task(await this.#opening);
-    } catch (error) {
-      throw enclaveFault(error);
-    }
+    return this.#opening;
   }
 
   async #open(): Promise<Client<typeof NodeService>> {

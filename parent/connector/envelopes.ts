@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { type Hex, hexOf } from '../../gateway/adapter/chain-data.ts';
 import { readLimited } from '../../gateway/adapter/durable-file.ts';
+import { getLimited } from '../../gateway/adapter/http-get.ts';
 import { KmsError } from '../../shared/errors.ts';
 import { MAX_ENVELOPE_BYTES } from '../../shared/fhe/envelope.ts';
 import type { CommittedCiphertext } from '../../shared/gateway/commitments.ts';
 import { equalBytes } from '../../shared/wire/bytes.ts';
-import { getLimited } from './http-get.ts';
 
 /** Where envelopes are kept under their handles. Checks nothing but their size. */
 export interface EnvelopeSource {

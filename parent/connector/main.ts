@@ -24,7 +24,7 @@ runProgram(USAGE, log, async (file, stopping) => {
   log('info', 'started', { pid: process.pid, address: account.address });
   const enclave = new EnclaveClient(openLink(link));
   const { signal } = stopping;
-  await Connector.run({ config, account, enclave, log, signal }).catch((error: unknown) => {
+  await Connector.run({ config, account, enclave, keys: enclave, log, signal }).catch((error: unknown) => {
     if (!signal.aborted) throw error;
   });
 });

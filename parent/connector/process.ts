@@ -7,6 +7,8 @@ const ENTRY = fileURLToPath(new URL('./main.ts', import.meta.url));
 const BACKOFF: Backoff = { firstMs: 1_000, longestMs: 60_000 };
 /** One that ran so long had a good start. */
 const WELL_MS = 60_000;
+/** For it to put down its work. */
+const STOP_MS = 2_000;
 
 export interface ConnectorProcessOptions {
   /** The parent's configuration file. */
@@ -31,18 +33,25 @@ export class ConnectorProcess {
     this.#start();
   }
 
-  /** No new one is started. */
-  stop(): void {
+  /** No new one is started. Resolves when the last one has ended. */
+  async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    this.#child?.kill('SIGTERM');
+    const child = this.#child;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    await ended;
+    clearTimeout(timer);
   }
 
   #start(): void {
     const { configFile, log, backoff = BACKOFF } = this.#options;
     const startedMs = performance.now();
-    // Of the environment it needs nothing, and credentials of this machine's role least of all.
-    const env = { PATH: process.env.PATH ?? '' };
+    // Of the environment it needs what Node itself does, and credentials of this machine's role least of all.
+    const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+    const env = { PATH, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }) };
     const child = fork(ENTRY, ['--config', configFile], {
       env,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

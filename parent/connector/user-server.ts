@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Address } from '../../shared/address.ts';
 import { codeOf, type ErrorCode, KmsError } from '../../shared/errors.ts';
+import { keyId } from '../../shared/ids.ts';
+import type { CertifiedKeys } from './enclave-client.ts';
 import type { Shares } from './shares.ts';
 import { USER_KEY_BYTES, type UserKeys } from './user-keys.ts';
 
@@ -8,6 +11,7 @@ export interface UserServerOptions {
   readonly listen: Address;
   readonly userKeys: Pick<UserKeys, 'put'>;
   readonly shares: Pick<Shares, 'share'>;
+  readonly keys: CertifiedKeys;
   /** Which member the node is: it has no other one's shares. */
   readonly party: number;
 }
@@ -15,8 +19,11 @@ export interface UserServerOptions {
 const MAX_CONNECTIONS = 256;
 /** Answers of up to 20 MiB that are read into memory at once. */
 const MAX_SHARES_AT_ONCE = 8;
+/** The enclave holds each of them while it is sent. */
+const MAX_KEYS_AT_ONCE = 4;
 const REQUEST_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 20_000;
+const CERTIFIED_KEY_PATH = /^\/keys\/([0-9a-f]{64})$/;
 const KEY_PATH = /^\/user-keys\/([0-9a-f]{64})$/;
 const SHARE_PATH = /^\/shares\/(0|[1-9]\d{0,19})\/([1-9]\d?)(?:\/([0-9a-f]{64}))?$/;
 
@@ -29,20 +36,25 @@ const CORS = {
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   BAD_INPUT: 400,
+  UNKNOWN_KEY: 404,
   TOO_LARGE: 413,
   BUSY: 503,
   STORE_FAILED: 503,
+  UNAVAILABLE: 503,
+  TIMEOUT: 503,
 };
 
 /**
  * What users need of a parent, over HTTP: `PUT /user-keys/<sha-256>` with the key as the body, and `GET /shares/<request>/<party>`, or
- * `.../<sha-256>` for one that is not the newest. Nobody is authenticated: keys are named by their hash, shares are sealed to their
- * user, who finds their digests on chain.
+ * `.../<sha-256>` for one that is not the newest; and `GET /keys/<key id>`, a key's certified record as the node serves it. Nobody is
+ * authenticated: users' keys are named by their hash, shares are sealed to their user, who finds their digests on chain, and the
+ * digest of a record is there too.
  */
 export class UserServer {
   readonly #options: UserServerOptions;
   readonly #server: Server;
   #reading = 0;
+  #sendingKeys = 0;
 
   private constructor(options: UserServerOptions) {
     this.#options = options;
@@ -75,12 +87,33 @@ export class UserServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
+      const [, key] = CERTIFIED_KEY_PATH.exec(request.url ?? '') ?? [];
+      if (request.method === 'GET' && key !== undefined) return await this.#sendKey(key, response);
       const body = await this.#answer(request);
       if (body === undefined) response.writeHead(404, CORS).end();
       else response.writeHead(body.length === 0 ? 204 : 200, { ...CORS, ...BYTES }).end(body);
     } catch (error) {
+      // One that has begun can only be broken off.
+      if (response.headersSent) return void response.destroy();
       // What is left of a body that is too large is not read.
       response.writeHead(STATUS[codeOf(error)] ?? 500, { ...CORS, connection: 'close' }).end();
+    }
+  }
+
+  /** No more of it is held than the connection takes. */
+  async #sendKey(key: string, response: ServerResponse): Promise<void> {
+    if (this.#sendingKeys >= MAX_KEYS_AT_ONCE) throw new KmsError('BUSY', 'too many keys are sent');
+    this.#sendingKeys++;
+    const ending = new AbortController();
+    response.once('close', () => ending.abort());
+    try {
+      for await (const piece of this.#options.keys.certifiedKey(keyId(key), ending.signal)) {
+        if (!response.headersSent) response.writeHead(200, { ...CORS, ...BYTES });
+        if (!response.write(piece)) await once(response, 'drain', { signal: ending.signal });
+      }
+      response.end();
+    } finally {
+      this.#sendingKeys--;
     }
   }
 

@@ -27,6 +27,11 @@ export function merkleProof(leaves: readonly Uint8Array[], index: number): reado
   });
 }
 
+/** The root of a tree that has this leaf, if the proof is of one: whoever compares it with a signed root has verified the leaf. */
+export function rootFrom(leaf: Uint8Array, proof: readonly Uint8Array[]): Uint8Array {
+  return proof.reduce(pair, leaf);
+}
+
 function rowsOf(leaves: readonly Uint8Array[]): readonly (readonly Uint8Array[])[] {
   if (leaves.length === 0) throw new KmsError('BAD_INPUT', 'a batch has at least one result');
   const rows: (readonly Uint8Array[])[] = [leaves];

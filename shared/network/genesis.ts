@@ -123,7 +123,7 @@ function checkGenesis(genesis: Genesis): void {
     throw new KmsError('BAD_INPUT', 'a network names its attestation root');
   }
   checkGateway(genesis.gateway);
-  // Nodes of a network without one decrypt what any client gives them.
+  // Without one nobody could ask its nodes for anything.
   if (genesis.class === 'production' && !hasGateway(genesis)) {
     throw new KmsError('BAD_INPUT', 'a production network has a gateway, which orders every operation');
   }

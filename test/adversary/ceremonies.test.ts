@@ -57,6 +57,7 @@ async function restarted(load: Load, membership: Membership, disk: ReadonlyMap<s
       nowMs: Date.now,
       onKey: (finished) => keys.push(finished),
       onFailure: (error) => failures.push(codeOf(error)),
+      onWrongShares: () => {},
     },
   );
   return { ceremonies, store, sent, keys, failures };

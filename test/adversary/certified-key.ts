@@ -15,7 +15,7 @@ import { PrssShares } from '../../shared/protocol/prss/shares.ts';
 import { keygenFactory } from '../simulator/committee-keys.ts';
 import { Simulation } from '../simulator/simulation.ts';
 
-/** A committee of four with a key it has generated, and node-seal to encrypt under it. */
+/** A committee with a key it has generated, and node-seal to encrypt under it. */
 export interface CertifiedKey {
   readonly kernel: Kernel;
   readonly parties: readonly PartyId[];
@@ -27,11 +27,10 @@ export interface CertifiedKey {
 }
 
 /** Key generation in the simulator, preset test-4096, then node-seal with the public key. */
-export async function certifiedKey(): Promise<CertifiedKey> {
+export async function certifiedKey({ n, t } = { n: 4, t: 1 }): Promise<CertifiedKey> {
   const kernel = await Kernel.load();
   const sim = new Simulation<KeyGeneration>({
-    n: 4,
-    t: 1,
+    ...{ n, t },
     seed: 'certified',
     factory: keygenFactory(kernel),
   });

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { DecryptionDesk, type DeskLimits, NotEnoughParties } from '../../enclave/decryption-desk.ts';
+import {
+  DecryptionDesk,
+  type DeskLimits,
+  NotEnoughParties,
+  type OpenedValue,
+} from '../../enclave/decryption-desk.ts';
 import { EarlyShares } from '../../enclave/early-shares.ts';
 import { shareRandomness } from '../../enclave/gateway/share-randomness.ts';
 import { type DecryptorFactory, honestDecryptor, KeyRing } from '../../enclave/key-ring.ts';
@@ -12,7 +17,6 @@ import type { Value } from '../../shared/fhe/value.ts';
 import { digest, keyId, type PartyId, partyId } from '../../shared/ids.ts';
 import type { Residues } from '../../shared/math/ring.ts';
 import type { Rng } from '../../shared/primitives.ts';
-import { decodeValueBytes, openResult, type SignedResult } from '../../shared/protocol/decryption/result.ts';
 import { type PeerMessage, peerMessage } from '../../shared/protocol/peer-message.ts';
 import { ENCAPSULATION_BYTES, generateUserKey } from '../../shared/protocol/user-decryption/hpke.ts';
 import {
@@ -36,6 +40,7 @@ const brief: DeskLimits = { ...patient, graceMs: 20 };
 const never = new AbortController().signal;
 const requestId = new Uint8Array(32).fill(9);
 const scalar = (value: bigint): Value => ({ kind: 'scalar', value });
+const opened = (envelope: Uint8Array): Envelope => openEnvelope(envelope, key.membership(one).primitives);
 
 interface DeskOptions {
   readonly limits?: DeskLimits;
@@ -47,6 +52,8 @@ interface DeskOptions {
 class Desks {
   readonly desks = new Map<PartyId, DecryptionDesk>();
   readonly up = new Set<PartyId>(key.parties);
+  /** By whom, and whom. */
+  readonly accused = new Map<PartyId, Set<PartyId>>();
   /** Every share sent, by sender. */
   readonly sent: { from: PartyId; to: PartyId; message: PeerMessage }[] = [];
 
@@ -63,6 +70,11 @@ class Desks {
           rng: seededRng(`desk ${self}`),
           send: (to, payload) => this.#send(self, to, payload),
           connected: () => key.parties.filter((party) => party !== self && this.up.has(party)),
+          onWrongShares: (parties) => {
+            const named = this.accused.get(self) ?? new Set();
+            this.accused.set(self, named);
+            for (const party of parties) named.add(party);
+          },
         },
         limits,
       );
@@ -70,12 +82,8 @@ class Desks {
     }
   }
 
-  async decrypt(party: PartyId, envelope: Uint8Array): Promise<SignedResult> {
-    const encoded = await this.desk(party).decrypt({ requestId, envelope }, never);
-    const { keyId, digest: ciphertext } = openEnvelope(envelope, key.membership(party).primitives);
-    const { networkId, epoch } = key.membership(party);
-    const expected = { networkId, request: digest(toHex(requestId)), key: keyId, epoch, ciphertext, party };
-    return openResult(key.membership(one), expected, encoded);
+  async decrypt(party: PartyId, envelope: Uint8Array, signal = never): Promise<OpenedValue> {
+    return this.desk(party).open(opened(envelope), signal);
   }
 
   desk(party: PartyId): DecryptionDesk {
@@ -97,8 +105,6 @@ class Desks {
     });
   }
 }
-
-const value = (result: SignedResult, kind: Value['kind']): Value => decodeValueBytes(result.value, kind);
 
 /** The party signs shares that are wrong in coefficient 0. */
 const lying: DecryptorFactory = (...parts) => {
@@ -130,13 +136,12 @@ describe('decryption desk', () => {
   test.each<[string, Value]>([
     ['scalar', scalar(77n)],
     ['vector', { kind: 'vector', values: BigUint64Array.from({ length: 4096 }, (_, i) => BigInt(i)) }],
-  ])('desk: four nodes decrypt a %s, each signs the same value and names nobody', async (kind, plain) => {
+  ])('desk: four nodes decrypt a %s, each to the same value, and name nobody', async (_, plain) => {
     const desks = new Desks();
     const envelope = key.encrypt(plain);
     const results = await Promise.all(key.parties.map((party) => desks.decrypt(party, envelope)));
     for (const result of results) {
-      expect(value(result, kind as Value['kind'])).toEqual(plain);
-      expect(result.value).toEqual(results[0]!.value);
+      expect(result.value).toEqual(plain);
       expect(result.culprits).toEqual([]);
     }
   });
@@ -145,8 +150,9 @@ describe('decryption desk', () => {
     const desks = new Desks({ makeDecryptor: (party) => (party === four ? lying : honestDecryptor) });
     const envelope = key.encrypt(scalar(5n));
     const results = await Promise.all([one, two, three, four].map((party) => desks.decrypt(party, envelope)));
-    for (const result of results) expect(value(result, 'scalar')).toEqual(scalar(5n));
+    for (const result of results) expect(result.value).toEqual(scalar(5n));
     for (const result of results.slice(0, 3)) expect(result.culprits).toEqual([four]);
+    for (const party of [one, two, three]) expect([...(desks.accused.get(party) ?? [])]).toEqual([four]);
   });
 
   test('desk: concurrent scalars are answered in batches of at most 64, vectors one by one', async () => {
@@ -168,9 +174,7 @@ describe('decryption desk', () => {
       ),
     );
     expect(batches).toEqual([64, 6]);
-    expect(first!.map((result) => value(result, 'scalar'))).toEqual(
-      envelopes.map((_, i) => scalar(BigInt(i))),
-    );
+    expect(first!.map(({ value }) => value)).toEqual(envelopes.map((_, i) => scalar(BigInt(i))));
   });
 
   test('desk: between two vectors other work has its turn', async () => {
@@ -200,7 +204,7 @@ describe('decryption desk', () => {
     await Promise.all([two, three, four].map((party) => desks.decrypt(party, envelope)));
     desks.up.clear();
     const result = await desks.decrypt(one, envelope);
-    expect(value(result, 'scalar')).toEqual(scalar(6n));
+    expect(result.value).toEqual(scalar(6n));
   });
 
   test('desk: too few parties give NOT_ENOUGH_PARTIES naming the missing, the same request succeeds later', async () => {
@@ -217,7 +221,7 @@ describe('decryption desk', () => {
     }
     desks.up.add(three);
     const results = await Promise.all([one, two, three].map((party) => desks.decrypt(party, envelope)));
-    for (const result of results) expect(value(result, 'scalar')).toEqual(scalar(8n));
+    for (const result of results) expect(result.value).toEqual(scalar(8n));
   });
 
   test('desk: a repeated request sends exactly the same share again', async () => {
@@ -238,10 +242,9 @@ describe('decryption desk', () => {
     const user = await generateUserKey(seededRng('user'));
     for (const plain of [scalar(10n), { kind: 'vector', values: BigUint64Array.of(1n, 2n) } as const]) {
       const envelope = key.encrypt(plain);
-      const asked = { requestId, envelope, userKey: user.publicKey };
-      const sealed = await desks.desk(two).userDecrypt(asked);
+      const sealed = await desks.desk(two).seal(opened(envelope), requestId, user.publicKey);
       await Promise.all(key.parties.map((party) => desks.decrypt(party, envelope)));
-      const again = await desks.desk(two).userDecrypt({ ...asked, requestId: new Uint8Array(32) });
+      const again = await desks.desk(two).seal(opened(envelope), new Uint8Array(32), user.publicKey);
       const { primitives, networkId, epoch, identities } = key.membership(two);
       const { keyId, digest: ciphertext, kind } = openEnvelope(envelope, primitives);
       const scope = {
@@ -320,32 +323,31 @@ describe('decryption desk', () => {
     desks.up.delete(four);
     const envelope = key.encrypt(scalar(11n));
     const gone = AbortSignal.abort();
-    const desk = desks.desk(one);
-    expect(await code(() => desk.decrypt({ requestId, envelope }, gone))).toBe('NOT_ENOUGH_PARTIES');
+    expect(await code(() => desks.decrypt(one, envelope, gone))).toBe('NOT_ENOUGH_PARTIES');
     desks.up.add(three);
     const results = await Promise.all([one, two, three].map((party) => desks.decrypt(party, envelope)));
-    expect(value(results[0]!, 'scalar')).toEqual(scalar(11n));
+    expect(results[0]!.value).toEqual(scalar(11n));
   });
 });
 
 describe('bad requests', () => {
   const envelope = key.encrypt(scalar(12n));
-  const opened = openEnvelope(envelope, key.membership(one).primitives);
+  const genuine = opened(envelope);
 
   /** Both public and user decryption refuse it. */
   async function codes(bad: Uint8Array, options: DeskOptions = {}): Promise<readonly string[]> {
-    const desk = new Desks({ limits: quick, ...options }).desk(one);
+    const desks = new Desks({ limits: quick, ...options });
     const { publicKey } = await generateUserKey(seededRng('user'));
     return [
-      await code(() => desk.decrypt({ requestId, envelope: bad }, never)),
-      await code(() => desk.userDecrypt({ requestId, envelope: bad, userKey: publicKey })),
+      await code(() => desks.decrypt(one, bad)),
+      await code(async () => desks.desk(one).seal(opened(bad), requestId, publicKey)),
     ];
   }
 
   const both = (expected: string): readonly string[] => [expected, expected];
 
   test('desk: a key that the node does not know is UNKNOWN_KEY', async () => {
-    const foreign = sealEnvelope({ ...opened, keyId: keyId('77'.repeat(32)) }, opened.body);
+    const foreign = sealEnvelope({ ...genuine, keyId: keyId('77'.repeat(32)) }, genuine.body);
     expect(await codes(foreign)).toEqual(both('UNKNOWN_KEY'));
     expect(await codes(envelope, { withKey: false })).toEqual(both('UNKNOWN_KEY'));
   });
@@ -361,9 +363,10 @@ describe('bad requests', () => {
       rng: seededRng('x'),
       send: () => {},
       connected: () => [],
+      onWrongShares: () => {},
     };
     const desk = new DecryptionDesk(ports, quick);
-    expect(await code(() => desk.decrypt({ requestId, envelope }, never))).toBe('UNKNOWN_KEY');
+    expect(await code(() => desk.open(genuine, never))).toBe('UNKNOWN_KEY');
   });
 
   test('desk: a ciphertext of another preset under this key id is WRONG_KEY', async () => {
@@ -375,12 +378,12 @@ describe('bad requests', () => {
       c1: new BigUint64Array(words),
     });
     const bound = { bound: preset.noise.input, level: preset.levels };
-    const other = sealEnvelope({ keyId: opened.keyId, preset, kind: 'scalar', bound }, body);
+    const other = sealEnvelope({ keyId: genuine.keyId, preset, kind: 'scalar', bound }, body);
     expect(await codes(other)).toEqual(both('WRONG_KEY'));
   });
 
   test('desk: a bound above v_max is TOO_NOISY', async () => {
-    const noisy = sealEnvelope({ ...opened, bound: { ...opened.bound, bound: 1n << 200n } }, opened.body);
+    const noisy = sealEnvelope({ ...genuine, bound: { ...genuine.bound, bound: 1n << 200n } }, genuine.body);
     expect(await codes(noisy)).toEqual(both('TOO_NOISY'));
   });
 
@@ -398,7 +401,7 @@ describe('bad requests', () => {
 
   test('desk: another level than the body has is WRONG_LEVEL', async () => {
     // The level byte stands before the 32-byte bound, the body's length and the body.
-    const at = envelope.length - opened.body.length - 4 - 32 - 1;
+    const at = envelope.length - genuine.body.length - 4 - 32 - 1;
     expect(envelope[at]).toBe(3);
     expect(await codes(envelope.with(at, 2))).toEqual(both('WRONG_LEVEL'));
   });
@@ -412,7 +415,7 @@ describe('bad requests', () => {
     await code(() => desks.decrypt(one, envelope.slice(0, -1)));
     expect(desks.sent).toEqual([]);
     const results = await Promise.all(key.parties.map((party) => desks.decrypt(party, envelope)));
-    expect(value(results[0]!, 'scalar')).toEqual(scalar(12n));
+    expect(results[0]!.value).toEqual(scalar(12n));
   });
 });
 
@@ -468,7 +471,7 @@ describe('early shares', () => {
     for (const from of [two, three, four])
       desks.desk(one).receive(from, { ...share(2), key: keyId, ciphertext });
     const results = await Promise.all(key.parties.map((party) => desks.decrypt(party, envelope)));
-    expect(value(results[0]!, 'scalar')).toEqual(scalar(13n));
+    expect(results[0]!.value).toEqual(scalar(13n));
     expect(results[0]!.culprits).toEqual([]);
   });
 });

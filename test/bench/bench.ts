@@ -17,10 +17,10 @@
  *   beside it: compare that between machines, or between two states of one machine.
  * - `partial-*` is the core alone: the ciphertext is parsed, checked and switched to the decryption level already, the
  *   flood is included. `open-envelope`, `switch-down`, `sign-share`, `verify-share` and `user-share-seal` are what
- *   lies around it; `public-decryption-*` is everything one party computes for one request, without the network.
+ *   lies around it; `public-decryption-*` is what one party computes for one value, without the network.
  * - `keygen-*` is the work of all parties together, in one process under virtual time.
- * - `relay-*`, `cold-start-*`, `unseal-ready`, `gateway-*` without `cpu` and `state-change` are wall clock, over several processes: they suffer from
- *   everything else that runs.
+ * - `relay-*`, `cold-start-*`, `unseal-ready`, `state-change`, `image-boot-ready` and `gateway-*` without `cpu` are wall clock, over several processes:
+ *   they suffer from everything else that runs. `image-*` need the lab and the image.
  * - The key of the decryption jobs is handed out by a dealer. The liars of `decode-*-liars` are as many as the
  *   committee tolerates, each wrong in one residue.
  */
@@ -33,6 +33,7 @@ import { Baseline } from './baseline.ts';
 import { decryptionJobs } from './decryption.ts';
 import { enclaveProcessJobs } from './enclave-process.ts';
 import { gatewayJobs } from './gateway.ts';
+import { imageJobs } from './image.ts';
 import type { Job } from './job.ts';
 import { keygenJobs } from './keygen.ts';
 import { thisMachine } from './machine.ts';
@@ -60,6 +61,7 @@ async function main(): Promise<number> {
     ...relayJobs(),
     ...enclaveProcessJobs(),
     ...sealingJobs(),
+    ...imageJobs(),
     ...keygenJobs(bench),
     ...gatewayJobs(bench),
   ];

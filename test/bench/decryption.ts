@@ -1,10 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { systemRng } from '../../enclave/primitives.ts';
 import { openEnvelope } from '../../shared/fhe/envelope.ts';
 import { switchDown } from '../../shared/fhe/switch-down.ts';
 import type { Value } from '../../shared/fhe/value.ts';
 import { type PartyId, partyId } from '../../shared/ids.ts';
 import { decryptionScope, PublicDecryption } from '../../shared/protocol/decryption/public-decryption.ts';
-import { encodeValueBytes, signResult } from '../../shared/protocol/decryption/result.ts';
 import { isSignedShare, signShare } from '../../shared/protocol/opening/opening.ts';
 import { peerMessage } from '../../shared/protocol/peer-message.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
@@ -123,32 +123,31 @@ function vectorRequest(key: DealtKey) {
 }
 
 /**
- * One party's whole public decryption but the network: from the bytes of the request to its signed answer, with the
- * messages of all peers decoded, verified and counted.
+ * One party's public decryption but the network: from the bytes of the ciphertext to the value, with the messages of all
+ * peers decoded, verified and counted.
  */
 function endToEnd(bench: Workbench, n: number, t: number, kind: Value['kind']): Job {
-  const about = `one party's work for a public decryption: open, partial, sign, ${n - 1} peers' shares, decode, answer`;
+  const about = `one party's work for a public decryption: open, partial, sign, ${n - 1} peers' shares, decode`;
   const figure = { name: `public-decryption-${kind}-${n}-${t}`, unit: 'ms', about } as const;
   const isLong = n > 4 && kind === 'vector';
   return timed(figure, isLong ? { runs: 20 } : { runs: 60, calls: kind === 'scalar' ? 4 : 1 }, () => {
     const key = bench.key(n, t);
     const value = sample(key, kind);
     const envelope = key.encrypt(value);
-    const expected = encodeValueBytes(value);
     const messages = peerMessages(key, envelope);
     return () => {
-      const answer = decryptPublicly(key, envelope, messages);
-      if (Buffer.compare(answer, expected) !== 0) throw new Error('a wrong value was decrypted');
+      if (!isDeepStrictEqual(decryptPublicly(key, envelope, messages), value)) {
+        throw new Error('a wrong value was decrypted');
+      }
     };
   });
 }
 
-/** @returns canonical bytes of the value, as signed */
 function decryptPublicly(
   key: DealtKey,
   envelope: Uint8Array,
   messages: ReadonlyMap<PartyId, Uint8Array>,
-): Uint8Array {
+): Value {
   const membership = key.membership(self);
   const task = key.task(envelope);
   const decryptor = key.decryptor(self);
@@ -169,14 +168,7 @@ function decryptPublicly(
     if (received.kind === 'decryption-share') decryption.receive(from, received.share, received.signature);
   }
   if (decryption.value === undefined) throw new Error('nothing was decrypted');
-  const value = encodeValueBytes(decryption.value);
-  const { networkId, epoch } = membership;
-  signResult(
-    membership,
-    { networkId, request: ciphertext, key: key.id, epoch, ciphertext, value },
-    decryption.culprits,
-  );
-  return value;
+  return decryption.value;
 }
 
 function peerMessages(key: DealtKey, envelope: Uint8Array): Map<PartyId, Uint8Array> {

@@ -6,6 +6,7 @@ import { boot } from '../../enclave/boot.ts';
 import { openMockPlatform } from '../../enclave/platform/mock.ts';
 import { ENDPOINT_ROOTS } from '../../shared/attestation/roots/mock.ts';
 import type { Anchor } from '../../shared/sealing/anchor.ts';
+import { directRoutes } from '../direct/routes.ts';
 import { ownLink } from '../faults/foreign-image.ts';
 
 /**
@@ -32,7 +33,7 @@ const anchor: Anchor = {
 };
 
 await boot({
-  ...{ nsm, anchor },
+  ...{ nsm, anchor, furtherRoutes: directRoutes },
   async openCloud(place) {
     const { kmsKey, objects, dataKeys } = await openAwsCloud({ link, nsm, roots: ENDPOINT_ROOTS }, place);
     return {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { boot } from '../../enclave/boot.ts';
 import { systemRng } from '../../enclave/primitives.ts';
+import { directRoutes } from '../direct/routes.ts';
 
 /**
  * A mock enclave that tells every secret it draws: seeds, halves, shares' coefficients, everything of 32 bytes or more, as
@@ -15,6 +16,7 @@ const party = home.slice(home.lastIndexOf('/') + 1);
 const file = join(home, '../../..', `told-${party}`);
 
 await boot({
+  furtherRoutes: directRoutes,
   rng(length) {
     const bytes = systemRng(length);
     // Longer draws are told by their beginning, which is as good to search for.

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,10 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeNode, type NodeCard } from '../../client/node-admin.ts';
 import { NodeChannel, type NodePlace } from '../../client/node-channel.ts';
 import { trustIn } from '../../client/node-trust.ts';
-import { KmsClient } from '../../client/sdk/kms-client.ts';
-import type { NetworkKey } from '../../client/sdk/network-key.ts';
 import { measure } from '../../infra/eif/pcr.ts';
 import { MACHINE_PARTY, upLabNetwork } from '../../infra/lab/network.ts';
+import { Stage } from '../../infra/local/demo/stage.ts';
 import { readNetwork } from '../../infra/local/founding.ts';
 import type { LocalNetwork } from '../../infra/local/network.ts';
 import { measurementOf, NETWORK_PCR, networkPcr } from '../../shared/attestation/pcr.ts';
@@ -21,8 +20,7 @@ import { builtImage } from './variants.ts';
 
 let directory = '';
 let network: LocalNetwork;
-let client: KmsClient;
-let key: NetworkKey;
+let stage: Stage;
 
 /** A software node; without it every decryption needs the machine's answer. */
 const OTHER = 4;
@@ -47,15 +45,11 @@ async function machineCard(isGood: (card: NodeCard) => boolean, isJoined = true)
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'kms-lab-'));
   network = await upLabNetwork({ stateDirectory: directory, n: 4, t: 1 });
-  client = await KmsClient.connect({
-    genesis: new Uint8Array(await readFile(network.genesisFile)),
-    configurations: new Uint8Array(await readFile(network.configurationsFile)),
-    patience: { timeoutMs: 120_000 },
-  });
+  stage = await Stage.open(network, { timeoutMs: READY_MS });
 });
 
 afterAll(async () => {
-  client?.[Symbol.dispose]();
+  stage?.[Symbol.dispose]();
   await network?.down({ erase: true });
   await rm(directory, { recursive: true, force: true });
 });
@@ -91,10 +85,10 @@ describe('a committee with the real image', () => {
   });
 
   it('image: the machine takes part in a key generation and holds its share', async () => {
-    key = await client.generateKey({ preset: 'test-4096' });
+    await stage.makeKey('test-4096');
     const deadlineMs = performance.now() + READY_MS;
     for (;;) {
-      const machine = (await client.status()).find(({ party }) => party === MACHINE_PARTY);
+      const machine = (await stage.kms.status()).find(({ party }) => party === MACHINE_PARTY);
       if (machine?.keyCount === 1) break;
       expect(performance.now(), 'the machine got no share in time').toBeLessThan(deadlineMs);
       await sleep(200);
@@ -108,9 +102,8 @@ describe('a committee with the real image', () => {
   it('image: without the machine the others go on; it unseals what it was and takes part again', async () => {
     const before = toHex((await machineCard(() => true)).identity);
     await network.stopNode(MACHINE_PARTY, { signal: 'SIGKILL' });
-    const decryption = await client.decrypt(await key.encrypt({ kind: 'scalar', value: 7n }));
-    expect(decryption.value).toEqual({ kind: 'scalar', value: 7n });
-    expect(decryption.missing).toEqual([MACHINE_PARTY]);
+    const seven = { kind: 'scalar', value: 7n } as const;
+    await stage.expectPublic(await stage.bring(seven), seven, [MACHINE_PARTY]);
     await network.startNode(MACHINE_PARTY);
     const { identity } = await machineCard(({ phase }) => phase === 'ready');
     expect(toHex(identity)).toBe(before);
@@ -118,15 +111,13 @@ describe('a committee with the real image', () => {
   });
 });
 
-/** Another node is down meanwhile: 2t+1 answers need the machine's. */
+/** Another node is down meanwhile: 2t+1 signatures need the machine's. */
 async function decryptWithTheMachine(value: bigint): Promise<void> {
   await network.stopNode(OTHER);
   try {
-    const decryption = await client.decrypt(await key.encrypt({ kind: 'scalar', value }));
-    expect(decryption.value).toEqual({ kind: 'scalar', value });
-    expect(decryption.agreeing).toContain(MACHINE_PARTY);
-    expect(decryption.missing).toEqual([OTHER]);
-    expect(decryption.culprits).toEqual([]);
+    const known = { kind: 'scalar', value } as const;
+    const { agreeing } = await stage.expectPublic(await stage.bring(known), known, [OTHER]);
+    expect(agreeing).toContain(MACHINE_PARTY);
   } finally {
     await network.startNode(OTHER);
   }

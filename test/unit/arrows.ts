@@ -14,10 +14,11 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Files, and folders by their last slash, with an arrow of their own. The connector of the parent follows and pays on chains as
- * relayers do: the adapter is as untrusted as both. A coprocessor evaluates with the same node-seal as users encrypt with.
+ * relayers do, and so do clients: the adapter is as untrusted as all of them. A coprocessor evaluates with the same node-seal as users encrypt with.
  */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
   'parent/': 'gateway/adapter/',
+  'client/gateway/': 'gateway/adapter/',
   'gateway/coprocessor/': 'client/seal/',
   'client/cli/net.ts': 'infra/local/',
   'client/cli/eif-build.ts': 'infra/eif/',

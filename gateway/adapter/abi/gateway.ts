@@ -11,6 +11,7 @@ const command =
 const permit =
   'struct UserDecryptionRequest { address user; address delegate; bytes32 publicKeyHash; uint256 hostChainId; address context; uint64 validFrom; uint64 validUntil; uint256 nonce; }';
 const epoch = 'struct Epoch { uint8 n; uint8 t; uint64 enrolled; uint64 activatedAt; uint64 retiredAt; }';
+const operatorSet = 'struct OperatorSet { uint32 version; uint8 count; uint8 quorum; }';
 const hostChain =
   'struct HostChain { uint256 chainId; address verifier; address oracle; address accessControl; address compute; bytes32 verifierCodeHash; bytes32 oracleCodeHash; bytes32 accessControlCodeHash; bytes32 computeCodeHash; uint64 confirmations; }';
 const ciphertext =
@@ -33,6 +34,7 @@ export const decryptionsAbi = parseAbi([
   'event BatchPosted(bytes32 indexed root, uint64 indexed epoch, uint256 parties, uint256 answered, bytes signatures)',
   'event RequestExpired(uint256 indexed id, address payer, uint256 fee)',
   'function requestPublic(uint256 hostChainId, address consumer, bytes32 hostRequest, bytes32[] handles, uint64 lifetime) payable returns (uint256 id)',
+  'function requestTransfer(bytes32 handle, uint256 originChainId, uint256 toChainId, address account, uint64 lifetime) payable returns (uint256 id)',
   'function requestUser(UserDecryptionRequest permit, bytes signature, bytes32[] handles, uint64 lifetime) payable returns (uint256 id)',
   'function answerUser(Request r, uint64 epoch, uint256 parties, bytes32[] shareDigests, bytes signatures)',
   'function addUserShare(Request r, uint64 epoch, uint8 party, bytes32 digest, bytes signature)',
@@ -45,6 +47,7 @@ export const decryptionsAbi = parseAbi([
   'function carriedBy(bytes32) view returns (uint256)',
   'function answers(uint256) view returns (bytes32)',
   'function feePerHandle() view returns (uint256)',
+  'function permitNonces(address) view returns (uint256)',
 ]);
 
 export const keysAbi = parseAbi([
@@ -52,23 +55,32 @@ export const keysAbi = parseAbi([
   'event CommandRequested(uint256 indexed id, uint8 indexed kind, Command command)',
   'event CommandResponse(uint256 indexed id, uint8 indexed kind, uint8 indexed party, bytes32 statement)',
   'event CommandActivated(uint256 indexed id, uint8 indexed kind, bytes statement)',
+  'function request(uint8 kind, bytes payload, uint64 lifetime, uint256 salt) returns (uint256 id)',
   'function respond(Command command, bytes statement, bytes signatures)',
   'function commands(uint256) view returns (bytes32)',
   'function phases(uint256) view returns (uint8)',
   'function responses(uint256, uint8) view returns (bytes32)',
   'function keyRecords(bytes32) view returns (bytes32)',
   'function keyPreset(bytes32 keyId) view returns (uint8)',
+  'function commandCount() view returns (uint256)',
+  'function activeKeys(uint8) view returns (bytes32)',
 ]);
 
 export const registryAbi = parseAbi([
   hostChain,
   epoch,
+  operatorSet,
   'event EpochActivated(uint64 indexed epoch, uint8 n, uint8 t)',
+  'event ActionCarriedOut(bytes32 indexed action)',
   'function contracts() view returns (address keys, address ciphertexts, address decryptions)',
   'function currentEpoch() view returns (uint64)',
   'function epochs(uint64 epoch) view returns (Epoch)',
   'function hostChain(uint256 chainId) view returns (HostChain chain)',
   'function coprocessorIndex(address account) view returns (uint8 index)',
+  'function operatorSet() view returns (OperatorSet)',
+  'function operatorIndex(address account) view returns (uint8)',
+  'function actionOf(address target, bytes32 callHash) view returns (bytes32)',
+  'function approvalsOf(bytes32 action) view returns (uint256)',
 ]);
 
 export const ciphertextsAbi = parseAbi([
@@ -82,4 +94,5 @@ export const ciphertextsAbi = parseAbi([
   'function commitments(bytes32) view returns (bytes32)',
   'function conflicts(bytes32) view returns (bytes32)',
   'function access(bytes32, uint256, address) view returns (uint256)',
+  'function isAllowed(bytes32 handle, uint256 hostChainId, address account) view returns (bool)',
 ]);

@@ -38,11 +38,24 @@ export const computeAbi = parseAbi([
   'function admit(HandleTransfer s, bytes signatures)',
   'function facts(bytes32) view returns (uint256)',
   'function keyring() view returns (address)',
+  'function inputs() view returns (address)',
+  'function input(bytes32 digest, bytes32 keyId, uint8 kind, address user, bytes proof) returns (bytes32)',
+  'function add(bytes32 a, bytes32 b) returns (bytes32)',
+  'function sub(bytes32 a, bytes32 b) returns (bytes32)',
+  'function mul(bytes32 a, bytes32 b) returns (bytes32)',
+  'function addPlain(bytes32 a, uint256 value) returns (bytes32)',
+  'function mulPlain(bytes32 a, uint256 value) returns (bytes32)',
+  'function negate(bytes32 a) returns (bytes32)',
+  'function switchDown(bytes32 a) returns (bytes32)',
 ]);
 
 export const accessControlAbi = parseAbi([
   'event AccessChanged(bytes32 indexed handle, address indexed account, uint64 version, bool allowed)',
   'function access(bytes32, address) view returns (uint256)',
+  'function isAllowed(bytes32 handle, address account) view returns (bool)',
+  'function allow(bytes32 handle, address account)',
+  'function allowOn(bytes32 handle, uint256 chainId, address account, bool allowed)',
+  'function publish(bytes32 handle)',
 ]);
 
 export const keyringAbi = parseAbi([

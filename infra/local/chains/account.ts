@@ -2,22 +2,41 @@ import {
   type Abi,
   type Account,
   type Address,
+  bytesToHex,
   createPublicClient,
   createWalletClient,
   defineChain,
   type Hex,
   http,
+  type NonceManager,
   type PublicClient,
   type TransactionReceipt,
 } from 'viem';
-import { mnemonicToAccount, nonceManager } from 'viem/accounts';
+import { mnemonicToAccount, privateKeyToAccount } from 'viem/accounts';
+import { createNonceManager, jsonRpc } from 'viem/nonce';
 import { KmsError } from '../../../shared/errors.ts';
 import type { CompiledContract } from '../../build/contracts.ts';
 import type { ChainPlace } from './anvil.ts';
 
 /** Foundry's public mnemonic: accounts 0..9 of a local chain are rich. */
 const MNEMONIC = 'test test test test test test test test test test test junk';
+/** Its children are the accounts. */
+const PARENT_PATH = "m/44'/60'/0'/0";
 const POLL_MS = 50;
+
+const parentKey = (): ReturnType<ReturnType<typeof mnemonicToAccount>['getHdKey']> =>
+  mnemonicToAccount(MNEMONIC, { path: PARENT_PATH }).getHdKey();
+const nonces = new Map<string, NonceManager>();
+let known: ReturnType<typeof parentKey> | undefined;
+
+/** Of one of the well-known accounts. */
+export function localSecret(index: number): Hex {
+  // The mnemonic is stretched once.
+  known ??= parentKey();
+  const { privateKey } = known.deriveChild(index);
+  if (privateKey === null) throw new KmsError('INTERNAL', `there is no account ${index}`);
+  return bytesToHex(privateKey);
+}
 
 /** A deployed contract. */
 export interface Deployed {
@@ -41,7 +60,7 @@ export class LocalAccount {
   readonly #wallet: ReturnType<typeof walletOf>;
 
   constructor(chain: ChainPlace, index: number) {
-    const account = mnemonicToAccount(MNEMONIC, { addressIndex: index, nonceManager });
+    const account = privateKeyToAccount(localSecret(index), { nonceManager: noncesOf(chain) });
     this.#account = account;
     this.address = account.address;
     this.client = createPublicClient({ chain: chainOf(chain), transport: http(), pollingInterval: POLL_MS });
@@ -73,6 +92,13 @@ export class LocalAccount {
     if (receipt.status !== 'success') throw new KmsError('INTERNAL', `${name} reverted on the local chain`);
     return receipt;
   }
+}
+
+/** Of one chain: viem's own one takes another chain with the same id, of another network in this process, for the same. */
+function noncesOf({ url }: ChainPlace): NonceManager {
+  const known = nonces.get(url) ?? createNonceManager({ source: jsonRpc() });
+  nonces.set(url, known);
+  return known;
 }
 
 function walletOf(chain: ChainPlace, account: Account) {

@@ -6,10 +6,34 @@ export const OPERATORS = 4;
 export const COPROCESSORS = 3;
 /** May bring inputs to host chains. */
 export const SUBMITTER = 7;
-/** Up to here they are for whoever plays: users, relayers. */
+const FIRST_RELAYER = 8;
+export const RELAYERS = 4;
+const FIRST_USER = 12;
+export const USERS = 2;
+/** Up to here they are for whoever plays. */
 const FIRST_SENDER = 16;
 /** With money on every chain. */
 export const LOCAL_ACCOUNTS = 96;
+
+/** @param number from 1 */
+export function operatorOf(number: number): number {
+  return number - 1;
+}
+
+/** @param number from 1 */
+export function coprocessorOf(number: number): number {
+  return OPERATORS + number - 1;
+}
+
+/** @param number from 1 */
+export function relayerOf(number: number): number {
+  return FIRST_RELAYER + number - 1;
+}
+
+/** @param number from 1 */
+export function userOf(number: number): number {
+  return FIRST_USER + number - 1;
+}
 
 /** Posts what a node says. @param party 1..64 */
 export function senderOf(party: number): number {

@@ -1,6 +1,7 @@
 import { parseAddress } from '../../../shared/address.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import type { ProcessId } from '../process.ts';
+import { type ProgramState, programOf } from '../programs/program.ts';
 import { GATEWAY_CHAIN_ID, HOST_CHAIN_IDS } from './chain-ids.ts';
 
 /** A chain of a local network, as its state file knows it. */
@@ -20,6 +21,8 @@ export interface ChainsState {
   readonly hosts: readonly ChainState[];
   /** Serves all fronts. */
   readonly fronts?: ProcessId;
+  /** Coprocessors and relayers, once they have been started. */
+  readonly programs?: readonly ProgramState[];
 }
 
 /** In the network's state directory. */
@@ -59,6 +62,11 @@ export function withChain(state: ChainsState, changed: ChainState): ChainsState 
  */
 export function checkChains(state: ChainsState, checkProcess: (id: ProcessId | undefined) => void): void {
   checkProcess(state.fronts);
+  for (const { name, port, process } of state.programs ?? []) {
+    programOf(name);
+    if (port !== undefined) parseAddress(`127.0.0.1:${port}`);
+    checkProcess(process);
+  }
   const chains = everyChain(state);
   if (new Set(chains.map(({ chainId }) => chainId)).size !== chains.length) {
     throw new KmsError('BAD_ENCODING', 'two chains have one id');

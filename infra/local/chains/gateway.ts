@@ -2,7 +2,7 @@ import { type Address, encodeAbiParameters, encodeFunctionData, type Hex, keccak
 import { KmsError } from '../../../shared/errors.ts';
 import { type CompiledContract, contracts } from '../../build/contracts.ts';
 import { type Deployed, LocalAccount } from './account.ts';
-import { COPROCESSORS, OPERATORS } from './accounts.ts';
+import { COPROCESSORS, coprocessorOf, OPERATORS, operatorOf } from './accounts.ts';
 import type { ChainPlace } from './anvil.ts';
 
 /** A gateway on a local chain, before or after its network is founded. */
@@ -174,8 +174,8 @@ export async function command(
 function officesOn(chain: ChainPlace): Pick<LocalGateway, 'operators' | 'coprocessors'> {
   const account = (index: number): LocalAccount => new LocalAccount(chain, index);
   return {
-    operators: Array.from({ length: OPERATORS }, (_, i) => account(i)),
-    coprocessors: Array.from({ length: COPROCESSORS }, (_, i) => account(OPERATORS + i)),
+    operators: Array.from({ length: OPERATORS }, (_, i) => account(operatorOf(i + 1))),
+    coprocessors: Array.from({ length: COPROCESSORS }, (_, i) => account(coprocessorOf(i + 1))),
   };
 }
 

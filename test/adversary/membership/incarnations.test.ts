@@ -25,14 +25,15 @@ afterEach(async () => {
 });
 
 const refused = { code: 'UNAVAILABLE' };
-const request = { requestId: systemRng(32), envelope: new Uint8Array(1), userKey: new Uint8Array(1216) };
+const requestId = systemRng(32);
+const envelope = new Uint8Array(1);
+const userKey = new Uint8Array(1216);
 const signal = new AbortController().signal;
 
-async function expectSilent({ node }: LiveNode): Promise<void> {
-  const asked = { requestId: systemRng(32), preset: 'test-4096', galois: 'none' } as const;
-  await expect(node.generateKey(asked, signal)[Symbol.asyncIterator]().next()).rejects.toMatchObject(refused);
-  await expect(node.decrypt(request, signal)).rejects.toMatchObject(refused);
-  await expect(node.userDecrypt(request)).rejects.toMatchObject(refused);
+async function expectSilent({ node, direct }: LiveNode): Promise<void> {
+  await expect(direct.generateKey(requestId, 'test-4096', signal)).rejects.toMatchObject(refused);
+  await expect(direct.decrypt(envelope, signal)).rejects.toMatchObject(refused);
+  await expect(direct.userDecrypt(requestId, envelope, userKey)).rejects.toMatchObject(refused);
   await expect(node.listKeys()).rejects.toMatchObject(refused);
 }
 
@@ -211,14 +212,16 @@ describe('whole nodes', () => {
     await allIn('ready', live.all);
     offsetMs = 180_000;
     await allIn('degraded', [off!]);
-    await expect(off!.node.userDecrypt(request)).rejects.toMatchObject(refused);
+    await expect(off!.direct.userDecrypt(requestId, envelope, userKey)).rejects.toMatchObject(refused);
     // Everything else is served: what is wrong here is the envelope.
-    await expect(off!.node.decrypt(request, signal)).rejects.toMatchObject({ code: 'BAD_ENCODING' });
+    await expect(off!.direct.decrypt(envelope, signal)).rejects.toMatchObject({ code: 'BAD_ENCODING' });
     await pause(300);
     await allIn('ready', [first!, second!, third!]);
     offsetMs = 0;
     await allIn('ready', [off!]);
-    await expect(off!.node.userDecrypt(request)).rejects.toMatchObject({ code: 'BAD_ENCODING' });
+    await expect(off!.direct.userDecrypt(requestId, envelope, userKey)).rejects.toMatchObject({
+      code: 'BAD_ENCODING',
+    });
   });
 
   it('re-attestation: a stream whose peer stops showing documents is closed; others live on', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UnixLink } from '../../../enclave/link/unix.ts';
 import type { StandingTiming } from '../../../enclave/membership/standing.ts';
-import { Node } from '../../../enclave/node.ts';
+import type { Node } from '../../../enclave/node.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { UnixLink as ParentLink } from '../../../parent/link/unix.ts';
 import { Relay } from '../../../parent/relay.ts';
@@ -17,6 +17,8 @@ import { encodeGenesis, type Genesis } from '../../../shared/network/genesis.ts'
 import type { Measurement } from '../../../shared/network/measurement.ts';
 import { encodeSignedConfiguration } from '../../../shared/network/signed-configuration.ts';
 import type { Anchor } from '../../../shared/sealing/anchor.ts';
+import { openDirectNode } from '../../direct/node.ts';
+import type { DirectWork } from '../../direct/work.ts';
 import { mockNsm } from '../../simulator/attested.ts';
 import { MemoryCloud, MemoryDataKeys, MemoryObjects } from '../../simulator/memory-cloud.ts';
 import { founding, mockGenesis, operators, signedBy, storedBy, successor } from '../../simulator/network.ts';
@@ -48,6 +50,7 @@ export interface LiveNode {
   readonly address: string;
   readonly log: Logged[];
   readonly node: Node;
+  readonly direct: DirectWork;
   readonly relay: Relay;
   /** The parent's side of it. */
   readonly link: ParentLink;
@@ -120,7 +123,7 @@ export class LiveNodes {
     const born: Uint8Array[] = [];
     const clock = (): number => Date.now() + (options.clockOffsetMs?.() ?? 0);
     let live: LiveNode | undefined;
-    const node = await Node.open({
+    const { node, direct } = await openDirectNode({
       build: { class: 'mock', attestationRoot: this.#genesis.attestationRoot },
       roots: ROOTS,
       head: mockChainHead(clock),
@@ -157,7 +160,7 @@ export class LiveNodes {
         new Set([...this.all.map((one) => one.address), ...(this.#network.reachable ?? [])]),
       log: recorder(log),
     });
-    live = { party, cloud, address, log, node, relay, link, born, superseded: false, closed: false };
+    live = { party, cloud, address, log, node, direct, relay, link, born, superseded: false, closed: false };
     return live;
   }
 

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KmsClient } from '../../../client/sdk/kms-client.ts';
 import type { NetworkKey } from '../../../client/sdk/network-key.ts';
 import { systemRng } from '../../../enclave/primitives.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
@@ -14,6 +13,8 @@ import { parseAddress } from '../../../shared/address.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { generateUserKey } from '../../../shared/protocol/user-decryption/hpke.ts';
 import { toHex, utf8 } from '../../../shared/wire/bytes.ts';
+import { DirectClient } from '../../direct/client.ts';
+import { DIRECT_ENTRY } from '../../direct/entry.ts';
 import {
   type Conduct,
   corrupting,
@@ -35,17 +36,21 @@ import { expectOnlyTls, expectUnseen } from './evidence.ts';
  * them hostile it is right or absent; key generation gives a key that works or none; and all is well once they behave.
  */
 let network: LocalNetwork;
-let client: KmsClient;
+let client: DirectClient;
 let key: NetworkKey;
 const parents: HostileParent[] = [];
 /** What must never be seen: words of the protocol, and everything sent in this test. */
-const SECRETS: Uint8Array[] = ['application/grpc', 'kms.v1.NodeService'].map(utf8);
+const SECRETS: Uint8Array[] = ['application/grpc', 'kms.v1.NodeService', 'kms.direct.v1.DirectService'].map(
+  utf8,
+);
 const sent: Uint8Array[] = [];
 const PRESET = 'test-4096';
 
 beforeAll(async () => {
   const directory = await mkdtemp(join(tmpdir(), 'kms-hostile-'));
-  network = await LocalNetwork.up({ stateDirectory: directory, roundMs: 500, openingMs: 5_000 });
+  network = await LocalNetwork.up({
+    ...{ stateDirectory: directory, entry: DIRECT_ENTRY, roundMs: 500, openingMs: 5_000 },
+  });
   const { nodes } = (await readState(directory))!;
   for (const { party, address, socketDirectory } of nodes) {
     await network.stopNode(party, { role: 'parent', signal: 'SIGKILL' });
@@ -68,7 +73,7 @@ afterAll(async () => {
 
 async function connect(patience: { readonly timeoutMs: number }): Promise<void> {
   client?.[Symbol.dispose]();
-  client = await KmsClient.connect({
+  client = await DirectClient.connect({
     genesis: new Uint8Array(await readFile(network.genesisFile)),
     configurations: new Uint8Array(await readFile(network.configurationsFile)),
     patience,

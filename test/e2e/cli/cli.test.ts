@@ -16,7 +16,7 @@ import { noble } from '../../../shared/noble.ts';
 import { freePort } from '../../unit/net/nodes.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'kms-cli-'));
-const state = join(home, 'state');
+let state = join(home, 'state');
 const launcher = new URL('../../../client/bin/kms', import.meta.url).pathname;
 const file = (name: string): string => join(home, name);
 
@@ -82,6 +82,7 @@ function levelAt(envelope: Uint8Array): number {
 }
 
 let key = '';
+const handles: Record<string, string> = {};
 
 beforeAll(() => {
   const { code, stdout, stderr } = spawned('net', 'up', '--json');
@@ -95,11 +96,13 @@ beforeAll(() => {
 }, 120_000);
 
 afterAll(async () => {
-  await (await LocalNetwork.open(state)).down({ erase: true }).catch(() => {});
+  for (const directory of new Set([join(home, 'state'), state])) {
+    await (await LocalNetwork.open(directory)).down({ erase: true }).catch(() => {});
+  }
   rmSync(home, { recursive: true, force: true });
 }, 60_000);
 
-describe('kms with a local network', { timeout: 120_000 }, () => {
+describe('kms with a local network', { timeout: 180_000 }, () => {
   it('net up: of a network that is up changes nothing; another size is refused', async () => {
     expect(await json('net', 'up')).toMatchObject({ n: 4, t: 1 });
     expect(await refusal('net', 'up', '--parties', '7')).toMatchObject({ code: 'BAD_INPUT', exitCode: 3 });
@@ -117,11 +120,23 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     expect(error).toMatchObject({ code: 'UNKNOWN_KEY', exitCode: 3 });
   });
 
-  it('keygen: makes a certified key, with progress and a warning on stderr', async () => {
+  it('keygen: too few operators wait for the others; whoever is none is refused', async () => {
+    const operator = join(state, 'accounts', 'operator-1.key');
+    const argv = ['keygen', '--preset', 'test-4096', '--timeout', '2'];
+    const waiting = await refusal(...argv, '--operator', operator);
+    expect(waiting).toMatchObject({ code: 'TIMEOUT', exitCode: 4 });
+    expect(waiting.message).toContain('approvals of more operators');
+    const stranger = await refusal(...argv, '--operator', join(state, 'accounts', 'user.key'));
+    expect(stranger).toMatchObject({ code: 'NOT_PERMITTED', exitCode: 5 });
+  });
+
+  it('keygen: makes an active key, with what is waited for and a warning on stderr', async () => {
     const { code, stdout, stderr } = spawned('keygen', '--preset', 'test-4096', '--json');
-    expect(code).toBe(0);
+    expect([code, code === 0 ? '' : stdout]).toEqual([0, '']);
     expect(stderr).toContain('tests only');
-    expect(stderr).toMatch(/generating key: \[/);
+    for (const step of ['operators approve', 'nodes generate a key', 'learns that the key is active']) {
+      expect(stderr).toContain(step);
+    }
     const made = JSON.parse(stdout);
     expect(made).toMatchObject({
       key: expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -132,6 +147,9 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     expect(await json('keys')).toEqual({
       keys: [{ key, preset: 'test-4096', galois: 'none', epoch: 0, testOnly: true }],
     });
+    const again = await refusal('keygen', '--preset', 'test-4096');
+    expect(again).toMatchObject({ code: 'BAD_INPUT', exitCode: 3 });
+    expect(again.message).toContain(key);
   });
 
   it('encrypt: numbers and vectors, by the only key, a beginning of its id, or the whole', async () => {
@@ -147,52 +165,74 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     );
   });
 
-  it('eval: adds, subtracts, multiplies, and refuses what would never be decrypted', async () => {
-    await json('eval', 'add', file('a.ct'), file('b.ct'), '-o', file('sum.ct'));
-    await json('eval', 'sub', file('a.ct'), file('b.ct'), '-o', file('difference.ct'));
-    const product = await json('eval', 'mul', file('sum.ct'), file('v.ct'), '-o', file('product.ct'));
-    expect(product).toMatchObject({ kind: 'vector', key });
-    expect(product.noiseBits).toBeLessThanOrEqual(product.noiseLimitBits);
-    let [deeper, error] = [file('product.ct'), undefined as { code: string } | undefined];
-    for (let depth = 2; depth < 6 && error === undefined; depth++) {
-      const out = file(`depth-${depth}.ct`);
-      const { code, stdout } = await kms('eval', 'mul', deeper, deeper, '-o', out, '--json');
-      if (code !== 0) error = { ...JSON.parse(stdout).error };
-      deeper = out;
+  it('input: gives handles; whoever is no submitter brings nothing', async () => {
+    for (const name of ['a', 'b', 'v']) {
+      const brought = await json('input', file(`${name}.ct`));
+      expect(brought).toMatchObject({ key, kind: name === 'v' ? 'vector' : 'scalar' });
+      handles[name] = brought.handle;
     }
-    expect(error).toMatchObject({ code: 'TOO_NOISY', exitCode: 5 });
+    const plain = await kms('input', file('a.ct'));
+    expect(plain).toMatchObject({ code: 0, stdout: expect.stringMatching(/^0x[0-9a-f]{64}\n$/) });
+    const argv = ['input', file('a.ct'), '--submitter', join(state, 'accounts', 'user.key')];
+    expect(await refusal(...argv)).toMatchObject({ code: 'NOT_PERMITTED', exitCode: 5 });
+    expect(await refusal('input', file('a.ct'), '--host', '7')).toMatchObject({ code: 'BAD_INPUT' });
   });
 
-  it('decrypt: gives the values, says that it exposes the key', async () => {
-    const { code, stdout, stderr } = spawned('decrypt', file('sum.ct'));
+  it('eval: adds, subtracts, multiplies, also by numbers, and refuses what would never be decrypted', async () => {
+    const evaluated = async (...argv: readonly string[]): Promise<string> =>
+      (await json('eval', ...argv)).handle;
+    handles.sum = await evaluated('add', handles.a!, handles.b!);
+    handles.difference = await evaluated('sub', handles.a!, handles.b!);
+    handles.product = await evaluated('mul', handles.sum, handles.v!);
+    handles.plain = await evaluated('add', await evaluated('mul', handles.b!, '3'), '1');
+    const deeper = await refusal('eval', 'mul', handles.product, handles.product);
+    expect(deeper).toMatchObject({ code: 'TOO_NOISY', exitCode: 5 });
+    const other = ['--account', join(state, 'accounts', 'user-2.key')];
+    const foreign = await refusal('eval', 'add', handles.a!, handles.b!, ...other);
+    expect(foreign).toMatchObject({ code: 'NOT_PERMITTED', exitCode: 5 });
+    expect(foreign.message).toContain('NotAllowed');
+    const unknown = await refusal('eval', 'add', handles.a!, handles.a!, '--host', '31339');
+    expect(unknown.exitCode).not.toBe(0);
+  });
+
+  it('decrypt: gives the values that the nodes signed, of handles and of files', async () => {
+    const { code, stdout, stderr } = spawned('decrypt', handles.sum!);
     expect([code, stdout]).toEqual([0, '47\n']);
-    expect(stderr.trim().split('\n')).toEqual([expect.stringContaining('KEY-EXPOSING')]);
-    expect(await kms('decrypt', file('difference.ct'))).toMatchObject({ code: 0, stdout: '37\n' });
-    const product = await kms('decrypt', file('product.ct'), '--json');
-    expect(JSON.parse(product.stdout)).toMatchObject({
-      kind: 'vector',
-      values: [47, 94, 141],
-      culprits: [],
-    });
+    expect(stderr).not.toContain('KEY-EXPOSING');
+    expect(stderr).toContain('nodes answer request');
+    expect(await kms('decrypt', handles.difference!)).toMatchObject({ code: 0, stdout: '37\n' });
+    expect(await kms('decrypt', handles.plain!)).toMatchObject({ code: 0, stdout: '16\n' });
+    const product = await json('decrypt', handles.product!);
+    expect(product).toMatchObject({ kind: 'vector', values: [47, 94, 141], culprits: [] });
+    expect(product.agreeing.length).toBeGreaterThanOrEqual(3);
+    expect([...product.agreeing, ...product.missing].sort()).toEqual([1, 2, 3, 4]);
+    expect(await json('decrypt', file('a.ct'))).toMatchObject({ value: 42, culprits: [] });
+    // Public for everybody, so somebody else may ask as well.
+    const other = ['--account', join(state, 'accounts', 'user-2.key')];
+    expect(await json('decrypt', handles.sum!, ...other)).toMatchObject({ value: 47, handle: handles.sum });
+    expect(await refusal('decrypt', handles.a!, ...other)).toMatchObject({ code: 'NOT_PERMITTED' });
   });
 
-  it('decrypt: refuses files that are no ciphertext', async () => {
+  it('decrypt: refuses what is no ciphertext and no handle', async () => {
     expect((await refusal('decrypt', launcher)).exitCode).toBe(3);
     expect((await refusal('decrypt', home)).exitCode).toBe(3);
+    expect(await refusal('decrypt', `0x${'00'.repeat(32)}`)).toMatchObject({ code: 'BAD_ENCODING' });
   });
 
   it('user-decrypt: with a key of the user, who alone learns the value', async () => {
     await json('user-keygen', '-o', file('me.key'));
-    const { code, stdout, stderr } = await kms(
-      'user-decrypt',
-      file('sum.ct'),
-      '--user-key',
-      file('me.key'),
-      '--json',
-    );
-    expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ kind: 'scalar', value: 47, culprits: [] });
-    expect(stderr).toContain('KEY-EXPOSING');
+    const mine = ['--user-key', file('me.key')];
+    const { code, stdout, stderr } = await kms('user-decrypt', handles.a!, ...mine, '--json');
+    expect([code, code === 0 ? '' : stdout]).toEqual([0, '']);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: 'scalar', value: 42, handle: handles.a, culprits: [] });
+    expect(stderr).not.toContain('KEY-EXPOSING');
+    expect(await json('user-decrypt', handles.v!, ...mine)).toMatchObject({ values: [1, 2, 3] });
+    expect(await json('user-decrypt', file('b.ct'), ...mine)).toMatchObject({ value: 5, culprits: [] });
+    const other = ['--account', join(state, 'accounts', 'user-2.key')];
+    const foreign = await refusal('user-decrypt', handles.b!, ...mine, ...other);
+    expect(foreign).toMatchObject({ code: 'NOT_PERMITTED', exitCode: 5 });
+    // What is public anybody may have sealed to his own key.
+    expect(await json('user-decrypt', handles.sum!, ...mine, ...other)).toMatchObject({ value: 47 });
   });
 
   it.each<[string, (good: Uint8Array) => Uint8Array, string, number]>([
@@ -209,13 +249,15 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     ],
     ['that claims another level than it has', (good) => good.with(levelAt(good), 2), 'WRONG_LEVEL', 3],
     ['that may be too noisy', (good) => resealed(good, { noise: 1n << 200n }), 'TOO_NOISY', 5],
+    ['that is not fresh', (good) => resealed(good, { noise: 1n }), 'BAD_INPUT', 3],
     ['larger than any ciphertext', () => new Uint8Array(5 << 20), 'TOO_LARGE', 3],
   ])(
-    'decrypt, user-decrypt: a ciphertext %s is refused with one clear error',
+    'input, decrypt, user-decrypt: a ciphertext %s is refused with one clear error',
     async (_, damage, code, exitCode) => {
       const path = file('damaged.ct');
       writeFileSync(path, damage(new Uint8Array(readFileSync(file('a.ct')))));
       for (const argv of [
+        ['input', path],
         ['decrypt', path],
         ['user-decrypt', path, '--user-key', file('me.key')],
       ]) {
@@ -229,59 +271,71 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     },
   );
 
-  it('eval: ciphertexts of two keys are refused', async () => {
-    const foreign = resealed(new Uint8Array(readFileSync(file('a.ct'))), { keyId: FOREIGN });
-    writeFileSync(file('foreign.ct'), foreign);
-    const error = await refusal('eval', 'add', file('a.ct'), file('foreign.ct'), '-o', file('x.ct'));
-    expect(error).toMatchObject({ code: 'WRONG_KEY', exitCode: 3 });
+  it('accounts: files that others can read or that hold no key are refused', async () => {
+    const path = file('account.key');
+    writeFileSync(path, readFileSync(join(state, 'accounts', 'user.key')), { mode: 0o644 });
+    expect(await refusal('decrypt', handles.sum!, '--account', path)).toMatchObject({ exitCode: 3 });
+    chmodSync(path, 0o600);
+    expect(await json('decrypt', handles.sum!, '--account', path)).toMatchObject({ value: 47 });
+    writeFileSync(path, 'no key');
+    expect(await refusal('decrypt', handles.sum!, '--account', path)).toMatchObject({ code: 'BAD_INPUT' });
+  });
+
+  it('gateway file: of another gateway is refused', async () => {
+    const places = JSON.parse(readFileSync(join(state, 'gateway.json'), 'utf8'));
+    places.gateway.registry = `0x${'11'.repeat(20)}`;
+    writeFileSync(file('gateway.json'), JSON.stringify(places));
+    const error = await refusal('decrypt', handles.sum!, '--gateway-file', file('gateway.json'));
+    expect(error).toMatchObject({ code: 'BAD_CONFIGURATION', exitCode: 5 });
   });
 
   it('bench: measures and checks', async () => {
     const { code, stdout } = await kms('bench', '--runs', '1', '--json');
-    expect(code).toBe(0);
+    expect([code, code === 0 ? '' : stdout]).toEqual([0, '']);
     const names = JSON.parse(stdout).results.map((result: { name: string }) => result.name);
-    expect(names).toEqual(
-      ['scalar', 'vector'].flatMap((kind) => [`encrypt-${kind}`, `decrypt-${kind}`, `user-decrypt-${kind}`]),
-    );
+    const jobs = ['encrypt', 'input', 'decrypt', 'user-decrypt'];
+    expect(names).toEqual(['scalar', 'vector'].flatMap((kind) => jobs.map((job) => `${job}-${kind}`)));
   });
 
-  it('keygen: Ctrl-C ends it with 130; the network may finish the key, and nothing else is harmed', async () => {
-    const child = spawn(launcher, ['keygen', '--preset', 'test-4096', '--json'], {
+  it('keygen: Ctrl-C ends it with 130; what was commanded goes on, and nothing else is harmed', async () => {
+    const child = spawn(launcher, ['keygen', '--preset', 'bfv-8192', '--json'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', KMS_STATE: state },
     });
     const exit = once(child, 'exit');
     child.stderr.on('data', (text) => {
-      if (`${text}`.includes('generating key')) child.kill('SIGINT');
+      if (`${text}`.includes('nodes generate a key')) child.kill('SIGINT');
     });
     expect((await exit)[0]).toBe(130);
     const { nodes } = await json('net', 'status');
     for (const node of nodes) expect(node).toMatchObject({ enclave: true, parent: true, phase: 'ready' });
     await json('encrypt', '-k', key, '--value', '12', '-o', file('after.ct'));
     expect(await json('decrypt', file('after.ct'))).toMatchObject({ value: 12, culprits: [] });
+    await expect.poll(async () => (await json('keys')).keys.length, { timeout: 60_000 }).toBe(2);
   });
 
   it('nodes down: one is done without, two give a clear error, and back up the same command succeeds', async () => {
     const network = await LocalNetwork.open(state);
+    const mine = ['--user-key', file('me.key')];
     await network.stopNode(1, { signal: 'SIGKILL' });
     await json('encrypt', '-k', key, '--value', '9', '-o', file('c.ct'));
-    const three = await kms('decrypt', file('c.ct'), '--json');
-    expect(JSON.parse(three.stdout)).toMatchObject({ value: 9, agreeing: [2, 3, 4], missing: [1] });
+    expect(await json('decrypt', file('c.ct'))).toMatchObject({
+      ...{ value: 9, agreeing: [2, 3, 4], missing: [1] },
+    });
+    expect(await json('user-decrypt', file('c.ct'), ...mine)).toMatchObject({
+      ...{ value: 9, agreeing: [2, 3, 4], missing: [1] },
+    });
     await network.stopNode(3);
     await json('encrypt', '-k', key, '--value', '10', '-o', file('d.ct'));
-    expect(await refusal('decrypt', file('d.ct'))).toMatchObject({
-      code: 'NOT_ENOUGH_PARTIES',
-      exitCode: 4,
-      missing: [1, 3],
-    });
-    const user = await refusal('user-decrypt', file('d.ct'), '--user-key', file('me.key'));
+    const { handle } = await json('input', file('d.ct'));
+    const unanswered = await refusal('decrypt', handle, '--timeout', '15');
+    expect(unanswered).toMatchObject({ code: 'TIMEOUT', exitCode: 4 });
+    expect(unanswered.message).toMatch(/nodes answer request \d+/);
+    const user = await refusal('user-decrypt', handle, ...mine, '--timeout', '15');
     expect(user).toMatchObject({ code: 'NOT_ENOUGH_PARTIES', exitCode: 4, missing: [1, 3] });
     expect((await refusal('keys')).exitCode).toBe(4);
     await json('net', 'up');
-    expect(JSON.parse((await kms('decrypt', file('d.ct'), '--json')).stdout)).toMatchObject({
-      value: 10,
-      culprits: [],
-    });
+    expect(await json('decrypt', handle)).toMatchObject({ value: 10, culprits: [] });
   });
 
   it('genesis: of another network is refused, its configurations are not', async () => {
@@ -293,43 +347,6 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     writeFileSync(path, genesis);
     const argv = ['keys', '--genesis', path, '--config', join(state, 'configurations.bin')];
     expect(await refusal(...argv)).toMatchObject({ code: 'BAD_CONFIGURATION', exitCode: 5 });
-  });
-
-  it('net config: a node moves to another address; signed by 3 of 4 operators, keys and network stay', async () => {
-    const before = (await json('net', 'status')).nodes;
-    const to = `127.0.0.1:${await freePort()}`;
-    const next = file('next.bin');
-    const operator = (party: number): string => join(state, 'governance', `${party}.key`);
-    const proposal = ['--address', `4=${to}`, '--overlap', '1', '-o', next];
-    const { number } = await json('net', 'config', 'propose', ...proposal);
-    expect(number).toBe(1);
-    expect(await refusal('net', 'config', 'apply', next)).toMatchObject({
-      code: 'BAD_SIGNATURE',
-      exitCode: 5,
-    });
-    for (const party of [4, 2, 1]) await json('net', 'config', 'sign', next, '--key', operator(party));
-    const again = await refusal('net', 'config', 'sign', next, '--key', operator(2));
-    expect(again).toMatchObject({ code: 'BAD_INPUT', exitCode: 3 });
-    expect(await json('net', 'config', 'show', next)).toMatchObject({
-      signed: [1, 2, 4],
-      missing: 0,
-      isKnown: false,
-    });
-    await json('net', 'config', 'apply', next);
-    const shown = await json('net', 'config', 'show');
-    expect(shown).toMatchObject({ isKnown: true, configuration: { number: 1 } });
-    expect(await json('node', 'join', before[0].address)).toMatchObject({ party: 1, configuration: 1 });
-    const { activationBlock } = shown.configuration;
-    while (mockChainHead(() => Date.now()).block() < activationBlock) await sleep(200);
-    const { nodes } = await json('net', 'up');
-    expect(nodes).toEqual([...before.slice(0, 3).map(({ address }: { address: string }) => address), to]);
-    expect((await json('keys')).keys.map((one: { key: string }) => one.key)).toContain(key);
-    await json('encrypt', '--key', key, '--value', '77', '-o', file('moved.ct'));
-    expect(await json('decrypt', file('moved.ct'))).toMatchObject({ value: 77, culprits: [] });
-    expect(await json('node', 'show', to, '--genesis', join(state, 'genesis.bin'))).toMatchObject({
-      phase: 'ready',
-      network: { party: 4, configuration: { number: 1 } },
-    });
   });
 
   it('net genesis: from operators keys to a founded network on paper', async () => {
@@ -397,6 +414,63 @@ describe('kms with a local network', { timeout: 120_000 }, () => {
     for (const process of processes) expect(await isAlive(process)).toBe(false);
     expect(() => readdirSync(socketRoot)).toThrow();
     expect((await refusal('keys')).exitCode).toBe(4);
+  });
+});
+
+describe('kms with a local network without a gateway', { timeout: 120_000 }, () => {
+  beforeAll(async () => {
+    state = join(home, 'without');
+    await json('net', 'up');
+  }, 120_000);
+
+  it.each([
+    ['keygen'],
+    ['input', file('a.ct')],
+    ['decrypt', file('a.ct')],
+    ['user-decrypt', file('a.ct'), '--user-key', file('me.key')],
+  ])('%s: says that it needs a gateway', async (...argv) => {
+    const accounts = join(home, 'state', 'accounts');
+    const named = ['operator-1', 'user', 'submitter'].map((name) => join(accounts, `${name}.key`));
+    const options =
+      argv[0] === 'keygen' ? ['--operator', named[0]!] : ['--account', named[1]!, '--submitter', named[2]!];
+    const error = await refusal(...argv, ...options);
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', exitCode: 4 });
+    expect(error.message).toContain('gateway');
+  });
+
+  it('net config: a node moves to another address; signed by 3 of 4 operators, keys and network stay', async () => {
+    const before = (await json('net', 'status')).nodes;
+    const to = `127.0.0.1:${await freePort()}`;
+    const next = file('next.bin');
+    const operator = (party: number): string => join(state, 'governance', `${party}.key`);
+    const proposal = ['--address', `4=${to}`, '--overlap', '1', '-o', next];
+    const { number } = await json('net', 'config', 'propose', ...proposal);
+    expect(number).toBe(1);
+    expect(await refusal('net', 'config', 'apply', next)).toMatchObject({
+      code: 'BAD_SIGNATURE',
+      exitCode: 5,
+    });
+    for (const party of [4, 2, 1]) await json('net', 'config', 'sign', next, '--key', operator(party));
+    const again = await refusal('net', 'config', 'sign', next, '--key', operator(2));
+    expect(again).toMatchObject({ code: 'BAD_INPUT', exitCode: 3 });
+    expect(await json('net', 'config', 'show', next)).toMatchObject({
+      signed: [1, 2, 4],
+      missing: 0,
+      isKnown: false,
+    });
+    await json('net', 'config', 'apply', next);
+    const shown = await json('net', 'config', 'show');
+    expect(shown).toMatchObject({ isKnown: true, configuration: { number: 1 } });
+    expect(await json('node', 'join', before[0].address)).toMatchObject({ party: 1, configuration: 1 });
+    const { activationBlock } = shown.configuration;
+    while (mockChainHead(() => Date.now()).block() < activationBlock) await sleep(200);
+    const { nodes } = await json('net', 'up');
+    expect(nodes).toEqual([...before.slice(0, 3).map(({ address }: { address: string }) => address), to]);
+    expect(await json('keys')).toEqual({ keys: [] });
+    expect(await json('node', 'show', to, '--genesis', join(state, 'genesis.bin'))).toMatchObject({
+      phase: 'ready',
+      network: { party: 4, configuration: { number: 1 } },
+    });
   });
 });
 

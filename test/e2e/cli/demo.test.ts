@@ -4,10 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { DEMO_STEPS } from '../../../infra/local/demo-steps.ts';
+import { DEMO_STEPS } from '../../../infra/local/demo/steps.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'kms-demo-test-'));
-const entry = new URL('../../../infra/local/demo.ts', import.meta.url).pathname;
+const entry = new URL('../../../infra/local/demo/main.ts', import.meta.url).pathname;
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 /** The demo with a temporary directory of its own, so that what it leaves there can be seen. */
@@ -39,7 +39,7 @@ async function ended(child: ChildProcess): Promise<number | null> {
   return code;
 }
 
-describe('demo', { timeout: 120_000 }, () => {
+describe('demo', { timeout: 600_000 }, () => {
   it('run: every step is ok, the liar is named, nothing is left', async () => {
     const child = demo('');
     let [table, trouble] = ['', ''];
@@ -58,7 +58,6 @@ describe('demo', { timeout: 120_000 }, () => {
       culprits: [2],
     });
     for (const name of DEMO_STEPS) expect(table).toMatch(new RegExp(`^${name} +ok `, 'm'));
-    expect(table).toContain('KEY-EXPOSING');
     expect(leftovers()).toEqual([]);
     expect(readdirSync(home)).toEqual(['out']);
   });
@@ -66,7 +65,6 @@ describe('demo', { timeout: 120_000 }, () => {
   it.each([
     ['starting', 'keygen'],
     ['keygen', 'keygen'],
-    ['decrypt-node-down', 'decrypt-node-down'],
     ['decrypt-liar', 'decrypt-liar'],
   ])('Ctrl-C: while %s, leaves no process and no file', async (phase, steps) => {
     const child = demo(steps);

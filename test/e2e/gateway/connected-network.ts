@@ -139,6 +139,7 @@ export class ConnectedNetwork implements AsyncDisposable {
       ...(changes.silence === undefined ? {} : { silence: changes.silence }),
       config: this.#config(party, port),
       enclave: changes.enclave?.(client) ?? client,
+      keys: client,
       log: (_level, event, fields) => {
         const { item, code, count } = fields ?? {};
         logged.push({ event, item, code, count });

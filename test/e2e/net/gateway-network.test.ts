@@ -1,35 +1,41 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Code } from '@connectrpc/connect';
 import { bytesToHex, getAddress, hexToBytes } from 'viem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../../../client/cli/cli.ts';
 import { Interrupts } from '../../../client/cli/terminal.ts';
-import { faultOf } from '../../../client/fault.ts';
 import { NodeChannel } from '../../../client/node-channel.ts';
 import { unconditionally } from '../../../client/node-trust.ts';
+import { localSecret } from '../../../infra/local/chains/account.ts';
+import { userOf } from '../../../infra/local/chains/accounts.ts';
 import { askChain } from '../../../infra/local/chains/ask-chain.ts';
 import { type ChainState, type ChainsState, everyChain } from '../../../infra/local/chains/chains-state.ts';
 import { type LocalGateway, openGateway } from '../../../infra/local/chains/gateway.ts';
-import { openHost } from '../../../infra/local/chains/host.ts';
+import { type LocalHost, openHost } from '../../../infra/local/chains/host.ts';
 import { readNetwork } from '../../../infra/local/founding.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import type { ChainStatus } from '../../../infra/local/network-gateway.ts';
 import { accepts, isAlive, type ProcessId, stopProcess } from '../../../infra/local/process.ts';
+import type { ProgramStatus } from '../../../infra/local/programs/program-processes.ts';
 import { type NetworkState, readState } from '../../../infra/local/state.ts';
 import { assembleEvidence } from '../../../shared/gateway/proof/assemble.ts';
 import { ProvenChain } from '../../../shared/gateway/proof/proven-chain.ts';
 import { headerFromRpc, proofFromRpc } from '../../../shared/gateway/proof/rpc.ts';
 import { word } from '../../../shared/gateway/word.ts';
 import { toHex } from '../../../shared/wire/bytes.ts';
+import { DirectService } from '../../direct/generated/kms/direct/v1/direct_pb.js';
+import { commandKey, gatewayFile, keyFrom, openVote, vote } from './network-user.ts';
 
-/** A network on a gateway, all of it processes of this machine: founded by a command line that is killed on the way, twice. */
+/** A network on a gateway, all of it processes of this machine: founded by a command line that is killed on the way, three times. */
 
 const launcher = new URL('../../../client/bin/kms', import.meta.url).pathname;
 const UP_MS = 240_000;
+const YES = { kind: 'scalar', value: 1n } as const;
 /** Registry.currentEpoch (gateway/README.md). */
 const EPOCH_SLOT = 3n;
 
@@ -47,6 +53,7 @@ function processesOf({ nodes, chains, cloud }: NetworkState): readonly ProcessId
     ...nodes.flatMap(({ processes }) => [processes.enclave, processes.parent]),
     ...[cloud.kms.process, cloud.s3.process, chains?.fronts],
     ...chainsOf(chains).map(({ process }) => process),
+    ...(chains?.programs ?? []).map(({ process }) => process),
   ];
   return ids.filter((id) => id !== undefined);
 }
@@ -67,9 +74,9 @@ async function strays(of: string, { chains }: NetworkState): Promise<readonly st
   return found;
 }
 
-/** `kms net up --gateway`, killed without a warning as soon as it is time. */
+/** `kms net up`, killed without a warning as soon as it is time. */
 async function killedWhen(isTime: (said: string) => Promise<boolean>): Promise<void> {
-  const child: ChildProcess = spawn(launcher, ['net', 'up', '--gateway', '--state', directory], {
+  const child: ChildProcess = spawn(launcher, ['net', 'up', '--state', directory], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
   });
@@ -110,7 +117,26 @@ async function kms(...argv: string[]): Promise<{ readonly code: number; readonly
   return { code, stdout };
 }
 
-async function statusJson(): Promise<{ readonly chains: readonly ChainStatus[] }> {
+async function openedHosts(gateway: LocalGateway): Promise<readonly LocalHost[]> {
+  const { chains } = await state();
+  return Promise.all(
+    chains!.hosts.map(async ({ chainId, port }) => {
+      return (await openHost({ chainId, url: `http://127.0.0.1:${port}` }, gateway))!;
+    }),
+  );
+}
+
+/** Of the programs around the chains, by name. */
+async function isUp(name: string): Promise<boolean | undefined> {
+  return (await network.programs()).find((program) => program.name === name)?.isUp;
+}
+
+interface StatusJson {
+  readonly chains: readonly ChainStatus[];
+  readonly programs: readonly ProgramStatus[];
+}
+
+async function statusJson(): Promise<StatusJson> {
   return JSON.parse((await kms('net', 'status', '--json')).stdout);
 }
 
@@ -136,8 +162,9 @@ beforeAll(async () => {
     return said.includes('enrolling') && BigInt(String(await onRegistry('networkId'))) !== 0n;
   });
   expect((await state()).isComplete).toBe(true);
+  await killedWhen(async () => (await state()).chains?.programs !== undefined);
   network = await LocalNetwork.up({ stateDirectory: directory, gateway: true, startTimeoutMs: UP_MS });
-}, 3 * UP_MS);
+}, 4 * UP_MS);
 
 afterAll(async () => {
   await network?.down({ erase: true });
@@ -168,9 +195,7 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
 
   it('gateway network: host chains know the signers of epoch 0, and the gateway knows them', async () => {
     const gateway = await opened();
-    const { chains } = await state();
-    for (const { chainId, port } of chains!.hosts) {
-      const host = (await openHost({ chainId, url: `http://127.0.0.1:${port}` }, gateway))!;
+    for (const host of await openedHosts(gateway)) {
       expect(await host.deployer.read({ to: host.verifier, name: 'currentEpoch' })).toBe(0n);
       for (const party of [1, 2, 3, 4]) {
         const signer = await onRegistry('signerOf', 0n, party);
@@ -182,19 +207,14 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
     }
   });
 
-  it('gateway network: nobody decrypts directly, and no command makes a key', async () => {
+  it('gateway network: a node does nothing for whoever asks it directly', async () => {
     const channel = new NodeChannel(
       { identity: undefined, addresses: [network.addresses[0]!] },
       unconditionally(network.networkId!),
     );
-    const client = await channel.client();
-    const envelope = new Uint8Array(64);
-    const refused = await client.decrypt({ requestId: new Uint8Array(32), envelope }).catch(faultOf);
+    const client = await channel.clientOf(DirectService);
+    await expect(client.decrypt({})).rejects.toMatchObject({ code: Code.Unimplemented });
     channel.close();
-    expect(refused).toMatchObject({ code: 'NOT_PERMITTED' });
-    const { code, stdout } = await kms('keygen', '--preset', 'test-4096', '--json');
-    expect(code).toBe(5);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { exitCode: 5 } });
   });
 
   it('gateway network: status shows chains that go on, and their contracts', async () => {
@@ -217,6 +237,97 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
     expect((await kms('net', 'status')).stdout).toContain(gateway!.contracts.registry);
   });
 
+  it('gateway network: files say where everything is, and whose accounts are whose', async () => {
+    const { chains } = await state();
+    const place = ({ chainId, port }: ChainState) => ({ chainId, url: `http://127.0.0.1:${port}` });
+    const { coprocessors, connectors, ...file } = await gatewayFile(directory);
+    const { registry } = chains!.gateway.contracts!;
+    expect(file).toEqual({
+      ...{ format: 1, gateway: { ...place(chains!.gateway), registry } },
+      hosts: chains!.hosts.map(place),
+    });
+    expect([coprocessors.length, connectors.length]).toEqual([3, 4]);
+    for (const url of coprocessors) expect((await fetch(`${url}/v1/envelopes/x`)).status).toBe(404);
+    for (const url of connectors) {
+      expect((await fetch(`${url}/keys/${'00'.repeat(32)}`)).status).toBe(404);
+    }
+    const accounts: Record<string, number> = { submitter: 7, user: 12, 'user-2': 13 };
+    for (const number of [1, 2, 3, 4]) accounts[`operator-${number}`] = number - 1;
+    for (const [name, index] of Object.entries(accounts)) {
+      const path = join(directory, 'accounts', `${name}.key`);
+      expect(await readFile(path, 'utf8')).toBe(`${localSecret(index).slice(2)}\n`);
+      expect((await stat(path)).mode & 0o777).toBe(0o600);
+    }
+    const { programs } = await statusJson();
+    expect(programs.map(({ name, isUp: up, url }) => [name, up, url])).toEqual([
+      ...connectors.map((url, i) => [`connector-${i + 1}`, true, url]),
+      ...coprocessors.map((url, i) => [`coprocessor-${i + 1}`, true, url]),
+      ['relayer', true, undefined],
+    ]);
+    expect((await kms('net', 'status')).stdout).toMatch(/coprocessor-3 +up +http:/);
+  });
+
+  it('gateway network: a vote from no key to its result, by programs alone; the relayer is killed midway', async () => {
+    const gateway = await opened();
+    const hosts = await openedHosts(gateway);
+    const [host] = hosts;
+    const { coprocessors, connectors } = await gatewayFile(directory);
+    const id = await commandKey(gateway, hosts);
+    const key = await keyFrom(connectors[2]!, id, directory);
+    const ballots = [await key.encrypt(YES), await key.encrypt(YES)];
+    const tally = await openVote(host!, id, 40n);
+    for (const [i, ballot] of ballots.entries()) {
+      await vote(host!, tally, key, ballot, userOf(i + 1), coprocessors);
+    }
+    const { deployer, oracle } = host!;
+    const endsAt = BigInt(String(await deployer.read({ to: tally, name: 'endsAt' })));
+    const now = async (): Promise<bigint> => (await deployer.client.getBlock()).timestamp;
+    await expect.poll(now, { timeout: 60_000, interval: 500 }).toBeGreaterThanOrEqual(endsAt);
+    await deployer.send({ to: tally, name: 'close' });
+    const asked = async (): Promise<number> => {
+      const { decryptions, operators } = gateway;
+      const named = { ...decryptions, eventName: 'PublicDecryptionRequested', fromBlock: 0n };
+      return (await operators[0]!.client.getContractEvents(named)).length;
+    };
+    await expect.poll(asked, { timeout: 60_000, interval: 20 }).toBe(1);
+    await network.stopProgram('relayer', 'SIGKILL');
+    expect(await isUp('relayer')).toBe(false);
+    await network.startProgram('relayer-2');
+    expect(await isUp('relayer-2')).toBe(true);
+    const isCounted = (): Promise<unknown> => deployer.read({ to: tally, name: 'isCounted' });
+    await expect.poll(isCounted, { timeout: 60_000, interval: 200 }).toBe(true);
+    expect(await deployer.read({ to: tally, name: 'yes' })).toBe(2n);
+    expect(await deployer.read({ to: oracle, name: 'executed', args: [1n] })).toBe(true);
+    expect(await asked()).toBe(1);
+  });
+
+  it('gateway network: single programs are stopped and started, and up starts those that have died', async () => {
+    await network.stopProgram('connector-2');
+    expect(await isUp('connector-2')).toBe(false);
+    expect((await network.status())[1]).toMatchObject({ parent: true, card: { phase: 'ready' } });
+    await network.startProgram('connector-2');
+    expect(await isUp('connector-2')).toBe(true);
+    await network.stopProgram('connector-3', 'SIGKILL');
+    await network.stopProgram('coprocessor-1', 'SIGKILL');
+    const before = await network.programs();
+    const dead = before.filter((program) => !program.isUp).map(({ name }) => name);
+    expect(dead).toEqual(['connector-3', 'coprocessor-1', 'relayer']);
+    network = await LocalNetwork.up({ stateDirectory: directory, startTimeoutMs: UP_MS });
+    const after = await network.programs();
+    expect(after.every((program) => program.isUp)).toBe(true);
+    const places = (all: readonly ProgramStatus[]) => new Map(all.map(({ name, url }) => [name, url]));
+    expect(places(after)).toEqual(places(before));
+    for (const name of ['relayer-9', 'coprocessor-4', '../relayer']) {
+      await expect(network.startProgram(name)).rejects.toMatchObject({ code: 'BAD_INPUT' });
+      await expect(network.stopProgram(name)).rejects.toMatchObject({ code: 'BAD_INPUT' });
+    }
+    await network.stopNode(4, { role: 'parent' });
+    await expect(network.startProgram('connector-4')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await network.startNode(4, { role: 'parent' });
+    await network.startProgram('connector-4');
+    await expect(network.stopProgram('connector-5')).rejects.toMatchObject({ code: 'BAD_INPUT' });
+  });
+
   it('gateway network: enclaves follow the chain through the fronts, and again when fronts come back', async () => {
     // Until now every question found its way: through the parent's list to two fronts with the keys of genesis.
     const { fronts } = (await state()).chains!;
@@ -232,7 +343,7 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
   });
 
   it('gateway network: a chain whose process is killed goes on from what was written down', async () => {
-    const { gateway } = (await state()).chains!;
+    const { gateway, programs } = (await state()).chains!;
     const written = (): Promise<number> => writtenDown(31337);
     const { block } = (await network.chains())[0]!;
     await expect.poll(written, { timeout: 60_000 }).toBeGreaterThan(block!);
@@ -240,13 +351,16 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
     network = await LocalNetwork.up({ stateDirectory: directory, startTimeoutMs: UP_MS });
     expect(await onRegistry('currentEpoch')).toBe(0n);
     expect((await network.chains())[0]!.block).toBeGreaterThan(block!);
+    // None of them has ended over it.
+    expect((await state()).chains!.programs).toEqual(programs);
   });
 
   it('gateway network: down leaves no process; up finds chains, contracts and nodes as they were', async () => {
     const found = await state();
     const before = await network.chains();
     const { networkId } = network;
-    expect(processesOf(found)).toHaveLength(8 + 2 + 4);
+    // Nodes, cloud, chains and fronts, coprocessors and two relayers; connectors end with their parents.
+    expect(processesOf(found)).toHaveLength(8 + 2 + 4 + 5);
     await network.down();
     for (const id of processesOf(found)) expect(await isAlive(id)).toBe(false);
     expect(await strays(directory, found)).toEqual([]);
@@ -300,7 +414,7 @@ describe('local network on a gateway, broken off', { timeout: UP_MS }, () => {
       });
       await expect(up).rejects.toThrow();
       const broken = (await readState(other))!;
-      expect(processesOf(broken)).toHaveLength(gateway ? 4 + 2 + 4 : 4 + 2);
+      expect(processesOf(broken)).toHaveLength(gateway ? 2 + 2 + 4 : 2 + 2);
       for (const id of processesOf(broken)) expect(await isAlive(id)).toBe(false);
       expect(await strays(other, broken)).toEqual([]);
       // One without a gateway gets none later: it would be another network.

@@ -28,7 +28,7 @@ beforeAll(async () => {
   const save = async (changed: ChainsState): Promise<void> => {
     state = changed;
   };
-  gateway = new NetworkGateway(directory, { known: () => state, save });
+  gateway = new NetworkGateway(directory, { known: () => state, save, connectors: () => [] });
   await gateway.start(never);
 }, 60_000);
 

@@ -3,25 +3,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { KmsClient } from '../../../client/sdk/kms-client.ts';
 import { readNetwork } from '../../../infra/local/founding.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
+import { DirectClient } from '../../direct/client.ts';
+import { DIRECT_ENTRY } from '../../direct/entry.ts';
 
 let directory = '';
 let network: LocalNetwork;
-let client: KmsClient;
+let client: DirectClient;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'kms-crash-'));
   network = await LocalNetwork.up({
     stateDirectory: directory,
+    entry: DIRECT_ENTRY,
     n: 4,
     t: 1,
     roundMs: 3_000,
     openingMs: 10_000,
   });
   const { genesis, links } = await readNetwork(directory);
-  client = await KmsClient.connect({ genesis, configurations: links.map(({ signed }) => signed) });
+  client = await DirectClient.connect({ genesis, configurations: links.map(({ signed }) => signed) });
 });
 
 afterAll(async () => {

@@ -9,9 +9,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import { type ProcessId, stopProcess } from '../../../infra/local/process.ts';
 import { readState } from '../../../infra/local/state.ts';
+import { DIRECT_ENTRY } from '../../direct/entry.ts';
 import { clientOf, PATIENCE_MS } from './sealed-network.ts';
 
-const launcher = fileURLToPath(new URL('../../../client/bin/kms', import.meta.url));
+const FOUNDER = fileURLToPath(new URL('found-alone.ts', import.meta.url));
 const PROCESSES = 10;
 
 let home = '';
@@ -28,11 +29,11 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 }, PATIENCE_MS);
 
-/** Founds a network by the command line, and kills it and everything it started when that is so. */
+/** Founds a network in a process of its own, and kills it and everything it started when that is so. */
 async function foundUntil(isIt: () => boolean): Promise<string | undefined> {
-  const child = spawn(launcher, ['net', 'up'], {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', FOUNDER, directory], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { PATH: '/usr/local/bin:/usr/bin:/bin', KMS_STATE: directory },
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
   });
   let said = '';
   child.stderr.on('data', (text) => {
@@ -81,7 +82,7 @@ describe('founding of a sealed network', { timeout: 4 * PATIENCE_MS }, () => {
       () => hasFounded() && [1, 2, 3, 4].some((party) => log(party).includes('"step":"ready"')),
     );
     expect(later).toMatch(/^[0-9a-f]{64}$/);
-    const network = await LocalNetwork.up({ stateDirectory: directory });
+    const network = await LocalNetwork.up({ stateDirectory: directory, entry: DIRECT_ENTRY });
     // The same genesis; everything that was sealed is new.
     expect(network.networkId).toBe(later);
     const buckets = await readdir(network.cloud.bucketsDirectory);

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeCard } from '../../../client/node-admin.ts';
-import { KmsClient } from '../../../client/sdk/kms-client.ts';
 import type { NetworkKey } from '../../../client/sdk/network-key.ts';
 import { LocalNetwork } from '../../../infra/local/network.ts';
 import type { UpOptions } from '../../../infra/local/network-options.ts';
 import { type NetworkState, readState } from '../../../infra/local/state.ts';
+import { DirectClient } from '../../direct/client.ts';
+import { DIRECT_ENTRY } from '../../direct/entry.ts';
 
 /** Long: other work on the machine slows every process down, and nothing here is about speed. */
 export const PATIENCE_MS = 120_000;
@@ -21,10 +22,10 @@ const value = (number: number) => ({ kind: 'scalar', value: BigInt(number) }) as
 export class SealedNetwork implements AsyncDisposable {
   readonly home: string;
   readonly local: LocalNetwork;
-  readonly client: KmsClient;
+  readonly client: DirectClient;
   #values = 1;
 
-  private constructor(home: string, local: LocalNetwork, client: KmsClient) {
+  private constructor(home: string, local: LocalNetwork, client: DirectClient) {
     this.home = home;
     this.local = local;
     this.client = client;
@@ -35,6 +36,7 @@ export class SealedNetwork implements AsyncDisposable {
     const stateDirectory = join(home, 'state');
     const local = await LocalNetwork.up({
       stateDirectory,
+      entry: DIRECT_ENTRY,
       n: 4,
       t: 1,
       roundMs: ROUND_MS,
@@ -170,8 +172,8 @@ export interface BucketCopy {
   readonly parties: readonly number[];
 }
 
-export async function clientOf(local: LocalNetwork): Promise<KmsClient> {
-  return KmsClient.connect({
+export async function clientOf(local: LocalNetwork): Promise<DirectClient> {
+  return DirectClient.connect({
     genesis: new Uint8Array(await readFile(local.genesisFile)),
     configurations: new Uint8Array(await readFile(local.configurationsFile)),
   });

@@ -8,6 +8,7 @@ import { type Bundle, type BundleClass, bundleClasses, bundleEnclave } from '../
 import { ROOTS as awsRoots } from '../../../shared/attestation/roots/aws.ts';
 import { ROOTS as labRoots } from '../../../shared/attestation/roots/lab.ts';
 import { ROOTS as mockRoots } from '../../../shared/attestation/roots/mock.ts';
+import { DirectService } from '../../direct/generated/kms/direct/v1/direct_pb.js';
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'kms-bundle-'));
@@ -44,6 +45,12 @@ function windowsOf(der: Uint8Array, step = 8): readonly string[] {
   return Array.from({ length: Math.floor((base64.length - 32) / step) + 1 }, (_, i) =>
     base64.slice(i * step, i * step + 32),
   );
+}
+
+/** The text of a bundle with what generated code holds in base64: descriptors of services and their methods. */
+function withDescriptors(code: string): string {
+  const encoded = [...code.matchAll(/"([A-Za-z0-9+/]{64,}={0,2})"/g)].map(([, text]) => text!);
+  return [code, ...encoded.map((text) => Buffer.from(text, 'base64').toString('latin1'))].join('\n');
 }
 
 describe('bundles', () => {
@@ -161,10 +168,25 @@ describe('bundles', () => {
     const { devDependencies } = JSON.parse(source('package.json')) as {
       devDependencies: Record<string, string>;
     };
-    for (const path of inputs('production')) {
+    for (const path of bundleClasses.flatMap(inputs)) {
       expect(path).toMatch(/^(?:enclave|shared|node_modules)\//);
       const name = /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
       if (name !== undefined) expect(Object.keys(devDependencies)).not.toContain(name);
+    }
+  });
+
+  it('bundles: no service that decrypts whatever it is given, nor anything else of the tests, is in any of them', async () => {
+    const { name: service, file, method } = DirectService;
+    const names = [
+      ...['DirectWork', 'directRoutes', service, file.proto.package],
+      ...[method.generateKey.input.name, method.userDecrypt.input.name],
+    ];
+    const { code, metafile } = await bundleEnclave('mock', repository, 'test/direct/enclave.ts');
+    expect(Object.keys(metafile.inputs)).toContain('test/direct/work.ts');
+    for (const name of names) expect(withDescriptors(code).includes(name), name).toBe(true);
+    for (const of of bundleClasses) {
+      const found = names.filter((name) => withDescriptors(bundle(of).code).includes(name));
+      expect(found, of).toEqual([]);
     }
   });
 

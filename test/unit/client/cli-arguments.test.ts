@@ -6,6 +6,7 @@ const options: Options = {
   size: { value: 'N', help: 'how many', default: '3' },
   colour: { value: 'C', help: 'which', choices: ['red', 'blue'] },
   force: { help: 'overwrite' },
+  file: { value: 'FILE', help: 'which ones', repeatable: true },
 };
 const usage = expect.objectContaining({ name: 'KmsError', advice: "see 'kms test --help'" });
 const parse = (...argv: string[]): ReturnType<typeof parseArguments> =>
@@ -19,6 +20,12 @@ describe('arguments', () => {
     expect([given.flag('force'), given.flag('json')]).toEqual([true, false]);
     expect(given.integer('size', 1, 5)).toBe(3);
     expect(parse().integer('key', 1, 5)).toBeUndefined();
+  });
+
+  it('parse: an option that may be repeated has all its values, others the last one', () => {
+    expect(parse('--file', 'a', '--file=b').texts('file')).toEqual(['a', 'b']);
+    expect(parse().texts('file')).toEqual([]);
+    expect(parse('-k', 'a', '-k', 'b').text('key')).toBe('b');
   });
 
   it('parse: refuses unknown options, missing values, surplus arguments and other choices', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEMO_STEPS, stepsWithNeeds } from '../../../infra/local/demo-steps.ts';
+import { DEMO_STEPS, stepsWithNeeds } from '../../../infra/local/demo/steps.ts';
 
 describe('demo steps', () => {
   it('stepsWithNeeds: nothing selected is everything, in order', () => {

@@ -24,11 +24,8 @@ export function fakeApi(does: Partial<NodeApi>): NodeApi {
   return {
     describe: unused,
     join: unused,
-    generateKey: unused,
     listKeys: unused,
     getKey: unused,
-    decrypt: unused,
-    userDecrypt: unused,
     answer: unused,
     signBatch: unused,
     carryOut: unused,

@@ -1,31 +1,16 @@
 import { createServer as createTcpServer } from 'node:net';
 import { createServer as createTlsServer, type SecureContextOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Patience, Unanswered } from '../../../client/network.ts';
+import { type CallOptions, failureOf, type Patience, Unanswered } from '../../../client/network.ts';
+import type { NodeClient } from '../../../client/node-channel.ts';
 import { KmsClient } from '../../../client/sdk/kms-client.ts';
 import type { NodeApi } from '../../../enclave/api.ts';
-import { committee } from '../../../shared/committee.ts';
 import { type ErrorCode, KmsError } from '../../../shared/errors.ts';
-import { sealEnvelope, type ValueKind } from '../../../shared/fhe/envelope.ts';
-import { writeCiphertext } from '../../../shared/fhe/seal/ciphertext.ts';
-import type { Value } from '../../../shared/fhe/value.ts';
-import { type Digest, digest, type KeyId, keyId, type PartyId, partyId } from '../../../shared/ids.ts';
-import type { Residues } from '../../../shared/math/ring.ts';
-import { noble } from '../../../shared/noble.ts';
-import { encodeValueBytes, signResult } from '../../../shared/protocol/decryption/result.ts';
-import { userKeyDigest } from '../../../shared/protocol/user-decryption/sealed-share.ts';
-import { fromHex, toHex } from '../../../shared/wire/bytes.ts';
+import { digest, type KeyId, keyId, type PartyId, partyId } from '../../../shared/ids.ts';
+import { fromHex } from '../../../shared/wire/bytes.ts';
 import { attestedIdentity } from '../../simulator/attested.ts';
 import { foundedChain, operators, signedBy, successor } from '../../simulator/network.ts';
-import { Dealt, preset, ring, user } from '../hpke/dealt.ts';
 import { FakeNetwork, fakeApi, signerOf } from './fake-node.ts';
-
-const key = keyId('ab'.repeat(32));
-const dealt = new Dealt(committee(4, 1), 'scalar');
-const envelope = envelopeOf(dealt.c0, 'scalar');
-const ciphertext = digest(toHex(noble.sha256(envelope)));
-const value: Value = { kind: 'scalar', value: dealt.plaintext[0]! };
-const other: Value = { kind: 'scalar', value: (dealt.plaintext[0]! + 1n) % preset.plainModulus };
 
 let network: FakeNetwork;
 const clients: KmsClient[] = [];
@@ -37,15 +22,6 @@ afterEach(() => {
   network.disconnect();
 });
 afterAll(() => network.close());
-
-function envelopeOf(c0: Residues, kind: ValueKind): Uint8Array {
-  const level = preset.decryptionLevel;
-  const c1 = ring.zero().fill(1n);
-  return sealEnvelope(
-    { keyId: key, preset, kind, bound: { bound: 1n, level } },
-    writeCiphertext(preset, { level, c0, c1 }),
-  );
-}
 
 async function clientOf(
   apis: (Partial<NodeApi> | undefined)[],
@@ -61,52 +37,24 @@ async function clientOf(
   return client;
 }
 
-function failing(code: ErrorCode, ...culprits: number[]): Partial<NodeApi> {
-  const fail = (): never => {
-    throw new KmsError(code, 'text that stays inside', { culprits: culprits.map((party) => partyId(party)) });
-  };
-  return { describe: fail, listKeys: fail, getKey: fail, decrypt: fail, userDecrypt: fail };
-}
-
-/** A node that decrypts to the given value and accuses the given parties. */
-function deciding(
-  party: number,
-  decided: Value,
-  culprits: number[] = [],
-  request?: Digest,
+/** A node that refuses everything, and says who is to blame and who is away. */
+function failing(
+  code: ErrorCode,
+  {
+    culprits = [],
+    missing = [],
+  }: { readonly culprits?: readonly number[]; readonly missing?: readonly number[] } = {},
 ): Partial<NodeApi> {
-  return {
-    decrypt: async ({ requestId }) => {
-      const by = network.membership(party);
-      const asked = request ?? digest(toHex(requestId));
-      const common = { networkId: by.networkId, request: asked, key, epoch: by.epoch, ciphertext };
-      const accused = culprits.map((culprit) => partyId(culprit));
-      return signResult(by, { ...common, value: encodeValueBytes(decided) }, accused);
-    },
+  const fail = (): never => {
+    const error = new KmsError(code, 'text that stays inside', {
+      culprits: culprits.map((party) => partyId(party)),
+    });
+    throw Object.assign(error, { missing });
   };
+  return { describe: fail, listKeys: fail, getKey: fail };
 }
 
-/** A node that seals its share, edited, to whoever asks. */
-function sharing(party: number, edit?: (share: Residues) => Residues): Partial<NodeApi> {
-  return {
-    userDecrypt: ({ requestId, userKey }) => {
-      const { networkId, epoch } = network.membership(party);
-      const digestOfKey = userKeyDigest(noble, userKey);
-      const asked = {
-        ...dealt.scope,
-        request: requestId,
-        networkId,
-        key,
-        epoch,
-        ciphertext,
-        userKey: digestOfKey,
-      };
-      return dealt.sealed(party, edit, asked, userKey);
-    },
-  };
-}
-
-const flipped = (share: Residues): Residues => share.fill(share[0]! ^ 1n, 0, 1);
+const listing = (...ids: KeyId[]): Partial<NodeApi> => ({ listKeys: async () => ids });
 const all = [1, 2, 3, 4];
 
 async function failure(work: Promise<unknown>): Promise<Unanswered> {
@@ -118,122 +66,51 @@ async function failure(work: Promise<unknown>): Promise<Unanswered> {
   return error;
 }
 
-describe('client: decrypt', () => {
-  it('decrypt: gives the value that all sign', async () => {
-    const client = await clientOf(all.map((party) => deciding(party, value)));
-    const decrypted = await client.decrypt(envelope);
-    expect(decrypted).toEqual({ value, agreeing: all, missing: [], culprits: [] });
+describe('client: a question to all nodes', () => {
+  const keysOf = (node: NodeClient, options: CallOptions) => node.listKeys({}, options);
+
+  it('ask: once enough have answered the others get a little longer, and are nobody’s fault', async () => {
+    const client = await clientOf([listing(), undefined, listing(), listing()], { graceMs: 100 });
+    let heard = 0;
+    const { values, faults } = await client.network.ask(keysOf, () => ++heard === 3);
+    expect([...values.keys()].sort()).toEqual([1, 3, 4]);
+    expect(faults.size).toBe(0);
   });
 
-  it('decrypt: names who signs another value', async () => {
-    const client = await clientOf(all.map((party) => deciding(party, party === 2 ? other : value)));
-    expect(await client.decrypt(envelope)).toEqual({
-      value,
-      agreeing: [1, 3, 4],
-      missing: [],
-      culprits: [2],
+  it('ask: an answer that is not accepted is the fault of its node', async () => {
+    const client = await clientOf(all.map(() => listing()));
+    const { values, faults } = await client.network.ask(keysOf, (party) => {
+      if (party === partyId(2)) throw new KmsError('BAD_SIGNATURE', 'not signed');
+      return false;
     });
+    expect([...values.keys()].sort()).toEqual([1, 3, 4]);
+    expect(faults.get(partyId(2))?.code).toBe('BAD_SIGNATURE');
   });
 
-  it('decrypt: names whom more than t agreeing nodes accuse, and nobody on one word', async () => {
-    const apis = [
-      deciding(1, value, [3]),
-      deciding(2, value, [3, 4]),
-      deciding(3, value, [1]),
-      deciding(4, value),
-    ];
-    expect(await (await clientOf(apis)).decrypt(envelope)).toMatchObject({
-      value,
-      agreeing: all,
-      culprits: [3],
-    });
+  it('failure: two answers of four are not enough; the others are named', async () => {
+    const client = await clientOf([listing(), failing('BUSY'), failing('UNKNOWN_KEY'), listing()]);
+    expect(await failure(client.listKeys())).toMatchObject({ code: 'NOT_ENOUGH_PARTIES', missing: [2, 3] });
   });
 
-  it('decrypt: does without a node that fails and one that stays silent only when three remain', async () => {
-    const three = await clientOf([deciding(1, value), undefined, deciding(3, value), deciding(4, value)], {
-      graceMs: 100,
-    });
-    expect(await three.decrypt(envelope)).toEqual({ value, agreeing: [1, 3, 4], missing: [2], culprits: [] });
-    const two = await clientOf([
-      deciding(1, value),
-      failing('BUSY'),
-      failing('UNKNOWN_KEY'),
-      deciding(4, value),
+  it('failure: a code, its culprits and its missing parties are believed of more than t nodes', async () => {
+    const client = await clientOf([
+      failing('TOO_NOISY', { culprits: [4], missing: [3] }),
+      failing('TOO_NOISY', { culprits: [4, 2], missing: [1, 3] }),
+      listing(),
+      failing('BUSY', { culprits: [3] }),
     ]);
-    expect(await failure(two.decrypt(envelope))).toMatchObject({
-      code: 'NOT_ENOUGH_PARTIES',
-      missing: [2, 3],
-    });
+    const { code, culprits, missing } = await failure(client.listKeys());
+    expect([code, culprits, missing]).toEqual(['TOO_NOISY', [4], [3]]);
   });
 
-  it('decrypt: counts no answer for another request, by another party, or unsigned', async () => {
-    const replayed = deciding(2, value, [], digest('00'.repeat(32)));
-    const garbage: Partial<NodeApi> = { decrypt: async () => new Uint8Array(500) };
-    const client = await clientOf([deciding(1, value), replayed, deciding(1, value), garbage]);
-    expect((await failure(client.decrypt(envelope))).code).toBe('BAD_SIGNATURE');
-  });
-
-  it('decrypt: three nodes that disagree give no value', async () => {
-    const third: Value = { kind: 'scalar', value: 3n };
-    const client = await clientOf([value, other, third, value].map((v, i) => deciding(i + 1, v)));
-    expect((await failure(client.decrypt(envelope))).code).toBe('NOT_DECODABLE');
-  });
-
-  it('decrypt: believes a fault, its culprits and its missing parties from more than t nodes', async () => {
-    const apis = [
-      failing('NOT_ENOUGH_PARTIES', 4),
-      failing('NOT_ENOUGH_PARTIES', 4, 2),
-      deciding(3, value),
-      failing('BUSY'),
-    ];
-    const { code, culprits } = await failure((await clientOf(apis)).decrypt(envelope));
-    expect([code, culprits]).toEqual(['NOT_ENOUGH_PARTIES', [4]]);
-    const noisy = await clientOf([
-      failing('TOO_NOISY'),
-      failing('TOO_NOISY'),
-      deciding(3, value),
-      deciding(4, value),
-    ]);
-    expect((await failure(noisy.decrypt(envelope))).code).toBe('TOO_NOISY');
-  });
-
-  it('decrypt: refuses bytes that are no ciphertext before asking anybody', async () => {
-    const client = await clientOf([]);
-    await expect(client.decrypt(envelope.slice(1))).rejects.toMatchObject({ code: 'BAD_ENCODING' });
-  });
-});
-
-describe('client: userDecrypt', () => {
-  it('userDecrypt: puts the shares together', async () => {
-    const client = await clientOf(all.map((party) => sharing(party)));
-    const decrypted = await client.userDecrypt(envelope, user);
-    expect(decrypted).toEqual({ value, agreeing: all, missing: [], culprits: [] });
-  });
-
-  it('userDecrypt: names who signs a wrong share and ignores unsigned ones', async () => {
-    const lying = await clientOf([sharing(1), sharing(2), sharing(3, flipped), sharing(4)]);
-    expect(await lying.userDecrypt(envelope, user)).toEqual({
-      value,
-      agreeing: [1, 2, 4],
-      missing: [],
-      culprits: [3],
-    });
-    const garbage: Partial<NodeApi> = { userDecrypt: async () => new Uint8Array(3000) };
-    const garbled = await clientOf([garbage, sharing(2), sharing(3), sharing(4)]);
-    expect(await garbled.userDecrypt(envelope, user)).toMatchObject({ value, missing: [1], culprits: [] });
-  });
-
-  it('userDecrypt: two usable shares are not enough', async () => {
-    const client = await clientOf([sharing(1), sharing(2), failing('INTERNAL'), failing('BUSY')]);
-    expect(await failure(client.userDecrypt(envelope, user))).toMatchObject({
-      code: 'NOT_ENOUGH_PARTIES',
-      missing: [3, 4],
-    });
+  it('failure: answers that are there and do not agree are NOT_DECODABLE', async () => {
+    const client = await clientOf(all.map(() => listing()));
+    const answers = await client.network.ask(keysOf);
+    expect(failureOf(answers, client.network.committee, 3).code).toBe('NOT_DECODABLE');
   });
 });
 
 describe('client: keys', () => {
-  const listing = (...ids: KeyId[]): Partial<NodeApi> => ({ listKeys: async () => ids });
   const [a, b] = [keyId('aa'.repeat(32)), keyId('bb'.repeat(32))];
 
   it('listKeys: lists what more than t nodes know', async () => {

@@ -42,7 +42,7 @@ describe('presets', () => {
     const sent: unknown[] = [];
     const ceremonies = new Ceremonies(of, settings, {
       ...{ store: new MemoryStore(), send: (...message) => sent.push(message), nowMs: Date.now },
-      ...{ onKey: () => {}, onFailure: () => {} },
+      ...{ onKey: () => {}, onFailure: () => {}, onWrongShares: () => {} },
     });
     await ceremonies.load();
     const request = { request: digest('11'.repeat(32)), preset: 'test-4096', galois: 'none' } as const;

@@ -1,6 +1,6 @@
 import { encodeAbiParameters, hashTypedData, recoverAddress, type TypedDataParameter } from 'viem';
 import { describe, expect, test } from 'vitest';
-import type { KeyProgress } from '../../../enclave/api.ts';
+import type { KeyProgress } from '../../../enclave/ceremonies.ts';
 import { CommandDesk, type CommandProgress } from '../../../enclave/gateway/command-desk.ts';
 import { KeyStates } from '../../../enclave/gateway/key-states.ts';
 import { SaidStatements } from '../../../enclave/gateway/said-statements.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { concat as concatHex, type Hex, keccak256 } from 'viem';
 import { describe, expect, test } from 'vitest';
 import { type Derivation, handleOf, readHandle } from '../../../shared/gateway/handle.ts';
-import { batchLeaf, merkleProof, merkleRoot } from '../../../shared/gateway/merkle.ts';
+import { batchLeaf, merkleProof, merkleRoot, rootFrom } from '../../../shared/gateway/merkle.ts';
 import { derivations } from '../../vectors/gateway/handle-samples.ts';
 import { hex } from '../../vectors/gateway/typed-samples.ts';
 import { codeThrown } from '../fhe/fixture.ts';
@@ -71,6 +71,7 @@ describe('batch', () => {
           leaves.forEach((leaf, i) => {
             const proof = merkleProof(leaves, i).map(hex);
             expect(processed(hex(leaf), proof)).toBe(root);
+            expect(hex(rootFrom(leaf, merkleProof(leaves, i)))).toBe(root);
             expect(processed(hex(leaf.map((byte) => byte ^ 1)), proof)).not.toBe(root);
           });
         },

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Hex } from '../../../gateway/adapter/chain-data.ts';
+import { checkedDerivation, type EmittedDerivation } from '../../../gateway/adapter/derivation.ts';
 import { WorkList } from '../../../gateway/adapter/work-list.ts';
 import { type Attempt, Workshop } from '../../../gateway/adapter/workshop.ts';
 import { readCoprocessorConfig } from '../../../gateway/coprocessor/config.ts';
-import { checkedDerivation, type EmittedDerivation } from '../../../gateway/coprocessor/derivation.ts';
 import {
   type EnvelopeStore,
   FileEnvelopes,
@@ -296,7 +296,12 @@ describe('files', () => {
   });
 
   test('coprocessor config: is read strictly', async () => {
-    const own = { ...common, keysDirectory: 'd', uploads: '127.0.0.1:80', envelopes: { directory: 'e' } };
+    const own = {
+      ...common,
+      keys: [{ directory: 'd' }],
+      uploads: '127.0.0.1:80',
+      envelopes: { directory: 'e' },
+    };
     expect(await readCoprocessorConfig(await written(own))).toMatchObject({ envelopes: { directory: 'e' } });
     const bucket = { region: 'r', bucket: 'b', endpoint: 'http://s3' };
     expect(await readCoprocessorConfig(await written({ ...own, envelopes: bucket }))).toMatchObject({
@@ -305,6 +310,9 @@ describe('files', () => {
     for (const wrong of [
       { envelopes: { directory: 'e', bucket: 'b' } },
       { uploads: 'x' },
+      { keys: [] },
+      { keys: [{ directory: 'd', url: 'http://a' }] },
+      { keys: [{ url: 'ftp://a' }] },
       { envelopes: {} },
       { more: 1 },
     ]) {

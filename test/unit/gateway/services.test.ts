@@ -27,13 +27,6 @@ function played(hasGateway: boolean, kind: Permission['kind'] = 'public'): Playe
   };
   const work = {
     keys: { ids: [], certified: () => bytes },
-    ceremonies: {
-      async *generate() {
-        await did('generate');
-        yield { kind: 'progress', phase: '', done: 0, total: 1 };
-      },
-    },
-    desk: { decrypt: () => did('decrypt'), userDecrypt: () => did('userDecrypt') },
     gateway: hasGateway
       ? {
           answers: {
@@ -73,33 +66,7 @@ function played(hasGateway: boolean, kind: Permission['kind'] = 'public'): Playe
 async function all(steps: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of steps);
 }
-const direct: readonly (readonly [Service, string, (services: Services) => Promise<unknown>])[] = [
-  [
-    'generate-key',
-    'generate',
-    (services) => all(services.generateKey({ requestId: bytes, preset: 'p', galois: 'none' }, never)),
-  ],
-  ['decrypt', 'decrypt', (services) => services.decrypt({ requestId: bytes, envelope: bytes }, never)],
-  [
-    'user-decrypt',
-    'userDecrypt',
-    (services) => services.userDecrypt({ requestId: bytes, envelope: bytes, userKey: bytes }),
-  ],
-];
-
 describe('services', () => {
-  test.each(direct)(
-    'services: %s without the chain is refused in a network with a gateway',
-    async (_, name, call) => {
-      const { services, done } = played(true);
-      await expect(call(services)).rejects.toMatchObject({ code: 'NOT_PERMITTED' });
-      expect(done).toEqual([]);
-      const without = played(false);
-      await call(without.services);
-      expect(without.done).toEqual([name]);
-    },
-  );
-
   test('services: a network without a gateway answers and carries out nothing of one', async () => {
     const { services } = played(false);
     await expect(services.answer(gatewayRequest, never)).rejects.toMatchObject({ code: 'BAD_INPUT' });

@@ -40,8 +40,12 @@ describe('chains in the state file', () => {
       gateway: { ...fresh.gateway, process: id(2) },
       hosts: fresh.hosts.map((host, i) => ({ ...host, process: id(3 + i) })),
       fronts: id(9),
+      programs: [
+        { name: 'coprocessor-3', port: 1, process: id(5) },
+        { name: 'relayer', process: id(6) },
+      ],
     };
-    expect(checked(state).map((one) => one?.pid)).toEqual([9, 2, 3, 4]);
+    expect(checked(state).map((one) => one?.pid)).toEqual([9, 5, 6, 2, 3, 4]);
   });
 
   it.each<[string, ChainsState]>([
@@ -51,6 +55,8 @@ describe('chains in the state file', () => {
     ['too few fronts', withChain(fresh, { ...fresh.gateway, frontPorts: [1, 2] })],
     ['an id that is none', { ...fresh, gateway: { ...fresh.gateway, chainId: 1.5 } }],
     ['no address', withChain(fresh, { ...fresh.gateway, contracts: { registry: `${ADDRESS}00` } })],
+    ['a program that is none', { ...fresh, programs: [{ name: '../relayer' }] }],
+    ['a port of a program too high', { ...fresh, programs: [{ name: 'coprocessor-1', port: 65_536 }] }],
     ['an option', withChain(fresh, { ...fresh.gateway, contracts: { registry: '--steps' } })],
   ])('chains state: refused: %s', (_, state) => {
     expect(() => checked(state)).toThrow();

@@ -1,7 +1,8 @@
 import { connect } from 'node:tls';
-import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
+import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_ENVELOPE_BYTES, type NodeApi, type NodeDescription } from '../../../enclave/api.ts';
+import type { GatewayAnswer } from '../../../enclave/gateway/gateway-desk.ts';
 import { API_LIMITS } from '../../../enclave/net/api-server.ts';
 import { toFault } from '../../../enclave/net/fault.ts';
 import { grpcOver } from '../../../enclave/net/http2.ts';
@@ -9,8 +10,11 @@ import { TLS_POLICY } from '../../../enclave/net/tls-policy.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { digest, epochId, keyId, partyId } from '../../../shared/ids.ts';
 import { fromHex } from '../../../shared/wire/bytes.ts';
-import { FaultSchema, GaloisKeys, NodeService } from '../../../shared/wire/generated/kms/v1/node_pb.js';
-import { TestNodes, tcp, until } from './nodes.ts';
+import { FaultSchema, NodeService } from '../../../shared/wire/generated/kms/v1/node_pb.js';
+import { DirectService } from '../../direct/generated/kms/direct/v1/direct_pb.js';
+import { routesTo } from '../../direct/routes.ts';
+import { DirectWork } from '../../direct/work.ts';
+import { TestNodes, type TestNodesOptions, tcp, until } from './nodes.ts';
 
 let all: TestNodes | undefined;
 const closers: (() => void)[] = [];
@@ -23,7 +27,12 @@ afterEach(async () => {
 
 /** Clients of one node that serves this API. */
 async function serving(api: Partial<NodeApi>): Promise<() => Promise<Client<typeof NodeService>>> {
-  all = await TestNodes.create(1, { api });
+  const connected = await transportsTo({ api });
+  return async () => createClient(NodeService, await connected());
+}
+
+async function transportsTo(options: TestNodesOptions): Promise<() => Promise<Transport>> {
+  all = await TestNodes.create(1, options);
   const { address } = all.nodes[0]!;
   return async () => {
     const stream = await tcp(address);
@@ -36,7 +45,7 @@ async function serving(api: Partial<NodeApi>): Promise<() => Promise<Client<type
     socket.on('error', () => {});
     closers.push(() => socket.destroy());
     await new Promise((resolve) => socket.once('secureConnect', resolve));
-    return createClient(NodeService, grpcOver(socket));
+    return grpcOver(socket);
   };
 }
 
@@ -61,10 +70,20 @@ async function last<T>(stream: AsyncIterable<T>): Promise<T[]> {
   return messages;
 }
 
-const requestId = new Uint8Array(32).fill(5);
 const key = keyId('0a'.repeat(32));
+const answer = (body: Uint8Array): GatewayAnswer => ({ epoch: 1n, body, words: [] });
 
 describe('api server', () => {
+  it('api server: nobody has a key made or anything decrypted but by evidence of a chain', () => {
+    expect(Object.keys(NodeService.method)).toEqual([
+      ...['describe', 'join', 'listKeys', 'getKey'],
+      ...['answer', 'carryOut'],
+    ]);
+    for (const { input } of [NodeService.method.answer, NodeService.method.carryOut]) {
+      expect(Object.keys(input.field)).toEqual(expect.arrayContaining(['claim', 'evidence']));
+    }
+  });
+
   it('api server: describes the node, joined or not', async () => {
     let description: NodeDescription = {
       identity: new Uint8Array(32).fill(1),
@@ -102,21 +121,21 @@ describe('api server', () => {
     });
   });
 
-  it('api server: progress of a key generation is streamed, the key id comes last', async () => {
+  it('api server: progress of a command is streamed, the statement comes last', async () => {
     const client = await (
       await serving({
-        async *generateKey({ preset, galois }) {
-          yield { kind: 'progress', phase: `${preset} ${galois}`, done: 1, total: 2 };
-          yield { kind: 'finished', keyId: key };
+        async *carryOut({ claim }) {
+          yield { kind: 'progress', phase: `claim of ${claim.length}`, done: 1, total: 2 };
+          yield { kind: 'done', statement: fromHex(key), signature: new Uint8Array(65) };
         },
       })
     )();
-    const messages = await last(client.generateKey({ requestId, preset: 'p', galoisKeys: GaloisKeys.SUM }));
+    const messages = await last(client.carryOut({ claim: new Uint8Array(7) }));
     expect(messages.map(({ phase, done, total }) => [phase, done, total])).toEqual([
-      ['p sum', 1, 2],
+      ['claim of 7', 1, 2],
       ['finished', 1, 1],
     ]);
-    expect(messages.map((one) => one.keyId)).toEqual([new Uint8Array(0), fromHex(key)]);
+    expect(messages.map((one) => one.statement)).toEqual([new Uint8Array(0), fromHex(key)]);
   });
 
   it('api server: a key record comes in pieces that make the whole', async () => {
@@ -134,24 +153,24 @@ describe('api server', () => {
     });
     const client = await (
       await serving({
-        decrypt: () => Promise.reject(thrown),
+        answer: () => Promise.reject(thrown),
         listKeys: () => Promise.reject(new TypeError(secret)),
-        async *generateKey() {
+        async *carryOut() {
           yield { kind: 'progress', phase: 'p', done: 0, total: 1 };
           throw new KmsError('SETUP_ABORTED', secret);
         },
         getKey: () => Promise.reject(new KmsError('UNKNOWN_KEY', secret)),
       })
     )();
-    const decrypt = await faultOf(client.decrypt({ requestId, envelope: new Uint8Array(1) }));
-    expect(decrypt).toMatchObject({ code: 'NOT_ENOUGH_PARTIES', culprits: [2], missing: [3, 4] });
+    const asked = await faultOf(client.answer({}));
+    expect(asked).toMatchObject({ code: 'NOT_ENOUGH_PARTIES', culprits: [2], missing: [3, 4] });
     const list = await faultOf(client.listKeys({}));
     expect(list).toMatchObject({ code: 'INTERNAL', culprits: [], missing: [] });
-    const generate = await faultOf(last(client.generateKey({ requestId, preset: 'p' })));
-    expect(generate).toMatchObject({ code: 'SETUP_ABORTED' });
+    const commanded = await faultOf(last(client.carryOut({})));
+    expect(commanded).toMatchObject({ code: 'SETUP_ABORTED' });
     const get = await faultOf(last(client.getKey({ keyId: fromHex(key) })));
     expect(get).toMatchObject({ code: 'UNKNOWN_KEY' });
-    for (const { text } of [decrypt, list, generate, get]) expect(text).not.toContain(secret);
+    for (const { text } of [asked, list, commanded, get]) expect(text).not.toContain(secret);
   });
 
   it('api server: wrong sizes never reach the node', async () => {
@@ -159,57 +178,48 @@ describe('api server', () => {
     const envelope = new Uint8Array(1);
     const short = new Uint8Array(31);
     const large = new Uint8Array(MAX_ENVELOPE_BYTES + 1);
-    const userKey = new Uint8Array(1216);
     const bad: readonly (readonly [() => Promise<unknown>, string])[] = [
-      [() => client.decrypt({ requestId: short, envelope }), 'BAD_INPUT'],
-      [() => client.decrypt({ requestId, envelope: large }), 'TOO_LARGE'],
-      [() => client.userDecrypt({ requestId, envelope: large, userKey }), 'TOO_LARGE'],
-      [() => client.userDecrypt({ requestId, envelope, userKey: short }), 'BAD_INPUT'],
       [() => client.answer({ claim: new Uint8Array(200_000) }), 'TOO_LARGE'],
       [() => client.answer({ evidence: new Uint8Array(5 << 20) }), 'TOO_LARGE'],
       [() => client.answer({ envelopes: [envelope, large] }), 'TOO_LARGE'],
       [() => client.answer({ userKey: short }), 'BAD_INPUT'],
-      [() => client.signBatch({ leaves: [requestId, short] }), 'BAD_INPUT'],
-      [() => client.signBatch({ leaves: Array.from({ length: 65 }, () => requestId) }), 'TOO_LARGE'],
+      [() => client.signBatch({ leaves: [new Uint8Array(32), short] }), 'BAD_INPUT'],
+      [() => client.signBatch({ leaves: Array.from({ length: 65 }, () => new Uint8Array(32)) }), 'TOO_LARGE'],
       [() => last(client.carryOut({ claim: new Uint8Array(200_000) })), 'TOO_LARGE'],
       [() => last(client.carryOut({ evidence: new Uint8Array(5 << 20) })), 'TOO_LARGE'],
       [() => client.join({ genesis: new Uint8Array(70_000) }), 'TOO_LARGE'],
       [() => client.join({ configurations: [new Uint8Array(70_000)] }), 'TOO_LARGE'],
       [() => last(client.getKey({ keyId: short })), 'BAD_INPUT'],
-      [() => last(client.generateKey({ requestId: short, preset: 'p' })), 'BAD_INPUT'],
-      [() => last(client.generateKey({ requestId, preset: 'p'.repeat(65) })), 'TOO_LARGE'],
-      [() => last(client.generateKey({ requestId, preset: 'p', galoisKeys: 9 as GaloisKeys })), 'BAD_INPUT'],
     ];
     for (const [call, code] of bad) expect(await faultOf(call())).toMatchObject({ code });
-    const tooMuch = client.decrypt({ requestId, envelope: new Uint8Array(9 << 20) });
+    const tooMuch = last(client.carryOut({ evidence: new Uint8Array(9 << 20) }));
     expect(await faultOf(tooMuch)).toMatchObject({ code: 'TOO_LARGE' });
   });
 
   it('api server: the largest envelope passes unchanged', async () => {
     const envelope = new Uint8Array(MAX_ENVELOPE_BYTES).map((_, i) => i * 13);
-    const client = await (await serving({ decrypt: async (request) => nodeDigest(request.envelope) }))();
-    expect((await client.decrypt({ requestId, envelope })).result).toEqual(nodeDigest(envelope));
+    const client = await (
+      await serving({ answer: async ({ envelopes }) => answer(nodeDigest(envelopes[0]!)) })
+    )();
+    expect((await client.answer({ envelopes: [envelope] })).body).toEqual(nodeDigest(envelope));
   });
 
   it('api server: more decryptions than it computes at once are BUSY, and later ones are served', async () => {
-    const gate = Promise.withResolvers<Uint8Array>();
+    const gate = Promise.withResolvers<GatewayAnswer>();
     let running = 0;
     const connect = await serving({
-      decrypt: () => {
+      answer: () => {
         running += 1;
         return gate.promise;
       },
     });
     const clients = [await connect(), await connect(), await connect()];
-    const request = { requestId, envelope: new Uint8Array(1) };
-    const accepted = Array.from({ length: API_LIMITS.maxDecryptions }, (_, i) =>
-      clients[i % 2]!.decrypt(request),
-    );
+    const accepted = Array.from({ length: API_LIMITS.maxDecryptions }, (_, i) => clients[i % 2]!.answer({}));
     await until(() => running === API_LIMITS.maxDecryptions);
-    expect(await faultOf(clients[2]!.decrypt(request))).toMatchObject({ code: 'BUSY' });
-    gate.resolve(new Uint8Array(1));
+    expect(await faultOf(clients[2]!.answer({}))).toMatchObject({ code: 'BUSY' });
+    gate.resolve(answer(new Uint8Array(1)));
     await Promise.all(accepted);
-    expect((await clients[2]!.decrypt(request)).result).toEqual(new Uint8Array(1));
+    expect((await clients[2]!.answer({})).body).toEqual(new Uint8Array(1));
   });
 
   it('api server: requests beyond the limit are BUSY before their bodies are read', async () => {
@@ -235,17 +245,35 @@ describe('api server', () => {
     const stop = new AbortController();
     const client = await (
       await serving({
-        decrypt: (_, signal) => {
+        answer: (_, signal) => {
           asked.resolve();
           signal.addEventListener('abort', () => ended.resolve());
           return new Promise(() => {});
         },
       })
     )();
-    const call = client.decrypt({ requestId, envelope: new Uint8Array(1) }, { signal: stop.signal });
+    const call = client.answer({}, { signal: stop.signal });
     void asked.promise.then(() => stop.abort());
     await expect(call).rejects.toMatchObject({ code: Code.Canceled });
     await ended.promise;
+  });
+
+  it('api server: serves another service only where its routes are given, each call within its own limit', async () => {
+    const largest = { envelope: new Uint8Array(MAX_ENVELOPE_BYTES) };
+    const ordinary = createClient(DirectService, await (await transportsTo({}))());
+    await expect(ordinary.decrypt(largest)).rejects.toMatchObject({ code: Code.Unimplemented });
+    await all?.close();
+    const refusing = new DirectWork(() => {
+      throw new KmsError('UNAVAILABLE', 'not in this phase');
+    });
+    const transport = await (await transportsTo({ furtherRoutes: routesTo(refusing) }))();
+    const client = createClient(DirectService, transport);
+    expect(await faultOf(client.decrypt(largest))).toMatchObject({ code: 'UNAVAILABLE' });
+    const long = { preset: 'p'.repeat(70_000) };
+    expect(await faultOf(client.generateKey(long))).toMatchObject({ code: 'TOO_LARGE' });
+    expect(await faultOf(createClient(NodeService, transport).listKeys({}))).toMatchObject({
+      code: 'UNAVAILABLE',
+    });
   });
 
   it('fault: every code has its own face', () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeApi } from '../../../enclave/api.ts';
 import { UnixLink } from '../../../enclave/link/unix.ts';
+import type { FurtherRoutes } from '../../../enclave/net/api-server.ts';
 import { NodeNetwork } from '../../../enclave/net/node-network.ts';
 import type { PeerNetwork } from '../../../enclave/net/peers.ts';
 import { Roster } from '../../../enclave/net/roster.ts';
@@ -41,6 +42,7 @@ export interface TestNode {
 
 export interface TestNodesOptions {
   readonly api?: Partial<NodeApi>;
+  readonly furtherRoutes?: FurtherRoutes;
   readonly onMessage?: (to: PartyId, from: PartyId, payload: Uint8Array) => void | Promise<void>;
   readonly relayLimits?: RelayLimits;
 }
@@ -98,16 +100,14 @@ export class TestNodes {
       api: {
         describe: unserved,
         join: unserved,
-        generateKey: unserved,
         listKeys: unserved,
         getKey: unserved,
-        decrypt: unserved,
-        userDecrypt: unserved,
         answer: unserved,
         signBatch: unserved,
         carryOut: unserved,
         ...this.#options.api,
       },
+      furtherRoutes: this.#options.furtherRoutes,
       log: recorder(log),
     });
   }

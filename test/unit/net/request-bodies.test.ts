@@ -7,14 +7,11 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { NodeApi } from '../../../enclave/api.ts';
+import type { GatewayAnswer } from '../../../enclave/gateway/gateway-desk.ts';
 import { API_LIMITS, type ApiLimits, apiServer } from '../../../enclave/net/api-server.ts';
 import { requireFewFields } from '../../../enclave/net/field-count.ts';
 import { concat } from '../../../shared/wire/bytes.ts';
-import {
-  AnswerRequestSchema,
-  DecryptRequestSchema,
-  DescribeRequestSchema,
-} from '../../../shared/wire/generated/kms/v1/node_pb.js';
+import { AnswerRequestSchema, DescribeRequestSchema } from '../../../shared/wire/generated/kms/v1/node_pb.js';
 import { codeThrown } from '../fhe/fixture.ts';
 
 /** Callers without a gRPC library: they send what they like, when they like. */
@@ -98,14 +95,12 @@ const description = {
   ...{ identity: new Uint8Array(32), bootKey: new Uint8Array(32), network: undefined, phase: 'unjoined' },
   ...{ connectedPeers: [], keyIds: [] },
 };
+const answered: GatewayAnswer = { epoch: 1n, body: new Uint8Array(1), words: [] };
 const idle: Partial<NodeApi> = { describe: async () => description };
 const asked = frame(toBinary(DescribeRequestSchema, create(DescribeRequestSchema)));
-const decrypting = (sizeBytes: number): Uint8Array =>
+const answering = (sizeBytes: number): Uint8Array =>
   frame(
-    toBinary(
-      DecryptRequestSchema,
-      create(DecryptRequestSchema, { requestId: new Uint8Array(32), envelope: new Uint8Array(sizeBytes) }),
-    ),
+    toBinary(AnswerRequestSchema, create(AnswerRequestSchema, { envelopes: [new Uint8Array(sizeBytes)] })),
   );
 
 describe('bodies of calls', () => {
@@ -127,7 +122,7 @@ describe('bodies of calls', () => {
   });
 
   test('bodies: each method takes as much as it needs', async () => {
-    const node = await caller({ ...idle, decrypt: async () => asked });
+    const node = await caller({ ...idle, answer: async () => answered });
     expect(await node.send('Describe', asked)).toBe(OK);
     const padded = (sizeBytes: number): Uint8Array => {
       // An unknown field of that size.
@@ -141,7 +136,7 @@ describe('bodies of calls', () => {
     };
     expect(await node.send('Describe', padded(65_000))).toBe(OK);
     expect(await node.send('Describe', padded(66_000))).toBe(OUT_OF_RANGE);
-    expect(await node.send('Decrypt', decrypting(66_000))).toBe(OK);
+    expect(await node.send('Answer', answering(66_000))).toBe(OK);
   });
 
   test('bodies: a call has one message, and all of it', async () => {
@@ -149,23 +144,23 @@ describe('bodies of calls', () => {
     expect(await node.send('Describe', asked, asked)).toBe(INVALID);
     expect(await node.send('Describe', asked.subarray(0, 4))).toBe(INVALID);
     expect(await node.send('Describe')).toBe(INVALID);
-    expect(await node.send('Decrypt', decrypting(100).subarray(0, -1))).toBe(INVALID);
+    expect(await node.send('Answer', answering(100).subarray(0, -1))).toBe(INVALID);
   });
 
   test('bodies: all calls together hold so much; what is over is held no longer', async () => {
     const working: (() => void)[] = [];
-    const decrypt = async (): Promise<Uint8Array> => {
+    const answer = async (): Promise<GatewayAnswer> => {
       await new Promise<void>((resolve) => working.push(resolve));
-      return asked;
+      return answered;
     };
-    const node = await caller({ ...idle, decrypt }, { maxHeldBytes: 250_000, maxRequests: 4 });
-    const calls = [node.send('Decrypt', decrypting(100_000)), node.send('Decrypt', decrypting(100_000))];
+    const node = await caller({ ...idle, answer }, { maxHeldBytes: 250_000, maxRequests: 4 });
+    const calls = [node.send('Answer', answering(100_000)), node.send('Answer', answering(100_000))];
     while (working.length < 2) await turn();
-    for (let i = 0; i < 3; i++) expect(await node.send('Decrypt', decrypting(100_000))).toBe(EXHAUSTED);
+    for (let i = 0; i < 3; i++) expect(await node.send('Answer', answering(100_000))).toBe(EXHAUSTED);
     expect(await node.send('Describe', asked)).toBe(OK);
     for (const done of working.splice(0)) done();
     expect(await Promise.all(calls)).toEqual([OK, OK]);
-    const later = node.send('Decrypt', decrypting(100_000));
+    const later = node.send('Answer', answering(100_000));
     while (working.length < 1) await turn();
     for (const done of working) done();
     expect(await later).toBe(OK);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UnixLink } from '../../../enclave/link/unix.ts';
-import { Node } from '../../../enclave/node.ts';
+import type { Node } from '../../../enclave/node.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { mockChainHead, ROOTS } from '../../../shared/attestation/roots/mock.ts';
 import { digest, keyId, partyId } from '../../../shared/ids.ts';
@@ -15,6 +15,8 @@ import {
   encodeSignedConfiguration,
   type SignedConfiguration,
 } from '../../../shared/network/signed-configuration.ts';
+import { openDirectNode } from '../../direct/node.ts';
+import type { DirectWork } from '../../direct/work.ts';
 import { mockNsm } from '../../simulator/attested.ts';
 import { MemoryCloud } from '../../simulator/memory-cloud.ts';
 import { founding, mockGenesis, operators, signedBy, successor } from '../../simulator/network.ts';
@@ -24,10 +26,11 @@ const genesis = mockGenesis(signers);
 const kernel = await Kernel.load();
 let directory: string;
 let node: Node;
+let direct: DirectWork;
 let cloud: MemoryCloud;
 
-async function open(): Promise<Node> {
-  return Node.open({
+async function open(): Promise<void> {
+  ({ node, direct } = await openDirectNode({
     build: { class: 'mock', attestationRoot: genesis.attestationRoot },
     roots: ROOTS,
     head: mockChainHead(Date.now),
@@ -43,7 +46,7 @@ async function open(): Promise<Node> {
     log: silent,
     roundMs: 100,
     openingMs: 1000,
-  });
+  }));
 }
 
 /** A network of this node and three that do not exist. */
@@ -71,7 +74,7 @@ const signal = new AbortController().signal;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'kms-node-'));
   cloud = new MemoryCloud();
-  node = await open();
+  await open();
 });
 
 afterEach(async () => {
@@ -100,7 +103,7 @@ describe('node and its configurations', () => {
     const chain = await network();
     await give(chain.newest.signed);
     await node.close();
-    node = await open();
+    await open();
     await expect(give(chain.newest.signed)).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
     const again = {
       genesis: encodeGenesis(genesis),
@@ -127,7 +130,7 @@ describe('node and its configurations', () => {
     const asked = { genesis: encodeGenesis(genesis), configurations, party: partyId(2) };
     await give(chain.newest.signed);
     await node.close();
-    node = await open();
+    await open();
     cloud = new MemoryCloud();
     await expect(node.join(asked)).rejects.toMatchObject({ code: 'STORE_FAILED' });
   });
@@ -137,7 +140,7 @@ describe('node and its configurations', () => {
     await give(chain.newest.signed);
     const before = new Map(cloud.objects.objects);
     await node.close();
-    node = await open();
+    await open();
     await expect(give((await network()).newest.signed)).rejects.toMatchObject({ code: 'CONFLICT' });
     expect(cloud.objects.objects).toEqual(before);
   });
@@ -177,20 +180,16 @@ describe('node and its configurations', () => {
     await give(one!);
     await expect(give(rival!)).rejects.toMatchObject({ code: 'CONFLICT' });
     const conflict = { code: 'CONFLICT' };
-    const request = { requestId: new Uint8Array(32), envelope: new Uint8Array(1) };
-    {
-      expect(await node.describe()).toMatchObject({ phase: 'stopped', connectedPeers: [] });
-      await expect(node.listKeys()).rejects.toMatchObject(conflict);
-      await expect(node.getKey(keyId('11'.repeat(32)))).rejects.toMatchObject(conflict);
-      await expect(node.decrypt(request, signal)).rejects.toMatchObject(conflict);
-      await expect(node.userDecrypt({ ...request, userKey: new Uint8Array(1216) })).rejects.toMatchObject(
-        conflict,
-      );
-      const asked = { requestId: new Uint8Array(32), preset: 'test-4096', galois: 'none' } as const;
-      const generating = node.generateKey(asked, signal)[Symbol.asyncIterator]();
-      await expect(generating.next()).rejects.toMatchObject(conflict);
-      await expect(give(one!)).rejects.toMatchObject(conflict);
-    }
+    const [requestId, envelope] = [new Uint8Array(32), new Uint8Array(1)];
+    expect(await node.describe()).toMatchObject({ phase: 'stopped', connectedPeers: [] });
+    await expect(node.listKeys()).rejects.toMatchObject(conflict);
+    await expect(node.getKey(keyId('11'.repeat(32)))).rejects.toMatchObject(conflict);
+    await expect(direct.decrypt(envelope, signal)).rejects.toMatchObject(conflict);
+    await expect(direct.userDecrypt(requestId, envelope, new Uint8Array(1216))).rejects.toMatchObject(
+      conflict,
+    );
+    await expect(direct.generateKey(requestId, 'test-4096', signal)).rejects.toMatchObject(conflict);
+    await expect(give(one!)).rejects.toMatchObject(conflict);
   });
 
   it('node: a network of another root or class is refused, and the node stays unjoined', async () => {

@@ -2,7 +2,6 @@ import { committee } from '../../../shared/committee.ts';
 import { digest, epochId, keyId, partyId } from '../../../shared/ids.ts';
 import { type BroadcastMessage, broadcastMessage } from '../../../shared/protocol/broadcast/messages.ts';
 import { type Certificate, certificateCodec } from '../../../shared/protocol/certificate.ts';
-import { encodeValueBytes, signResult } from '../../../shared/protocol/decryption/result.ts';
 import { requestStateCodec } from '../../../shared/protocol/keygen/files.ts';
 import { type KeygenMessage, keygenMessage } from '../../../shared/protocol/keygen/messages.ts';
 import { certifiedKeyCodec, type KeyRecord, keyRecordCodec } from '../../../shared/protocol/keygen/record.ts';
@@ -179,14 +178,6 @@ function samplesOf<T extends { readonly kind: string }>(
 }
 
 const member = memberships(committee(4, 1), 'vectors').get(one)!;
-const result = {
-  networkId: member.networkId,
-  request: digest(hex('59')),
-  key,
-  epoch: epochId(0),
-  ciphertext: digest(hex('5a')),
-  value: encodeValueBytes({ kind: 'scalar', value: 77n }),
-};
 
 /** The archive of a setup in which party 1 alone has spoken so far. */
 function archiveRecord(): Uint8Array {
@@ -219,11 +210,4 @@ export const samples: readonly Sample[] = [
   sample('certified key', certifiedKeyCodec, { record, certificate }),
   sample('sealed share', sealedShareCodec, sealedShare),
   { name: 'seed archive', codec: undefined, bytes: archiveRecord() },
-  { name: 'signed result', codec: undefined, bytes: signResult(member, result, [three]) },
-  { name: 'scalar value', codec: undefined, bytes: result.value },
-  {
-    name: 'vector value',
-    codec: undefined,
-    bytes: encodeValueBytes({ kind: 'vector', values: words(1n, 2n) }),
-  },
 ];

@@ -58,7 +58,7 @@ test.each<[string, unknown]>([
   ['a URL of another kind', { ...good, gateway: { ...gateway, url: 'ftp://a' } }],
   ['a place of another kind', { ...good, envelopes: [{ url: 'ftp://a' }] }],
   ['no envelopes', { ...good, envelopes: [] }],
-  ['too many places', { ...good, envelopes: Array.from({ length: 17 }, () => ({ directory: '/a' })) }],
+  ['too many places', { ...good, envelopes: Array.from({ length: 65 }, () => ({ directory: '/a' })) }],
   ['a host twice', { ...good, hosts: [host, host] }],
   ['the gateway as a host', { ...good, hosts: [{ ...host, chainId: 1 }] }],
   ['too many hosts', { ...good, hosts: Array.from({ length: 65 }, (_, i) => ({ ...host, chainId: 9 + i })) }],

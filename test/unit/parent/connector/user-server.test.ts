@@ -12,9 +12,14 @@ let port: number;
 let put: [string, Uint8Array][];
 let asked: (readonly [string, string | undefined])[];
 let waits: Promise<void> | undefined;
+let keysAsked: string[];
+let keySignals: AbortSignal[];
+/** Pieces of the key 11..11; a failure in their place ends them. */
+let pieces: (Uint8Array | KmsError)[];
 
 beforeEach(async () => {
   [put, asked, waits] = [[], [], undefined];
+  [keysAsked, keySignals, pieces] = [[], [], [new Uint8Array([1, 2]), new Uint8Array([3])]];
   port = await freePort();
   url = `http://127.0.0.1:${port}`;
   server = await UserServer.open({
@@ -31,6 +36,17 @@ beforeEach(async () => {
         asked.push([request, digest]);
         await waits;
         return request === '5' ? new Uint8Array([1, 2, 3]) : undefined;
+      },
+    },
+    keys: {
+      async *certifiedKey(key, signal) {
+        keysAsked.push(key);
+        keySignals.push(signal);
+        for (const piece of pieces) {
+          if (piece instanceof KmsError) throw piece;
+          yield piece;
+          await waits;
+        }
       },
     },
   });
@@ -97,12 +113,64 @@ describe('user server', () => {
     expect((await fetch(`${url}/shares/5/3`)).status).toBe(200);
   });
 
+  const key = '11'.repeat(32);
+  const getKey = (): Promise<Response> => fetch(`${url}/keys/${key}`);
+
+  test('user server: a key comes as the node serves it, piece by piece', async () => {
+    const response = await getKey();
+    expect(response.status).toBe(200);
+    expect(response.headers.get('access-control-allow-origin')).toBe('*');
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(new Uint8Array([1, 2, 3]));
+    expect(keysAsked).toEqual([key]);
+    for (const path of ['/keys/', `/keys/${key}0`, `/keys/${'AB'.repeat(32)}`, `/x/keys/${key}`]) {
+      expect((await fetch(`${url}${path}`)).status).toBe(404);
+    }
+    expect((await fetch(`${url}/keys/${key}`, { method: 'POST' })).status).toBe(404);
+    expect(keysAsked).toHaveLength(1);
+  });
+
+  test.each([
+    ['UNKNOWN_KEY', 404],
+    ['UNAVAILABLE', 503],
+    ['TIMEOUT', 503],
+    ['INTERNAL', 500],
+  ] as const)(
+    'user server: of a key that the node does not serve (%s) nothing comes',
+    async (code, status) => {
+      pieces = [new KmsError(code, 'no')];
+      expect((await getKey()).status).toBe(status);
+    },
+  );
+
+  test('user server: a key that ends before its end does not look whole', async () => {
+    pieces = [new Uint8Array([1]), new KmsError('UNAVAILABLE', 'gone')];
+    const whole = getKey().then((response) => response.arrayBuffer());
+    await expect(whole).rejects.toThrow();
+  });
+
+  test('user server: only so many keys are sent at once, and none to somebody who has gone', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waits = promise;
+    const leaving = new AbortController();
+    const first = [
+      fetch(`${url}/keys/${key}`, { signal: leaving.signal }),
+      ...Array.from({ length: 3 }, getKey),
+    ];
+    await Promise.all(first);
+    expect((await getKey()).status).toBe(503);
+    leaving.abort();
+    await expect.poll(() => keySignals.filter(({ aborted }) => aborted).length).toBe(1);
+    resolve();
+    await expect.poll(async () => (await getKey()).status).toBe(200);
+  });
+
   test('user server: a port that is taken is said', async () => {
     const options = { listen: { host: '127.0.0.1', port }, party: 1 };
     const other = UserServer.open({
       ...options,
       userKeys: { put: async () => {} },
       shares: { share: async () => undefined },
+      keys: { async *certifiedKey() {} },
     });
     await expect(other).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });

@@ -2,7 +2,7 @@ import { KmsError } from '../../shared/errors.ts';
 import type { ValueKind } from '../../shared/fhe/envelope.ts';
 import { type Derivation, handleOf, operations, provenanceOf } from '../../shared/gateway/handle.ts';
 import { fromHex, toHex } from '../../shared/wire/bytes.ts';
-import type { Hex } from '../adapter/chain-data.ts';
+import type { Hex } from './chain-data.ts';
 
 /** A derivation as an event of Compute gives it. */
 export interface EmittedDerivation {

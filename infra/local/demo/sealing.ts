@@ -1,11 +1,10 @@
 import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KmsClient } from '../../client/sdk/kms-client.ts';
-import { KmsError } from '../../shared/errors.ts';
-import { cloudOwnerAttack } from './cloud-owner.ts';
-import type { LocalNetwork } from './network.ts';
-import type { NodeStatus } from './network-options.ts';
+import { KmsError } from '../../../shared/errors.ts';
+import { cloudOwnerAttack } from '../cloud-owner.ts';
+import type { LocalNetwork } from '../network.ts';
+import type { NodeStatus } from '../network-options.ts';
 
 /** What the demo shows of sealed storage; each step leaves all nodes ready. */
 
@@ -34,15 +33,18 @@ export async function startAllCold(network: LocalNetwork, decrypt: () => Promise
   await Promise.all(parties.map((party) => network.startNode(party)));
   await network.connected();
   await decrypt();
-  return `all ${parties.length} nodes killed at once; they unsealed each other and both values are right`;
+  return `all ${parties.length} nodes killed at once; they unsealed each other, and the value is right`;
+}
+
+/** A network one of whose nodes is turned back. */
+interface Rolled {
+  readonly network: LocalNetwork;
+  /** Done when that node has its share. */
+  readonly makeSpareKey: (party: number) => Promise<void>;
 }
 
 /** A bucket is put back to what it was before a key was made; then it gets its own contents back. */
-export async function refuseRollback(
-  network: LocalNetwork,
-  client: KmsClient,
-  party: number,
-): Promise<string> {
+export async function refuseRollback({ network, makeSpareKey }: Rolled, party: number): Promise<string> {
   const bucket = await network.bucketDirectory(party);
   const [old, own] = ['old', 'own'].map((name) => join(network.directory, `bucket-${name}`)) as [
     string,
@@ -54,7 +56,7 @@ export async function refuseRollback(
   await network.startCloud();
   await network.startNode(party);
   await network.connected();
-  await client.generateKey({ preset: 'test-4096' });
+  await makeSpareKey(party);
   await network.stopNode(party);
   await exchange(network, bucket, old, own);
   await network.startNode(party);

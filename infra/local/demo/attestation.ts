@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { attestNode, nitroMeasurements } from '../../client/attestation.ts';
-import type { Network } from '../../client/network.ts';
-import { describeNode } from '../../client/node-admin.ts';
-import { NodeChannel } from '../../client/node-channel.ts';
-import { trustIn } from '../../client/node-trust.ts';
-import { codeOf, KmsError } from '../../shared/errors.ts';
-import { registersOf } from '../../shared/network/measurement.ts';
-import { toHex } from '../../shared/wire/bytes.ts';
-import type { LocalNetwork } from './network.ts';
+import { attestNode, nitroMeasurements } from '../../../client/attestation.ts';
+import type { Network } from '../../../client/network.ts';
+import { describeNode } from '../../../client/node-admin.ts';
+import { NodeChannel } from '../../../client/node-channel.ts';
+import { trustIn } from '../../../client/node-trust.ts';
+import { codeOf, KmsError } from '../../../shared/errors.ts';
+import { registersOf } from '../../../shared/network/measurement.ts';
+import { toHex } from '../../../shared/wire/bytes.ts';
+import type { LocalNetwork } from '../network.ts';
 
-const ENCLAVE_ENTRY = fileURLToPath(new URL('../../enclave/main.ts', import.meta.url));
+const ENCLAVE_ENTRY = fileURLToPath(new URL('../../../enclave/main.ts', import.meta.url));
 /** Lives with the tests: the enclave itself has no switch for this. */
-const FOREIGN_ENTRY = fileURLToPath(new URL('../../test/faults/foreign-enclave.ts', import.meta.url));
+const FOREIGN_ENTRY = fileURLToPath(new URL('../../../test/faults/foreign-enclave.ts', import.meta.url));
 /** Peers dial several times in it. */
 const WATCHED_MS = 1_500;
 const POLL_MS = 50;

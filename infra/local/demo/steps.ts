@@ -1,4 +1,4 @@
-import { KmsError } from '../../shared/errors.ts';
+import { KmsError } from '../../../shared/errors.ts';
 
 /** In the order in which they run. */
 export const DEMO_STEPS = [
@@ -7,7 +7,13 @@ export const DEMO_STEPS = [
   'encrypt',
   'eval',
   'decrypt',
+  'oracle-callback',
+  'second-host-chain',
+  'wallet-user-decrypt',
   'decrypt-node-down',
+  'keygen-node-down',
+  'keygen-liar',
+  'eight-of-thirteen-refused',
   'sealed-restart',
   'cold-start-all',
   'rollback-refused',
@@ -26,14 +32,20 @@ const needs: Readonly<Record<DemoStep, readonly DemoStep[]>> = {
   encrypt: ['keygen'],
   eval: ['encrypt'],
   decrypt: ['eval'],
-  'decrypt-node-down': ['eval'],
-  'sealed-restart': ['eval'],
-  'cold-start-all': ['eval'],
-  'rollback-refused': [],
+  'oracle-callback': ['keygen'],
+  'second-host-chain': ['keygen'],
+  'wallet-user-decrypt': ['keygen'],
+  'decrypt-node-down': ['keygen'],
+  'keygen-node-down': ['keygen'],
+  'keygen-liar': ['keygen'],
+  'eight-of-thirteen-refused': [],
+  'sealed-restart': ['keygen'],
+  'cold-start-all': ['keygen'],
+  'rollback-refused': ['keygen'],
   'cloud-owner-refused': [],
-  'foreign-enclave-refused': ['eval'],
-  'hostile-parent': ['eval'],
-  'decrypt-liar': ['eval'],
+  'foreign-enclave-refused': ['keygen'],
+  'hostile-parent': ['keygen'],
+  'decrypt-liar': ['keygen'],
   'user-decrypt': ['keygen'],
 };
 

@@ -3,12 +3,11 @@ import { hashStruct } from '../../shared/gateway/eip712.ts';
 import { batchLeaf, merkleProof, merkleRoot } from '../../shared/gateway/merkle.ts';
 import type { Typed } from '../../shared/gateway/typed-data.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
-import type { decryptionsAbi } from '../adapter/abi/gateway.ts';
-import type { Hex } from '../adapter/chain-data.ts';
-import { bytesOf } from '../adapter/chain-data.ts';
-import type { Contract } from '../adapter/contract.ts';
-import { eventsBackwards, topicOf } from '../adapter/events.ts';
-import type { GatewaySide } from './network.ts';
+import type { decryptionsAbi } from './abi/gateway.ts';
+import { bytesOf, type Hex } from './chain-data.ts';
+import type { Contract } from './contract.ts';
+import { eventsBackwards, topicOf } from './events.ts';
+import type { GatewayContracts } from './network-contracts.ts';
 
 /** A result as the oracle takes it. */
 export interface PublicResult {
@@ -61,13 +60,19 @@ interface AnswerFields {
 
 const PUBLIC = 1;
 
+/** Where answers are looked for. */
+export interface AnswerPlace extends Pick<GatewayContracts, 'chain' | 'decryptions'> {
+  /** Where its contracts begin. */
+  readonly startBlock: bigint;
+}
+
 /**
  * How a request was answered, from the calldata of the transaction that did it.
  * @param statement what the gateway keeps as the answer: no other calldata is believed
  * @returns undefined if it is not to be found: answered through another contract, say
  */
 export async function findAnswer(
-  { chain, decryptions, startBlock }: GatewaySide,
+  { chain, decryptions, startBlock }: AnswerPlace,
   requestId: bigint,
   statement: Hex,
 ): Promise<SignedAnswer | undefined> {
@@ -147,8 +152,9 @@ function leafOf({ request, result, parties, shareDigests }: AnswerFields, epoch:
   });
 }
 
-function statementHash(result: PublicResult): Uint8Array {
-  const statement: Typed<'PublicDecryption'> = {
+/** The typed statement that nodes sign. */
+export function statementOf(result: PublicResult): Typed<'PublicDecryption'> {
+  return {
     ...result,
     verifier: bytesOf(result.verifier),
     consumer: bytesOf(result.consumer),
@@ -157,7 +163,10 @@ function statementHash(result: PublicResult): Uint8Array {
     handles: result.handles.map(bytesOf),
     result: bytesOf(result.result),
   };
-  return hashStruct('PublicDecryption', statement);
+}
+
+function statementHash(result: PublicResult): Uint8Array {
+  return hashStruct('PublicDecryption', statementOf(result));
 }
 
 function hex(bytes: Uint8Array): Hex {

@@ -1,0 +1,116 @@
+import { join } from 'node:path';
+import { KmsError } from '../../shared/errors.ts';
+import { GatewayClient } from '../gateway/gateway-client.ts';
+import { decodeGatewayFile, type GatewayPlaces, MAX_GATEWAY_FILE_BYTES } from '../gateway/gateway-file.ts';
+import type { Wallet } from '../gateway/wallet.ts';
+import { readWallet } from './account-file.ts';
+import type { Arguments, Options } from './arguments.ts';
+import { networkOptions } from './command.ts';
+import { readInput } from './file.ts';
+import { stateDirectory } from './network-files.ts';
+import type { Progress } from './progress.ts';
+import { Session } from './session.ts';
+import type { Terminal } from './terminal.ts';
+
+const GATEWAY_FILE = 'gateway.json';
+
+/** Where a command that goes through the gateway finds it, and how long it waits. */
+export const gatewayOptions: Options = {
+  ...networkOptions,
+  'gateway-file': {
+    value: 'FILE',
+    help: 'where the gateway and those who serve it are (default: gateway.json of the state directory)',
+  },
+  timeout: { value: 'SECONDS', help: 'how long to wait for each step', default: '120' },
+};
+
+/** Who acts, and where. */
+export const actingOptions: Options = {
+  account: {
+    value: 'FILE',
+    help: 'key of the account that asks and pays (default: accounts/user.key of the state directory)',
+  },
+  host: { value: 'CHAIN', help: 'id of the host chain (default: the first of the gateway file)' },
+};
+
+/** Options of commands that may bring an input in. */
+export const inputOptions: Options = {
+  ...actingOptions,
+  submitter: {
+    value: 'FILE',
+    help: 'key of the submitter that vouches for inputs (default: accounts/submitter.key of the state directory)',
+  },
+};
+
+/** A client of the network that the command line names, through its gateway. */
+export class GatewaySession {
+  readonly session: Session;
+  readonly client: GatewayClient;
+  readonly #progress: Progress | undefined;
+
+  private constructor(session: Session, client: GatewayClient, progress: Progress | undefined) {
+    [this.session, this.client, this.#progress] = [session, client, progress];
+  }
+
+  /** @param title of a progress bar that shows what is waited for; undefined: none is shown. @throws {KmsError} UNAVAILABLE for a network without a gateway; what Session.open() throws */
+  static async open(given: Arguments, terminal: Terminal, title?: string): Promise<GatewaySession> {
+    const timeoutMs = 1000 * (given.integer('timeout', 1, 86_400) ?? 120);
+    const session = await Session.open(given, terminal);
+    const progress = title === undefined ? undefined : terminal.progress(title);
+    try {
+      const places = await placesOf(given, terminal);
+      const onProgress = (phase: string, done: number, total: number): void =>
+        progress?.update(phase, done, total);
+      const client = await GatewayClient.connect({ kms: session.client, places, timeoutMs, onProgress });
+      return new GatewaySession(session, client, progress);
+    } catch (error) {
+      session[Symbol.dispose]();
+      progress?.finish();
+      throw error;
+    }
+  }
+
+  /** Removes the progress bar: what follows is the result. */
+  finish(): void {
+    this.#progress?.finish();
+  }
+
+  [Symbol.dispose](): void {
+    this.finish();
+    this.session[Symbol.dispose]();
+  }
+}
+
+/** The chain that --host names; undefined: the default. */
+export function hostOf(given: Arguments): { readonly hostChainId?: bigint } {
+  const chain = given.integer('host', 1, 2 ** 48 - 1);
+  return chain === undefined ? {} : { hostChainId: BigInt(chain) };
+}
+
+/** @param option `account`, `submitter` @param name of the file in the state directory that is the default */
+export function walletFor(
+  given: Arguments,
+  terminal: Terminal,
+  option: string,
+  name: string,
+): Promise<Wallet> {
+  return readWallet(given.text(option) ?? accountFile(given, terminal, name));
+}
+
+export function accountFile(given: Arguments, terminal: Terminal, name: string): string {
+  return join(stateDirectory(given, terminal), 'accounts', `${name}.key`);
+}
+
+async function placesOf(given: Arguments, terminal: Terminal): Promise<GatewayPlaces> {
+  const path = given.text('gateway-file') ?? join(stateDirectory(given, terminal), GATEWAY_FILE);
+  const bytes = await readInput(path, 'the gateway file', MAX_GATEWAY_FILE_BYTES).catch((cause: unknown) => {
+    if (given.text('gateway-file') !== undefined) throw cause;
+    throw new KmsError(
+      'UNAVAILABLE',
+      `there is no ${path}: this network has no gateway, and its nodes do nothing without one; ` +
+        "'kms net up' starts one that has",
+      { cause },
+    );
+  });
+  return decodeGatewayFile(bytes);
+}

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { KmsError } from '../../../shared/errors.ts';
+import { placeOfChain } from '../chains/chain-processes.ts';
+import type { ChainsState } from '../chains/chains-state.ts';
+import { coprocessors, type Program } from './program.ts';
+import { accountFile, programDirectory } from './program-files.ts';
+
+/** What a relayer reads. @param directory the network's state directory */
+export function relayerConfig({ name }: Program, directory: string, chains: ChainsState): object {
+  return {
+    stateDirectory: join(programDirectory(directory, name), 'state'),
+    accountKeyFile: accountFile(directory, name),
+    ...chainsConfig(chains),
+  };
+}
+
+/** What a coprocessor reads. @param connectors URLs of all parties' connectors, which serve keys */
+export function coprocessorConfig(
+  { name }: Program,
+  port: number,
+  directory: string,
+  chains: ChainsState,
+  connectors: readonly string[],
+): object {
+  return {
+    stateDirectory: join(programDirectory(directory, name), 'state'),
+    accountKeyFile: accountFile(directory, name),
+    keys: connectors.map((url) => ({ url: `${url}/keys` })),
+    uploads: `127.0.0.1:${port}`,
+    envelopes: { directory: envelopesOf(directory, name) },
+    ...chainsConfig(chains),
+  };
+}
+
+/** The part of a parent's configuration that makes it start a connector. @param listen `host:port` */
+export function connectorSection(
+  party: number,
+  listen: string,
+  directory: string,
+  chains: ChainsState,
+): object {
+  return {
+    stateDirectory: join(directory, 'nodes', `${party}`, 'connector'),
+    accountKeyFile: accountFile(directory, `connector-${party}`),
+    listen,
+    ...chainsConfig(chains),
+    envelopes: coprocessors.map(({ name }) => ({ directory: envelopesOf(directory, name) })),
+  };
+}
+
+/** @throws {KmsError} INTERNAL before the registry is deployed */
+export function registryOf({ gateway }: ChainsState): string {
+  const registry = gateway.contracts?.registry;
+  if (registry === undefined) throw new KmsError('INTERNAL', 'the registry is not deployed yet');
+  return registry;
+}
+
+/** Finality as the network's configuration has it: finalized blocks. */
+function chainsConfig(chains: ChainsState): object {
+  return {
+    gateway: { ...placeOfChain(chains.gateway), registry: registryOf(chains) },
+    hosts: chains.hosts.map(placeOfChain),
+  };
+}
+
+function envelopesOf(directory: string, name: string): string {
+  return join(programDirectory(directory, name), 'envelopes');
+}
