@@ -1,6 +1,8 @@
 import type { Digest, EpochId, KeyId, PartyId } from '../shared/ids.ts';
+import type { BatchRequest } from './gateway/batch-desk.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
 import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
+import type { PartyWord } from './gateway/signature-pool.ts';
 
 /** What a node says about itself. Before it has joined: phase, identity, and nothing else that means anything. */
 export interface NodeDescription {
@@ -54,6 +56,8 @@ export interface NodeApi {
   getKey(keyId: KeyId, signal: AbortSignal): Promise<Uint8Array>;
   /** What the gateway asks of the committee, proven. In networks without a gateway: BAD_INPUT. */
   answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer>;
+  /** Many public results under one signature of each member, all of which this node has answered before. */
+  signBatch(request: BatchRequest, signal: AbortSignal): Promise<readonly PartyWord[]>;
   /** What operators commanded on the gateway, proven. */
   carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress>;
 }

@@ -139,6 +139,7 @@ export class Member {
     const { ceremonies, desk, gateway } = this.#work;
     if (message.kind === 'keygen') await ceremonies.receive(from, message.purpose, message.body);
     else if (message.kind === 'decryption-share') desk.receive(from, message);
+    else if (message.kind === 'result-batch') gateway?.batches.receive(from, message.leaves);
     else await gateway?.pool.receive(from, message.topic, message, message.asks);
   }
 

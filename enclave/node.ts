@@ -9,8 +9,10 @@ import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { decode, encode } from '../shared/wire/codec.ts';
 import type { JoinedNetwork, JoinRequest, NodeApi, NodeDescription } from './api.ts';
 import { Configurations } from './configurations.ts';
+import type { BatchRequest } from './gateway/batch-desk.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
 import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
+import type { PartyWord } from './gateway/signature-pool.ts';
 import { IDENTITY, sealedSigner } from './identity.ts';
 import { Member, type ProtocolMessage, type Work } from './member.ts';
 import { HeldMessages } from './membership/held-messages.ts';
@@ -126,6 +128,10 @@ export class Node implements NodeApi {
 
   answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer> {
     return this.#services.answer(request, signal);
+  }
+
+  signBatch(request: BatchRequest, signal: AbortSignal): Promise<readonly PartyWord[]> {
+    return this.#services.signBatch(request, signal);
   }
 
   carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress> {

@@ -2,9 +2,11 @@ import { KmsError } from '../shared/errors.ts';
 import type { Permission } from '../shared/gateway/policy/claim.ts';
 import type { KeyId } from '../shared/ids.ts';
 import type { NodeApi } from './api.ts';
+import type { BatchRequest } from './gateway/batch-desk.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
 import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
 import type { GatewayWork } from './gateway/gateway-work.ts';
+import type { PartyWord } from './gateway/signature-pool.ts';
 import type { Work } from './member.ts';
 import type { Service } from './membership/phases.ts';
 
@@ -34,6 +36,12 @@ export class Services implements Omit<NodeApi, 'describe' | 'join'> {
       this.#serving(kind === 'user' ? 'user-decrypt' : 'decrypt');
     };
     return answers.answer(request, required, signal);
+  }
+
+  async signBatch(request: BatchRequest, signal: AbortSignal): Promise<readonly PartyWord[]> {
+    const words = await this.#gateway('decrypt').batches.sign(request, signal);
+    this.#serving('decrypt');
+    return words;
   }
 
   async *carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress> {

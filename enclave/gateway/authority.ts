@@ -46,8 +46,10 @@ export class Authority {
     const { gateway } = this.#ports;
     const decoded = decodeClaim(claim);
     const heads = new Map<bigint, KnownHead>();
-    const chains = new Map<bigint, ProvenChain>();
-    for (const one of decodeEvidence(evidence)) chains.set(one.chainId, await this.#prove(one, heads));
+    const proving = decodeEvidence(evidence).map(
+      async (one) => [one.chainId, await this.#prove(one, heads)] as const,
+    );
+    const chains = new Map(await Promise.all(proving));
     const proven = chains.get(gateway.chainId);
     if (proven === undefined) throw new KmsError('NOT_PROVEN', 'the evidence has no gateway chain');
     const host = decoded.kind === 'command' ? undefined : chains.get(decoded.host.chainId);

@@ -47,6 +47,8 @@ export interface GatewayDeskPorts {
   readonly desk: Pick<DecryptionDesk, 'open' | 'seal'>;
   readonly signer: ResultSigner;
   readonly pool: SignaturePool;
+  /** This node has found out a result: from now on it may stand in batches. */
+  readonly onResult: (statement: Typed<'PublicDecryption'>) => void;
   /** How long an answer waits for the other members' signatures. */
   readonly waitMs: number;
 }
@@ -110,7 +112,9 @@ export class GatewayDesk {
     requireResultSize(opened.map(({ kind, preset }) => (kind === 'scalar' ? 1 : preset.degree)));
     const values = await Promise.all(opened.map((one) => this.#ports.desk.open(one, signal)));
     const result = encodeResult(values.map(({ value }) => value));
-    return this.#sharedAnswer('PublicDecryption', { ...statement, result }, result, signal);
+    const said = { ...statement, result };
+    this.#ports.onResult(said);
+    return this.#sharedAnswer('PublicDecryption', said, result, signal);
   }
 
   async #answerTransfer({ statement }: Permitted<'transfer'>, signal: AbortSignal): Promise<GatewayAnswer> {

@@ -13,11 +13,12 @@ import type { KeyRing } from '../key-ring.ts';
 import type { ResultSigner } from '../membership/result-signer.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { Authority } from './authority.ts';
+import { BatchDesk } from './batch-desk.ts';
 import { CommandDesk } from './command-desk.ts';
 import { GatewayDesk } from './gateway-desk.ts';
 import { KeyStates } from './key-states.ts';
 import { SaidStatements } from './said-statements.ts';
-import { SignaturePool } from './signature-pool.ts';
+import { SignaturePool, type SignedWord } from './signature-pool.ts';
 
 /** A network's contracts, as far as its genesis and this enclave know them. */
 export interface Gateway {
@@ -44,11 +45,14 @@ export interface GatewayWorkParts {
 export interface GatewayWork {
   readonly answers: GatewayDesk;
   readonly commands: CommandDesk;
+  readonly batches: BatchDesk;
   readonly pool: SignaturePool;
 }
 
 /** For the other members' signatures, once this node has its own. */
 const WAIT_MS = 10_000;
+/** For their signatures over a batch: its results can be posted one by one, which is not worth a longer wait. */
+const BATCH_WAIT_MS = 2_000;
 
 export function gatewayWork(parts: GatewayWorkParts): GatewayWork {
   const { membership, gateway, keys, ceremonies, desk, signer, signerOf, store, nowMs, send } = parts;
@@ -59,17 +63,27 @@ export function gatewayWork(parts: GatewayWorkParts): GatewayWork {
     ...{ networkId, epoch, heads, nowMs, gateway: anchor },
     keys: () => knownKeys(keys, states),
   });
+  const sendWord = (to: PartyId, topic: Uint8Array, word: SignedWord, asks: boolean): void =>
+    send(to, encode(peerMessage, { kind: 'result-word', topic, ...word, asks }));
   const pool = new SignaturePool({
     ...{ self, peers: peersOf(membership), signerOf, nowMs },
-    send: (to, topic, word, asks) =>
-      send(to, encode(peerMessage, { kind: 'result-word', topic, ...word, asks })),
+    send: sendWord,
+  });
+  const batches = new BatchDesk({
+    ...{ membership, domain, signer, pool, nowMs, waitMs: BATCH_WAIT_MS },
+    propose: (to, leaves) => send(to, encode(peerMessage, { kind: 'result-batch', leaves })),
+    tell: (to, topic, word) => sendWord(to, topic, word, false),
   });
   return {
-    answers: new GatewayDesk({ membership, domain, authority, desk, signer, pool, waitMs: WAIT_MS }),
+    answers: new GatewayDesk({
+      ...{ membership, domain, authority, desk, signer, pool, waitMs: WAIT_MS },
+      onResult: (statement) => batches.said(statement),
+    }),
     commands: new CommandDesk({
       ...{ domain, authority, ceremonies, states, signer, said: new SaidStatements(store) },
       recordDigest: (key) => keys.recordDigest(key),
     }),
+    batches,
     pool,
   };
 }

@@ -70,6 +70,7 @@ export class SignaturePool {
 
   /**
    * This node has signed; resolves with the words of as many members as the topic needs, or more, by party.
+   * @param ask how a member is asked for its word, where this node's own word does not say what it is about
    * @throws {KmsError} NOT_ENOUGH_PARTIES after that time, or when the signal aborts; safe to repeat
    */
   async collect(
@@ -77,10 +78,12 @@ export class SignaturePool {
     own: SignedWord,
     waitMs: number,
     signal: AbortSignal,
+    ask?: (party: PartyId) => void,
   ): Promise<readonly PartyWord[]> {
     const entry = await this.#made(topic, own);
     for (const party of this.#ports.peers) {
-      this.#ports.send(party, topic.id, entry.own, !entry.words.has(party));
+      if (ask === undefined) this.#ports.send(party, topic.id, entry.own, !entry.words.has(party));
+      else if (!entry.words.has(party)) ask(party);
     }
     await until(() => entry.words.size >= topic.quorum, entry.watchers, waitMs, signal);
     if (entry.words.size < topic.quorum) {

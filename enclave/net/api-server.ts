@@ -1,5 +1,6 @@
 import type { ConnectRouter } from '@connectrpc/connect';
 import { KmsError } from '../../shared/errors.ts';
+import { MAX_BATCH_LEAVES } from '../../shared/gateway/batch.ts';
 import { MAX_CLAIM_BYTES } from '../../shared/gateway/policy/claim-codec.ts';
 import { MAX_EVIDENCE_BYTES } from '../../shared/gateway/proof/evidence.ts';
 import { type KeyId, keyId, partyId } from '../../shared/ids.ts';
@@ -42,6 +43,7 @@ export interface FurtherRoutes {
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);
+const LEAF_BYTES = 32;
 const KEY_CHUNK_BYTES = 1024 * 1024;
 /** The gateway's limit for the envelopes of one request (Limits.MAX_CIPHERTEXT_BYTES), evidence, claim and the fields around them. */
 const MAX_ENVELOPES_BYTES = 16 << 20;
@@ -141,6 +143,14 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
         if (userKey.length !== 0) exactly(userKey, USER_KEY_BYTES);
         const { epoch, body, words } = await api.answer({ claim, evidence, envelopes, userKey }, signal);
         return { epoch, body, words: [...words] };
+      }),
+
+    signBatch: ({ epoch, leaves }, { signal }) =>
+      faulting(async () => {
+        using _slot = decryptions.take();
+        if (leaves.length > MAX_BATCH_LEAVES) throw new KmsError('TOO_LARGE', 'too many results');
+        for (const leaf of leaves) exactly(leaf, LEAF_BYTES);
+        return { words: [...(await api.signBatch({ epoch, leaves }, signal))] };
       }),
 
     async *carryOut({ claim, evidence }, { signal }) {

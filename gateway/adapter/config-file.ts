@@ -2,7 +2,7 @@ import { KmsError } from '../../shared/errors.ts';
 import { fixed, type Hex } from './chain-data.ts';
 import { readLimitedText } from './durable-file.ts';
 import { isRecord } from './endpoint.ts';
-import type { Finality } from './follower.ts';
+import { type Finality, POLL_MS } from './follower.ts';
 
 /** A chain as a configuration names it. */
 export interface ChainConfig {
@@ -10,6 +10,8 @@ export interface ChainConfig {
   readonly chainId: bigint;
   readonly startBlock: bigint;
   readonly finality: Finality;
+  /** How often it is asked for its newest block. */
+  readonly pollMs?: number;
 }
 
 /** Where things are found under their names: `GET <url>/<name>`, or files. */
@@ -103,13 +105,15 @@ export class Fields {
   }
 }
 
-/** `url`, `chainId`, `startBlock`, and `confirmations` unless finalized blocks are to be waited for. */
+/** `url`, `chainId`, `startBlock`, `pollMs`, and `confirmations` unless finalized blocks are to be waited for. */
 export function chainConfig(fields: Fields): ChainConfig {
   const url = httpUrl(fields);
   const chainId = BigInt(fields.integer('chainId', 1, 2 ** 48 - 1));
   const startBlock = BigInt(fields.integer('startBlock', 0, Number.MAX_SAFE_INTEGER, 0));
   const confirmations = fields.integer('confirmations', 0, 10_000, 0);
-  return { url, chainId, startBlock, finality: confirmations === 0 ? 'finalized' : { confirmations } };
+  const pollMs = fields.integer('pollMs', 10, 60_000, POLL_MS);
+  const finality: Finality = confirmations === 0 ? 'finalized' : { confirmations };
+  return { url, chainId, startBlock, finality, pollMs };
 }
 
 /** A list of `{"url": "http://..."}` and `{"directory": "..."}`. @throws {KmsError} BAD_INPUT */

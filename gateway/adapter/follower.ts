@@ -1,6 +1,7 @@
 import { codeOf } from '../../shared/errors.ts';
 import { type Backoff, CHAIN_BACKOFF, pause, pauseMs, persistently } from './backoff.ts';
 import type { Chain, LogFilter } from './chain.ts';
+import type { Hex } from './chain-data.ts';
 import { type RangeOutcome, type ReadBlock, readRange } from './confirmed-range.ts';
 import { type CursorStore, extended, type Point, type Trail } from './cursor.ts';
 import type { ChainLog } from './log.ts';
@@ -38,7 +39,7 @@ export interface FollowerOptions {
 }
 
 const MAX_RANGE = 200;
-const POLL_MS = 100;
+export const POLL_MS = 50;
 
 /**
  * Delivers the logs of some contracts block by block, each at least once and in order, across restarts, outages and reorganisations.
@@ -100,17 +101,24 @@ export class Follower {
     return this.#persistently(async () => {
       const { chain, filter, startBlock } = this.#options;
       const from = after === undefined ? startBlock : after.number + 1n;
-      const newest = await this.#newestThatCounts(signal);
+      const header = await this.#newestThatCounts(signal);
+      if (after !== undefined && header?.hash === after.hash) return { blocks: [] };
+      const newest = header?.number ?? -1n;
       if (newest < from) return (await this.#isOnChain(after, newest, signal)) ? { blocks: [] } : 'fork';
       const to = from + BigInt(this.#range) - 1n;
       return readRange(chain, filter, after, from, to < newest ? to : newest, signal);
     }, signal);
   }
 
-  async #newestThatCounts(signal: AbortSignal): Promise<bigint> {
+  /** Undefined if none does yet; without a hash where only its number is known. */
+  async #newestThatCounts(
+    signal: AbortSignal,
+  ): Promise<{ readonly number: bigint; readonly hash?: Hex } | undefined> {
     const { chain, finality } = this.#options;
-    if (finality === 'finalized') return (await chain.header('finalized', signal))?.number ?? -1n;
-    return (await chain.latest(signal)).number - BigInt(finality.confirmations - 1);
+    if (finality === 'finalized') return chain.header('finalized', signal);
+    const latest = await chain.latest(signal);
+    const { confirmations } = finality;
+    return confirmations === 1 ? latest : { number: latest.number - BigInt(confirmations - 1) };
   }
 
   /** With nothing new to read: an endpoint may lag behind what was handled, or stand on another chain of the same height. */
@@ -130,9 +138,9 @@ export class Follower {
       if (block.logs.length > 0) await this.#handle(block, signal);
       if (signal.aborted) return;
       this.#trail = extended(this.#trail, block);
-      if (block.logs.length > 0) await this.#persistently(() => cursor.save(this.#trail), signal);
+      const mayWait = block.logs.length === 0 && block !== blocks.at(-1);
+      if (!mayWait) await this.#persistently(() => cursor.save(this.#trail), signal);
     }
-    await this.#persistently(() => cursor.save(this.#trail), signal);
   }
 
   /** Whatever a handler's failure is, passing it by would lose its block. */

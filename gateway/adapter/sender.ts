@@ -1,9 +1,9 @@
 import { keccak256 } from 'viem';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { ChainAccount } from './account.ts';
-import { type Backoff, CHAIN_BACKOFF, pause, persistently } from './backoff.ts';
+import { type Backoff, CHAIN_BACKOFF, pause, pauseMs, persistently } from './backoff.ts';
 import type { Chain } from './chain.ts';
-import type { Hex, Receipt } from './chain-data.ts';
+import type { Header, Hex, Receipt } from './chain-data.ts';
 import type { Refusal } from './endpoint.ts';
 import { FEE_POLICY, type FeePolicy, type Fees, firstFees, raisedFees } from './fees.ts';
 import type { ChainLog } from './log.ts';
@@ -60,6 +60,7 @@ const RAISE_AFTER_BLOCKS = 3;
 const IN_FLIGHT = 16;
 const MAX_CALLS = 1024;
 const POLL_MS = 50;
+const FIRST_POLL_MS = 5;
 
 /**
  * Sends the transactions of one account, whose only sender it is. What was sent by a process before it is waited for, or replaced by
@@ -111,10 +112,11 @@ export class Sender {
     // First of all: what an earlier process sent may be this very call.
     await this.#claims.run(() => this.#settle());
     for (;;) {
-      if (await isOver()) return { kind: 'already' };
-      const estimated = await this.#persistently(() =>
-        chain.estimate({ from: account.address, ...call }, signal),
-      );
+      const [isDoneNow, estimated] = await Promise.all([
+        isOver(),
+        this.#persistently(() => chain.estimate({ from: account.address, ...call }, signal)),
+      ]);
+      if (isDoneNow) return { kind: 'already' };
       if ('refusal' in estimated) return this.#unlessDone(isOver, estimated.refusal);
       const sent = await this.#claims.run(() =>
         this.#submitFirst(call, call.gas ?? (estimated.gas * 5n) / 4n),
@@ -138,13 +140,16 @@ export class Sender {
 
   /** One at a time: a nonce is used up when the endpoint has taken its transaction. */
   async #submitFirst(call: TransactionCall, gas: bigint): Promise<Sent | { readonly refusal: Refusal }> {
-    const { chain, account, signal } = this.#o;
+    const { chain, account, signal, pollMs = POLL_MS } = this.#o;
     // With nothing under way the chain knows better: it may have been reorganised, or its pool forgotten.
     if (this.#underWay === 0) this.#nextNonce = undefined;
     for (let attempt = 1; ; attempt++) {
       const next = (): Promise<number> => chain.nonce(account.address, 'pending', signal);
-      const nonce = this.#nextNonce ?? (await this.#persistently(next));
-      const sent = await this.#signed(call, gas, nonce);
+      const [nonce, newest] = await Promise.all([
+        this.#nextNonce ?? this.#persistently(next),
+        this.#persistently(() => chain.latest(signal)),
+      ]);
+      const sent = await this.#signed(call, gas, nonce, newest);
       const refusal = await this.#persistently(() => chain.submit(sent.raw, signal));
       const verdict = refusal === undefined ? 'known' : verdictOf(refusal);
       // An earlier attempt whose answer was lost may be mined by now.
@@ -159,14 +164,18 @@ export class Sender {
       if (verdict === 'refused') return { refusal: refusal! };
       if (verdict === 'nonce-taken') this.#nextNonce = nonce + 1;
       if (verdict === 'nonce-used') this.#nextNonce = undefined;
-      await pause(Math.min(attempt, 20) * (this.#o.pollMs ?? POLL_MS), signal);
+      await pause(Math.min(attempt, 20) * pollMs, signal);
       this.#requireRunning();
     }
   }
 
-  async #signed(call: TransactionCall, gas: bigint, nonce: number): Promise<Sent> {
-    const { chain, signal, fees: policy = FEE_POLICY } = this.#o;
-    const { number: block, baseFeePerGas } = await this.#persistently(() => chain.latest(signal));
+  async #signed(
+    call: TransactionCall,
+    gas: bigint,
+    nonce: number,
+    { number: block, baseFeePerGas }: Header,
+  ): Promise<Sent> {
+    const { fees: policy = FEE_POLICY } = this.#o;
     const fees = firstFees(policy, baseFeePerGas);
     const raw = await this.#sign(call, gas, nonce, fees);
     return { nonce, call, gas, fees, raw, hashes: [keccak256(raw)], block };
@@ -188,9 +197,11 @@ export class Sender {
   /** @returns undefined if another transaction has its nonce */
   async #mined(key: string, sent: Sent): Promise<Receipt | undefined> {
     const { chain, account, signal, confirmations = 1, pollMs = POLL_MS } = this.#o;
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       this.#requireRunning();
       const found = await this.#persistently(async () => {
+        const early = confirmations === 1 ? await this.#receiptOf(sent) : undefined;
+        if (early !== undefined) return { receipt: early };
         const used = await chain.nonce(account.address, 'latest', signal);
         const receipt = await this.#receiptOf(sent);
         const { number, baseFeePerGas } = await chain.latest(signal);
@@ -204,7 +215,8 @@ export class Sender {
       });
       if (found === 'replaced') return undefined;
       if (found !== 'wait') return found.receipt;
-      await pause(pollMs, signal);
+      // Blocks may come as soon as there is something to put into them.
+      await pause(pauseMs({ firstMs: FIRST_POLL_MS, longestMs: pollMs }, attempt), signal);
     }
   }
 

@@ -25,6 +25,7 @@ import type { Uploads } from './uploads.ts';
 export interface FollowedHost extends HostContracts {
   readonly startBlock: bigint;
   readonly finality: Finality;
+  readonly pollMs?: number;
 }
 
 export interface CoprocessorOptions {
@@ -83,12 +84,13 @@ export class Coprocessor {
 
   /** Until the signal is given. @throws {KmsError} what Follower.run throws */
   async run(): Promise<void> {
-    const { hosts, stateDirectory, log, signal, pollMs } = this.#o;
+    const { hosts, stateDirectory, log, signal } = this.#o;
     this.#workshop.start();
     const followers = hosts.map((host) => {
       const { chain, compute, accessControl, startBlock, finality } = host;
       const cursor = new CursorFile(join(stateDirectory, `cursor-${chain.chainId}.json`), chain.chainId);
       const filter = { addresses: [compute.address, accessControl.address] };
+      const pollMs = this.#o.pollMs ?? host.pollMs;
       const poll = pollMs === undefined ? {} : { pollMs };
       const handler = (block: ReadBlock): Promise<void> => this.#onBlock(host, block);
       return new Follower({ chain, filter, startBlock, finality, cursor, handler, log, ...poll });

@@ -21,6 +21,7 @@ runProgram(USAGE, log, async (file, { signal }) => {
   const network = await connect(config, account, log, signal);
   const relayer = await Relayer.open({
     ...{ network, signal, stateDirectory: config.stateDirectory, gatewayFinality: config.gateway.finality },
+    ...(config.gateway.pollMs === undefined ? {} : { pollMs: config.gateway.pollMs }),
     follow: new Map(config.hosts.map((host) => [host.chainId, host])),
   });
   log('info', 'started', { pid: process.pid, address: account.address });

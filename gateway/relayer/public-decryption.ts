@@ -37,35 +37,40 @@ export async function carry(network: RelayerNetwork, host: HostSide, log: ChainL
   if (event?.eventName !== 'DecryptionRequested')
     throw new KmsError('BAD_ENCODING', 'no request of an oracle');
   const asked = event.args;
-  if ((await read(host.oracle, 'requests', [asked.id])) !== asked.slot) {
+  const [slot, isExecuted, isDelivered, carried] = await Promise.all([
+    read(host.oracle, 'requests', [asked.id]),
+    read(host.oracle, 'executed', [asked.id]),
+    read(host.oracle, 'delivered', [asked.id]),
+    carriedBy(network, host, asked),
+  ]);
+  if (slot !== asked.slot) {
     network.log('warn', 'request-undone', { chain: Number(host.chain.chainId), count: Number(asked.id) });
     return 'done';
   }
-  if (await read(host.oracle, 'executed', [asked.id])) return 'done';
-  if (!(await read(host.oracle, 'delivered', [asked.id]))) {
-    const carried = await carriedBy(network, host, asked);
+  if (isExecuted) return 'done';
+  if (!isDelivered) {
     if (carried === undefined) return ask(network, host, asked);
-    const statement = await read(network.gateway.decryptions, 'answers', [carried]);
-    if (BigInt(statement) === 0n) return await expire(network, carried);
-    const waiting = await deliver(network, host, asked, carried, statement);
+    const { id, answer } = carried;
+    if (BigInt(answer) === 0n) return await expire(network, id);
+    const waiting = await deliver(network, host, asked, id, answer);
     if (waiting !== undefined) return waiting;
   }
   return execute(network, host, asked);
 }
 
-/** The gateway request that carries it, unless that one expired. */
+/** The gateway request that carries it and what answers that, unless it expired. */
 async function carriedBy(
   { gateway }: RelayerNetwork,
   host: HostSide,
   asked: Asked,
-): Promise<bigint | undefined> {
+): Promise<{ readonly id: bigint; readonly answer: Hex } | undefined> {
   const types = ['uint256', 'bytes32', 'address', 'bytes32[]'].map((type) => ({ type }));
   const { slot, consumer, request } = asked;
   const key = keccak256(encodeAbiParameters(types, [host.chain.chainId, slot, consumer, request.handles]));
   const id = await read(gateway.decryptions, 'carriedBy', [key]);
   if (id === 0n) return undefined;
   const answer = await read(gateway.decryptions, 'answers', [id]);
-  return BigInt(answer) === EXPIRED ? undefined : id;
+  return BigInt(answer) === EXPIRED ? undefined : { id, answer };
 }
 
 async function ask(network: RelayerNetwork, host: HostSide, asked: Asked): Promise<Attempt> {
@@ -91,8 +96,8 @@ async function ask(network: RelayerNetwork, host: HostSide, asked: Asked): Promi
   );
   // Coprocessors may not have committed the handles yet.
   if (outcome.kind === 'refused') return { later: handles.map(handleBell) };
-  const id = await carriedBy(network, host, asked);
-  return { later: id === undefined ? [] : [answerBell(id)] };
+  const carried = await carriedBy(network, host, asked);
+  return { later: carried === undefined ? [] : [answerBell(carried.id)] };
 }
 
 /** Waits for the answer; a request that is over is ended, so that another one can be made. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import type { ChainLogEntry } from '../adapter/chain-data.ts';
+import type { ChainConfig } from '../adapter/config-file.ts';
 import type { ReadBlock } from '../adapter/confirmed-range.ts';
 import { CursorFile } from '../adapter/cursor.ts';
 import { eventOf, logOf, textOf } from '../adapter/events.ts';
@@ -19,9 +20,10 @@ export interface RelayerOptions {
   readonly stateDirectory: string;
   readonly gatewayFinality: Finality;
   /** By chain id. */
-  readonly follow: ReadonlyMap<bigint, { readonly startBlock: bigint; readonly finality: Finality }>;
+  readonly follow: ReadonlyMap<bigint, Pick<ChainConfig, 'startBlock' | 'finality' | 'pollMs'>>;
   readonly signal: AbortSignal;
   readonly backoff?: WorkshopOptions['backoff'];
+  /** Of the gateway, and of hosts without one of their own. */
   readonly pollMs?: number;
 }
 
@@ -75,21 +77,23 @@ export class Relayer {
   #follower(
     of: Pick<
       ConstructorParameters<typeof Follower>[0],
-      'chain' | 'filter' | 'startBlock' | 'finality' | 'handler'
+      'chain' | 'filter' | 'startBlock' | 'finality' | 'handler' | 'pollMs'
     >,
   ) {
-    const { stateDirectory, network, pollMs } = this.#o;
+    const { stateDirectory, network } = this.#o;
+    const pollMs = of.pollMs ?? this.#o.pollMs;
     const { chainId } = of.chain;
     const cursor = new CursorFile(join(stateDirectory, `cursor-${chainId}.json`), chainId);
     return new Follower({ ...of, cursor, log: network.log, ...(pollMs === undefined ? {} : { pollMs }) });
   }
 
   async #onHost({ oracle, chain }: HostSide, { logs }: ReadBlock): Promise<void> {
-    for (const log of logs) {
+    const asked = logs.flatMap((log) => {
       const event = eventOf(oracle, log);
-      if (event?.eventName !== 'DecryptionRequested') continue;
-      await this.#workshop.add({ key: askedKey(chain.chainId, event.args), body: textOf(log) });
-    }
+      if (event?.eventName !== 'DecryptionRequested') return [];
+      return [{ key: askedKey(chain.chainId, event.args), body: textOf(log) }];
+    });
+    await Promise.all(asked.map((work) => this.#workshop.add(work)));
   }
 
   async #onGateway({ logs }: ReadBlock): Promise<void> {

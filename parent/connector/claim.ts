@@ -21,8 +21,10 @@ const AT_ONCE = 4;
  */
 export async function claimOf(network: ConnectorNetwork, asked: AskedRequest): Promise<RequestClaim> {
   const { request, kind } = asked;
-  const host = await hostChainOf(network, request.hostChainId);
-  const ciphertexts = await ciphertextsOf(network, request.handles);
+  const [host, ciphertexts] = await Promise.all([
+    hostChainOf(network, request.hostChainId),
+    ciphertextsOf(network, request.handles),
+  ]);
   const common = { contracts: network.contracts, host, request, ciphertexts };
   switch (kind) {
     case 'public': {

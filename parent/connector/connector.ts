@@ -20,7 +20,7 @@ import { Head } from './head.ts';
 import { connectNetwork, type EndpointOf } from './network.ts';
 import { BLOCK_BELL, type ConnectorPorts, keyBell, overBell } from './ports.ts';
 import { RequestWork } from './request-work.ts';
-import { SILENCE, type Silence } from './rotation.ts';
+import { type Moment, SILENCE, type Silence } from './rotation.ts';
 import { Shares } from './shares.ts';
 import { UserKeys } from './user-keys.ts';
 import { UserServer } from './user-server.ts';
@@ -96,7 +96,7 @@ export class Connector {
       const { userKeys, shares } = ports;
       server = await UserServer.open({ listen, userKeys, shares, keys: options.keys, party });
       log('info', 'connector-started', { address: account.address, count: party });
-      await connector.#follow(pollMs);
+      await connector.#follow(pollMs ?? config.gateway.pollMs);
     } finally {
       ending.abort();
       server?.close();
@@ -113,14 +113,20 @@ export class Connector {
       cursor: new CursorFile(join(stateDirectory, `cursor-${chain.chainId}.json`), chain.chainId),
       handler: (block) => this.#onBlock(block),
     });
-    await Promise.all([follower.run(signal), head.run(signal, () => this.#workshop.ring(BLOCK_BELL))]);
+    const onBlock = (now: Moment): void => {
+      for (const bell of [BLOCK_BELL, ...this.#requests.turnsAt(now)]) this.#workshop.ring(bell);
+    };
+    await Promise.all([follower.run(signal), head.run(signal, onBlock)]);
   }
 
   async #onBlock({ logs }: ReadBlock): Promise<void> {
     const { gateway } = this.#ports.network;
+    const asked = logs.flatMap((log) => {
+      const one = askedIn(gateway, log);
+      return one === undefined ? [] : [{ key: askedKey(one), body: textOf(log) }];
+    });
+    await Promise.all(asked.map((work) => this.#workshop.add(work)));
     for (const log of logs) {
-      const asked = askedIn(gateway, log);
-      if (asked !== undefined) await this.#workshop.add({ key: askedKey(asked), body: textOf(log) });
       const event = eventOf(gateway.decryptions, log);
       switch (event?.eventName) {
         case 'PublicDecryptionAnswered':

@@ -38,6 +38,13 @@ export interface EnclaveAnswer {
   readonly words: readonly SignedWord[];
 }
 
+/** Results that the enclave has answered, to be signed together (NodeService.SignBatch). */
+export interface EnclaveBatch {
+  readonly epoch: bigint;
+  /** shared/gateway/batch.ts; ascending. */
+  readonly leaves: readonly Uint8Array[];
+}
+
 export interface EnclaveStatement {
   readonly statement: Uint8Array;
   readonly signature: Uint8Array;
@@ -48,6 +55,7 @@ export interface Enclave {
   /** Which member the node is; 0 before it has joined. */
   party(signal: AbortSignal): Promise<number>;
   answer(request: EnclaveRequest, signal: AbortSignal): Promise<EnclaveAnswer>;
+  signBatch(batch: EnclaveBatch, signal: AbortSignal): Promise<readonly SignedWord[]>;
   carryOut(
     request: Pick<EnclaveRequest, 'claim' | 'evidence'>,
     signal: AbortSignal,
@@ -62,6 +70,8 @@ export interface CertifiedKeys {
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** The enclave waits 10 s for the others' signatures, after it has decrypted. */
 const ANSWER_TIMEOUT_MS = 120_000;
+/** It waits 2 s for their signatures over a batch. */
+const BATCH_TIMEOUT_MS = 10_000;
 const DESCRIBE_TIMEOUT_MS = 5_000;
 const KEY_TIMEOUT_MS = 120_000;
 const WINDOW_BYTES = 4 << 20;
@@ -100,11 +110,17 @@ export class EnclaveClient implements Enclave, CertifiedKeys {
       const { claim, evidence, envelopes, userKey } = request;
       const asked = { claim, evidence, envelopes: [...envelopes], userKey };
       const { epoch, body, words } = await client.answer(asked, { signal, timeoutMs: ANSWER_TIMEOUT_MS });
-      const areGood =
-        words.length <= MAX_WORDS &&
-        words.every(({ signature, party }) => signature.length === SIGNATURE_BYTES && party >= 1);
-      if (!areGood) throw new KmsError('BAD_ENCODING', 'the enclave answers something else');
+      requireWords(words);
       return { epoch, body, words };
+    });
+  }
+
+  signBatch({ epoch, leaves }: EnclaveBatch, signal: AbortSignal): Promise<readonly SignedWord[]> {
+    return this.#call(async (client) => {
+      const options = { signal, timeoutMs: BATCH_TIMEOUT_MS };
+      const { words } = await client.signBatch({ epoch, leaves: [...leaves] }, options);
+      requireWords(words);
+      return words;
     });
   }
 
@@ -201,4 +217,11 @@ export class EnclaveClient implements Enclave, CertifiedKeys {
       throw new KmsError('UNAVAILABLE', 'no enclave answers behind the link', { cause });
     }
   }
+}
+
+function requireWords(words: readonly SignedWord[]): void {
+  const areGood =
+    words.length <= MAX_WORDS &&
+    words.every(({ signature, party }) => signature.length === SIGNATURE_BYTES && party >= 1);
+  if (!areGood) throw new KmsError('BAD_ENCODING', 'the enclave answers something else');
 }

@@ -21,12 +21,12 @@ export class Head {
   }
 
   /** Until the signal is given; a chain that is down has no new blocks. */
-  async run(signal: AbortSignal, onBlock: () => void): Promise<void> {
+  async run(signal: AbortSignal, onBlock: (now: Moment) => void): Promise<void> {
     while (!signal.aborted) {
       const newest = await this.#chain.latest(signal).catch(() => undefined);
       const isNew = newest !== undefined && newest.number !== this.#now?.number;
       if (newest !== undefined) this.#now = newest;
-      if (isNew) onBlock();
+      if (isNew) onBlock(newest);
       await pause(this.#pollMs, signal);
     }
   }

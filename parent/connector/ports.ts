@@ -30,5 +30,7 @@ export interface ConnectorPorts {
 
 /** Bells for what work waits for. */
 export const BLOCK_BELL = 'block';
+/** A request whose answer waits here: its turn has come. */
+export const turnBell = (id: bigint): string => `turn-${id}`;
 export const overBell = (id: bigint): string => `over-${id}`;
 export const keyBell = (hash: string): string => `key-${hash}`;

@@ -1,13 +1,14 @@
 import { bytesOf, type Hex, hexOf } from '../../gateway/adapter/chain-data.ts';
-import { callOf } from '../../gateway/adapter/contract.ts';
+import { callOf, read } from '../../gateway/adapter/contract.ts';
 import type { GatewayContracts } from '../../gateway/adapter/network-contracts.ts';
-import type { TransactionCall } from '../../gateway/adapter/sender.ts';
+import type { SendOutcome, TransactionCall } from '../../gateway/adapter/sender.ts';
 import { readHandle } from '../../shared/gateway/handle.ts';
 import { numberOf } from '../../shared/gateway/word.ts';
 import { concat } from '../../shared/wire/bytes.ts';
-import type { RequestArgs } from './asked.ts';
+import type { AskedRequest, RequestArgs } from './asked.ts';
 import type { RequestClaim } from './claim.ts';
 import type { SignedWord } from './enclave-client.ts';
+import type { ConnectorPorts } from './ports.ts';
 
 /** An answer that waits to be posted. */
 export type Postable =
@@ -25,8 +26,20 @@ export type Postable =
       readonly claim: RequestClaim;
     };
 
+/** Posts an answer by a transaction of its own. @throws {KmsError} what Chain and Sender throw */
+export function postAlone(
+  { network, sender }: ConnectorPorts,
+  { args }: AskedRequest,
+  answer: Postable,
+): Promise<SendOutcome> {
+  const { decryptions } = network.gateway;
+  const isAnswered = async (): Promise<boolean> =>
+    BigInt(await read(decryptions, 'answers', [args.id])) !== 0n;
+  return sender.send(`answer-${args.id}`, answerCall(network.gateway, args, answer), isAnswered);
+}
+
 /** The transaction that posts an answer. */
-export function answerCall(
+function answerCall(
   { decryptions }: GatewayContracts,
   request: RequestArgs,
   answer: Postable,

@@ -1,19 +1,21 @@
 import { hexOf } from '../../gateway/adapter/chain-data.ts';
 import { read } from '../../gateway/adapter/contract.ts';
 import { revertOf } from '../../gateway/adapter/log.ts';
+import type { SendOutcome } from '../../gateway/adapter/sender.ts';
 import { Turns } from '../../gateway/adapter/turns.ts';
 import type { Attempt } from '../../gateway/adapter/workshop.ts';
 import { requestCommitment } from '../../shared/gateway/commitments.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import type { AskedRequest } from './asked.ts';
+import { BatchPosting } from './batch-posting.ts';
 import { claimOf, type RequestClaim } from './claim.ts';
 import { Consultation, type Consulted } from './consultation.ts';
 import type { EnclaveAnswer } from './enclave-client.ts';
 import { findEnvelope } from './envelopes.ts';
 import { newestThatCounts } from './evidence.ts';
 import { addOwnShare } from './own-share.ts';
-import { BLOCK_BELL, type ConnectorPorts, keyBell, overBell } from './ports.ts';
-import { answerCall, type Postable } from './posting.ts';
+import { BLOCK_BELL, type ConnectorPorts, keyBell, overBell, turnBell } from './ports.ts';
+import { type Postable, postAlone } from './posting.ts';
 import { isTurn, type Moment, rankOf } from './rotation.ts';
 import { Settled } from './settled.ts';
 
@@ -25,6 +27,7 @@ const EXPIRED = 1n;
 const NOTHING: Uint8Array = new Uint8Array(0);
 
 interface Ready {
+  readonly id: bigint;
   readonly answer: Postable;
   /** When this connector had it. */
   readonly since: Moment;
@@ -38,8 +41,11 @@ export class RequestWork {
   readonly #ports: ConnectorPorts;
   readonly #consultation: Consultation;
   readonly #settled: Settled;
+  readonly #batches: BatchPosting;
   readonly #turns = new Turns(AT_ENCLAVE);
   readonly #ready = new Map<string, Ready>();
+  /** Public requests whose answers this connector is about to post. */
+  readonly #coming = new Set<bigint>();
   /** Requests that events said to be over. */
   readonly #over = new Set<bigint>();
   /** Pieces of work whose user key is asked for. */
@@ -53,6 +59,10 @@ export class RequestWork {
     this.#consultation = new Consultation(ports);
     const { gateway } = ports.network;
     this.#settled = new Settled(() => newestThatCounts(gateway, ports.signal));
+    this.#batches = new BatchPosting(ports, {
+      areMoreComing: () => this.#coming.size > 0,
+      isOver: (id) => this.#over.has(id),
+    });
   }
 
   /** An event says that a request is answered or expired. */
@@ -63,9 +73,19 @@ export class RequestWork {
     if (oldest !== undefined) this.#over.delete(oldest);
   }
 
+  /** Bells of the answers whose turn it is, as far as it is known: a block alone wakes none of the others. */
+  turnsAt(now: Moment): readonly string[] {
+    const { party, silence } = this.#ports;
+    return [...this.#ready.values()].flatMap(({ id, answer, since }) => {
+      const size = this.#sizes.get(answer.epoch);
+      const isNow = size === undefined || isTurn(rankOf(id, party, size), since, now, silence);
+      return isNow ? [turnBell(id)] : [];
+    });
+  }
+
   /** @throws {KmsError} for what is to be tried again */
   async attempt(key: string, asked: AskedRequest): Promise<Attempt> {
-    const attempt = await this.#attempt(key, asked);
+    const attempt = await this.#attempt(key, asked).finally(() => this.#comesNoMore(asked.args.id));
     if (attempt === 'done' || attempt === 'never') await this.#forget(key, asked.args.id);
     return attempt;
   }
@@ -73,16 +93,21 @@ export class RequestWork {
   async #attempt(key: string, asked: AskedRequest): Promise<Attempt> {
     const { head, signal, log, network } = this.#ports;
     const { id, expiresAt } = asked.args;
-    const waits = { later: [BLOCK_BELL, overBell(id)] };
+    const waits = { later: [turnBell(id), overBell(id)] };
     const known = this.#ready.get(key);
     if (known !== undefined && !this.#over.has(id) && !(await this.#mayPost(id, known))) return waits;
+    if (asked.kind === 'public' && (known !== undefined || this.#isFirst(id))) this.#coming.add(id);
     const { decryptions } = network.gateway;
-    if ((await read(decryptions, 'requests', [id])) !== hexOf(requestCommitment(asked.request))) {
+    const [commitment, answer] = await Promise.all([
+      read(decryptions, 'requests', [id]),
+      read(decryptions, 'answers', [id]),
+    ]);
+    if (commitment !== hexOf(requestCommitment(asked.request))) {
       // Its block is no more. Where it stands now, it is delivered again.
       log('warn', 'request-undone', { count: Number(id) });
       return 'done';
     }
-    const answered = BigInt(await read(decryptions, 'answers', [id]));
+    const answered = BigInt(answer);
     if (answered !== 0n) return this.#finish(key, asked, answered === EXPIRED);
     this.#settled.forget(key);
     this.#over.delete(id);
@@ -102,16 +127,20 @@ export class RequestWork {
     return isTurn(rank, since, await head.now(signal), silence);
   }
 
+  /** Whether this connector is the first to post, as far as it knows the committee: yes before it knows any. */
+  #isFirst(id: bigint): boolean {
+    const size = [...this.#sizes.values()].at(-1);
+    return size === undefined || rankOf(id, this.#ports.party, size) === 0;
+  }
+
+  #comesNoMore(id: bigint): void {
+    if (this.#coming.delete(id)) this.#batches.flushIfAll();
+  }
+
   async #post(key: string, asked: AskedRequest, answer: Postable): Promise<Attempt> {
-    const { network, sender, log } = this.#ports;
-    const { decryptions } = network.gateway;
+    const { log } = this.#ports;
     const { id } = asked.args;
-    const isAnswered = async (): Promise<boolean> => BigInt(await read(decryptions, 'answers', [id])) !== 0n;
-    const outcome = await sender.send(
-      `answer-${id}`,
-      answerCall(network.gateway, asked.args, answer),
-      isAnswered,
-    );
+    const outcome = await this.#sent(asked, answer);
     if (outcome.kind === 'refused') {
       // The epoch may be over, say: the enclave has another answer then, or none.
       log('error', 'answer-refused', { count: Number(id), ...revertOf(outcome.refusal) });
@@ -121,6 +150,12 @@ export class RequestWork {
     }
     if (outcome.kind === 'mined') log('info', 'answer-posted', { count: Number(id) });
     return this.#finish(key, asked, false);
+  }
+
+  #sent(asked: AskedRequest, answer: Postable): Promise<SendOutcome> {
+    if (answer.kind !== 'public') return postAlone(this.#ports, asked, answer);
+    this.#coming.delete(asked.args.id);
+    return this.#batches.post(asked, answer);
   }
 
   /** It is answered: a user's request may lack this node's share, and the answer has to come to stay. */
@@ -141,7 +176,7 @@ export class RequestWork {
     if (kind === 'user' && !this.#refused.has(key)) {
       // A process before this one may have had it from the enclave, whose next share would be another one.
       const kept = await shares.answer(args.id);
-      if (kept !== undefined) return this.#hold(key, { kind, epoch: kept.epoch, words: kept.words });
+      if (kept !== undefined) return this.#hold(key, args.id, { kind, epoch: kept.epoch, words: kept.words });
     }
     const userKey = await this.#userKey(key, asked);
     if (userKey === undefined) {
@@ -154,8 +189,8 @@ export class RequestWork {
     const { epoch, words, body } = answer;
     if (kind === 'user') await shares.keep(args.id, answer);
     this.#refused.delete(key);
-    if (kind === 'public') return this.#hold(key, { kind, epoch, words, result: body });
-    return this.#hold(key, kind === 'user' ? { kind, epoch, words } : { kind, epoch, words, claim });
+    if (kind === 'public') return this.#hold(key, args.id, { kind, epoch, words, result: body });
+    return this.#hold(key, args.id, kind === 'user' ? { kind, epoch, words } : { kind, epoch, words, claim });
   }
 
   async #askEnclave(
@@ -188,9 +223,9 @@ export class RequestWork {
     return userKeys.find(hash);
   }
 
-  async #hold(key: string, answer: Postable): Promise<Ready> {
+  async #hold(key: string, id: bigint, answer: Postable): Promise<Ready> {
     const { head, signal } = this.#ports;
-    const ready = { answer, since: await head.now(signal) };
+    const ready = { id, answer, since: await head.now(signal) };
     this.#ready.set(key, ready);
     const [oldest] = this.#ready.keys();
     if (this.#ready.size > MAX_READY && oldest !== undefined) this.#ready.delete(oldest);

@@ -1,5 +1,6 @@
 import { KmsError } from '../errors.ts';
 import type { ValueKind } from '../fhe/envelope.ts';
+import { MAX_BATCH_LEAVES } from '../gateway/batch.ts';
 import { SIGNATURE_BYTES } from '../gateway/signature.ts';
 import type { Digest, KeyId } from '../ids.ts';
 import type { Residues } from '../math/ring.ts';
@@ -11,6 +12,7 @@ import {
   digest32,
   fixedBytes,
   key,
+  list,
   residues,
   signature64,
   struct,
@@ -43,6 +45,12 @@ export type PeerMessage =
       /** Whether the receiver's own is wanted. */
       readonly asks: boolean;
     }
+  /** Asks for the receiver's word on many results at once (enclave/gateway/batch-desk.ts). */
+  | {
+      readonly kind: 'result-batch';
+      /** 32 bytes each. */
+      readonly leaves: readonly Uint8Array[];
+    }
   /** What enclaves tell each other about themselves. */
   | { readonly kind: 'membership'; readonly message: MembershipMessage };
 
@@ -74,4 +82,5 @@ export const peerMessage: Codec<PeerMessage> = union<PeerMessage>({
     signature: fixedBytes(SIGNATURE_BYTES),
     asks: bool,
   }),
+  'result-batch': struct({ leaves: list(fixedBytes(32), MAX_BATCH_LEAVES) }),
 });

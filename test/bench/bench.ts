@@ -19,7 +19,7 @@
  *   flood is included. `open-envelope`, `switch-down`, `sign-share`, `verify-share` and `user-share-seal` are what
  *   lies around it; `public-decryption-*` is what one party computes for one value, without the network.
  * - `keygen-*` is the work of all parties together, in one process under virtual time.
- * - `relay-*`, `cold-start-*`, `unseal-ready`, `state-change` and `image-boot-ready` are wall clock, over several processes:
+ * - `relay-*`, `cold-start-*`, `unseal-ready`, `state-change`, `image-boot-ready` and `gateway-*` without `cpu` are wall clock, over several processes:
  *   they suffer from everything else that runs. `image-*` need the lab and the image.
  * - The key of the decryption jobs is handed out by a dealer. The liars of `decode-*-liars` are as many as the
  *   committee tolerates, each wrong in one residue.
@@ -32,6 +32,7 @@ import { attestationJobs } from './attestation.ts';
 import { Baseline } from './baseline.ts';
 import { decryptionJobs } from './decryption.ts';
 import { enclaveProcessJobs } from './enclave-process.ts';
+import { gatewayJobs } from './gateway.ts';
 import { imageJobs } from './image.ts';
 import type { Job } from './job.ts';
 import { keygenJobs } from './keygen.ts';
@@ -62,6 +63,7 @@ async function main(): Promise<number> {
     ...sealingJobs(),
     ...imageJobs(),
     ...keygenJobs(bench),
+    ...gatewayJobs(bench),
   ];
   const names = all.flatMap((job) => job.figures.map((figure) => figure.name));
   const unknown = only?.filter((name) => !names.includes(name)) ?? [];
@@ -77,6 +79,7 @@ async function main(): Promise<number> {
   const progress = new Progress(process.stderr, () => performance.now(), 'bench');
   const measured = await measureAll(jobs, baseline, progress);
   progress.finish();
+  await bench.started.disposeAsync();
   const wanted = measured.filter(({ figure }) => isWanted(figure.name));
   const report = reportOf(thisMachine(), baseline.summary, wanted);
   const encoded = `${JSON.stringify(report, null, 2)}\n`;

@@ -1,7 +1,7 @@
 /** One number of out/bench.json. */
 export interface Figure {
   readonly name: string;
-  readonly unit: 'us' | 'ms' | 's' | 'bytes' | 'percent';
+  readonly unit: 'us' | 'ms' | 's' | 'bytes' | 'percent' | 'count';
   /** What is measured, for the reader of the table. */
   readonly about: string;
   /** What the project aims at, in `unit`. Missing it fails nothing. */

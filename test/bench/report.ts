@@ -53,7 +53,7 @@ export function reportLines(report: Report, measurements: readonly Measurement[]
 const MICROSECONDS = { us: 1, ms: 1e3, s: 1e6 } as const;
 
 function inNtts(unit: Measurement['figure']['unit'], median: number, ntt8192Us: number): string {
-  if (unit === 'bytes' || unit === 'percent') return '';
+  if (unit === 'bytes' || unit === 'percent' || unit === 'count') return '';
   const ratio = (median * MICROSECONDS[unit]) / ntt8192Us;
   return ratio >= 100 ? grouped(Math.round(ratio)) : String(Number(ratio.toPrecision(2)));
 }

@@ -4,6 +4,8 @@ import { DealtKey } from './dealt-key.ts';
 /** What the jobs share: one kernel, and per committee one dealt key, made when a job first asks for it. */
 export class Workbench {
   readonly kernel: Kernel;
+  /** What jobs started and do not end themselves. */
+  readonly started = new AsyncDisposableStack();
   readonly #keys = new Map<string, DealtKey>();
 
   constructor(kernel: Kernel) {

@@ -1,6 +1,6 @@
 import { KmsError } from '../../errors.ts';
 import { equalBytes } from '../../wire/bytes.ts';
-import { type OracleRequest, oracleCommitment } from '../commitments.ts';
+import { type GatewayRequest, type OracleRequest, oracleCommitment } from '../commitments.ts';
 import { oracleSlot } from '../slots.ts';
 import type { Typed } from '../typed-data.ts';
 import type { PolicyContext } from './context.ts';
@@ -38,18 +38,18 @@ export function permitPublicDecryption(
   const { host, permission } = openRequest(context, chains, claim, requestKinds.public);
   requireAccess(host, request.handles, EVERYBODY);
   if (request.reference.some((byte) => byte !== 0)) requireAsked(host, claim);
-  const {
-    id: requestId,
-    hostChainId: destinationChainId,
-    verifier,
-    consumer,
-    keyId,
-    keyState,
-    handles,
-  } = request;
-  const { reference: hostRequest } = request;
+  return { ...permission, statement: publicStatement(request, context.epoch) };
+}
+
+/** What answers a request, but for its result. */
+export function publicStatement(
+  request: GatewayRequest,
+  epoch: bigint,
+): Omit<Typed<'PublicDecryption'>, 'result'> {
+  const { id: requestId, hostChainId: destinationChainId, reference: hostRequest } = request;
+  const { verifier, consumer, keyId, keyState, handles } = request;
   const of = { requestId, destinationChainId, verifier, consumer, hostRequest, keyId, keyState };
-  return { ...permission, statement: { ...of, epoch: context.epoch, handles } };
+  return { ...of, epoch, handles };
 }
 
 /** Whoever relayed the request, it is the one of the contract on the host chain. */

@@ -32,7 +32,8 @@ import { rpc } from './played-network.ts';
 export const EVERYBODY: Address = '0x0000000000000000000000000000000000000000';
 /** KeyStates.ACTIVE. */
 const ACTIVE = 2;
-const QUICK = { firstMs: 50, longestMs: 500 };
+/** How programs look again: sooner than by themselves, for tests that take things away from them. */
+const QUICK = { backoff: { firstMs: 50, longestMs: 500 }, pollMs: 50 };
 
 export interface Logged {
   readonly event: string;
@@ -81,17 +82,23 @@ export class ConnectedNetwork implements AsyncDisposable {
   readonly #directory: string;
   readonly #accounts: readonly ChainAccount[];
   readonly #ending = new AbortController();
+  readonly #pace: Partial<typeof QUICK>;
   #relaying: Promise<void> | undefined;
 
-  private constructor(enclaves: EnclaveNetwork, directory: string, accounts: readonly ChainAccount[]) {
-    [this.enclaves, this.#directory, this.#accounts] = [enclaves, directory, accounts];
+  private constructor(
+    enclaves: EnclaveNetwork,
+    directory: string,
+    accounts: readonly ChainAccount[],
+    pace: Partial<typeof QUICK>,
+  ) {
+    [this.enclaves, this.#directory, this.#accounts, this.#pace] = [enclaves, directory, accounts, pace];
   }
 
-  static async start(): Promise<ConnectedNetwork> {
+  static async start(pace: Partial<typeof QUICK> = QUICK): Promise<ConnectedNetwork> {
     const enclaves = await EnclaveNetwork.start();
     const directory = await mkdtemp(join(tmpdir(), 'kms-connector-'));
     const accounts = [1, 2, 3, 4, 5].map((i) => chainAccount(toHex(0xc0_22ec + i, { size: 32 })));
-    const network = new ConnectedNetwork(enclaves, directory, accounts);
+    const network = new ConnectedNetwork(enclaves, directory, accounts, pace);
     await mkdir(network.#envelopes);
     for (const chain of [enclaves.chains.gateway.chain, ...enclaves.chains.hosts]) {
       for (const { address } of accounts) {
@@ -128,7 +135,7 @@ export class ConnectedNetwork implements AsyncDisposable {
     const endpointOf = ({ url }: ChainConfig): Endpoint =>
       changes.endpoint?.(httpEndpoint({ url }), () => one.abort()) ?? httpEndpoint({ url });
     const ended = Connector.run({
-      ...{ account, signal, endpointOf, backoff: QUICK, pollMs: 50 },
+      ...{ account, signal, endpointOf, ...this.#pace },
       ...(changes.silence === undefined ? {} : { silence: changes.silence }),
       config: this.#config(party, port),
       enclave: changes.enclave?.(client) ?? client,
@@ -298,7 +305,7 @@ export class ConnectedNetwork implements AsyncDisposable {
     };
     const network = await connect(config, this.#accounts[4]!, silentChainLog, signal);
     const relayer = await Relayer.open({
-      ...{ network, stateDirectory, signal, gatewayFinality: 'finalized', backoff: QUICK },
+      ...{ network, stateDirectory, signal, gatewayFinality: 'finalized', ...this.#pace },
       follow: new Map(config.hosts.map((host) => [host.chainId, host])),
     });
     this.#relaying = relayer.run();

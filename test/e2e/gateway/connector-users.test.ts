@@ -191,6 +191,7 @@ describe('connectors and users', () => {
     const killed = await network.startConnector(party, {
       enclave: (enclave) => ({
         party: (signal) => enclave.party(signal),
+        signBatch: (batch, signal) => enclave.signBatch(batch, signal),
         carryOut: (request, signal) => enclave.carryOut(request, signal),
         answer: async (request, signal) => {
           const answer = await enclave.answer(request, signal);
@@ -244,6 +245,7 @@ describe('connectors and users', () => {
 function withoutWordOf(party: number, enclave: Enclave): Enclave {
   return {
     party: (signal) => enclave.party(signal),
+    signBatch: (batch, signal) => enclave.signBatch(batch, signal),
     carryOut: (request, signal) => enclave.carryOut(request, signal),
     async answer(request, signal) {
       const answer = await enclave.answer(request, signal);

@@ -123,6 +123,7 @@ describe('connectors', () => {
         silence,
         enclave: (enclave) => ({
           party: (signal) => enclave.party(signal),
+          signBatch: (batch, signal) => enclave.signBatch(batch, signal),
           carryOut: (request, signal) => enclave.carryOut(request, signal),
           async answer(request, signal) {
             most[party - 1] = Math.max(most[party - 1]!, ++atEnclave);
@@ -261,6 +262,7 @@ describe('connectors that fail', () => {
     const { logged } = await network.startConnector(party, {
       enclave: (enclave) => ({
         party: (signal) => enclave.party(signal),
+        signBatch: (batch, signal) => enclave.signBatch(batch, signal),
         carryOut: (request, signal) => enclave.carryOut(request, signal),
         async answer(request, signal) {
           proven.push(decodeEvidence(request.evidence).map(({ header }) => readHeader(header).number));
@@ -305,6 +307,7 @@ describe('connectors that fail', () => {
     const { logged } = await network.startConnector(4, {
       enclave: (enclave) => ({
         party: (signal) => enclave.party(signal),
+        signBatch: (batch, signal) => enclave.signBatch(batch, signal),
         answer: (request, signal) => enclave.answer(request, signal),
         // As the enclave says of the command's own block once that is too old.
         carryOut: (request, signal) =>
@@ -330,6 +333,7 @@ describe('connectors that fail', () => {
     const { logged } = await network.startConnector(1, {
       enclave: (enclave) => ({
         party: (signal) => enclave.party(signal),
+        signBatch: (batch, signal) => enclave.signBatch(batch, signal),
         carryOut: (request, signal) => enclave.carryOut(request, signal),
         answer: () => Promise.reject(new KmsError('BUSY', 'played')),
       }),

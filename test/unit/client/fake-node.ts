@@ -27,6 +27,7 @@ export function fakeApi(does: Partial<NodeApi>): NodeApi {
     listKeys: unused,
     getKey: unused,
     answer: unused,
+    signBatch: unused,
     carryOut: unused,
     ...does,
   };

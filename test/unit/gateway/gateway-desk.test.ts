@@ -11,7 +11,7 @@ import type { Envelope } from '../../../shared/fhe/envelope.ts';
 import type { Value } from '../../../shared/fhe/value.ts';
 import type { Claim, Permission } from '../../../shared/gateway/policy/claim.ts';
 import { isSignedBy, signDigest } from '../../../shared/gateway/signature.ts';
-import { type Field, type TypedName, typedData } from '../../../shared/gateway/typed-data.ts';
+import { type Field, type Typed, type TypedName, typedData } from '../../../shared/gateway/typed-data.ts';
 import { decodeUserShare } from '../../../shared/gateway/user-share.ts';
 import type { PartyId } from '../../../shared/ids.ts';
 import type { Rng } from '../../../shared/primitives.ts';
@@ -93,6 +93,8 @@ interface Played {
   /** Envelopes that were worked with. */
   readonly opened: WeakRef<Envelope>[];
   readonly sent: { readonly to: PartyId; readonly topic: Uint8Array; readonly word: SignedWord }[];
+  /** What may stand in batches. */
+  readonly results: Typed<'PublicDecryption'>[];
   readonly request: GatewayRequest;
 }
 
@@ -100,6 +102,7 @@ interface Played {
 async function played(permission: Permission, waitMs = 0, wrong = 0n): Promise<Played> {
   const sent: Played['sent'] = [];
   const opened: WeakRef<Envelope>[] = [];
+  const results: Played['results'] = [];
   const pool = new SignaturePool({
     ...{ self: parties[0]!, peers: parties.slice(1), nowMs: () => 0 },
     signerOf: async (party) => signerOf(party),
@@ -108,6 +111,7 @@ async function played(permission: Permission, waitMs = 0, wrong = 0n): Promise<P
   const signer = await resultSigner();
   const desk = new GatewayDesk({
     ...{ membership, domain, signer, pool, waitMs },
+    onResult: (statement) => results.push(statement),
     authority: {
       permit: async (claim) => {
         if (claim.length === 0) throw new KmsError('NOT_PERMITTED', 'no');
@@ -131,7 +135,7 @@ async function played(permission: Permission, waitMs = 0, wrong = 0n): Promise<P
     ...{ claim: Uint8Array.of(1), evidence: new Uint8Array(0), envelopes: bytes },
     userKey: isUser ? userKey : new Uint8Array(0),
   };
-  return { desk, pool, opened, sent, request };
+  return { desk, pool, opened, sent, results, request };
 }
 
 const anything = (): void => {};
@@ -163,6 +167,7 @@ describe('gateway desk', () => {
     }));
     expect(answer.epoch).toBe(EPOCH);
     expect(answer.body).toEqual(result);
+    expect(all.results).toEqual([{ ...permission.statement, result }]);
     expect(answer.words.map(({ party }) => party)).toEqual([1, 2, 3]);
     for (const { party, own, signature } of answer.words) {
       expect(own).toEqual(new Uint8Array(0));
@@ -188,7 +193,7 @@ describe('gateway desk', () => {
     }));
     expect(answer.body).toEqual(new Uint8Array(0));
     expect(isSignedBy(signerOf(1), digest, answer.words[0]!.signature)).toBe(true);
-    expect(all.opened).toEqual([]);
+    expect([all.opened, all.results]).toEqual([[], []]);
   });
 
   test('gateway desk: a user’s answer has each member’s own digest, and this one’s share sealed to that key for that request', async () => {
@@ -213,10 +218,10 @@ describe('gateway desk', () => {
 
   test('gateway desk: what is not permitted is neither opened nor signed', async () => {
     for (const permission of [publicPermission(), userPermission(), transferPermission]) {
-      const { desk, request, opened, sent } = await played(permission);
+      const { desk, request, opened, sent, results } = await played(permission);
       const asked = desk.answer({ ...request, claim: new Uint8Array(0) }, anything, never);
       await expect(asked).rejects.toMatchObject({ code: 'NOT_PERMITTED' });
-      expect([opened, sent]).toEqual([[], []]);
+      expect([opened, sent, results]).toEqual([[], [], []]);
     }
   });
 

@@ -266,8 +266,19 @@ describe('files', () => {
   test('relayer config: is read strictly', async () => {
     const config = await readRelayerConfig(await written(common));
     expect(config).toMatchObject({ lifetimeS: 3600, committeeChangesDirectory: undefined });
-    expect(config.gateway).toMatchObject({ chainId: 1n, startBlock: 0n, finality: { confirmations: 2 } });
-    expect(config.hosts[0]).toEqual({ url: 'http://b', chainId: 2n, startBlock: 7n, finality: 'finalized' });
+    expect(config.gateway).toMatchObject({
+      chainId: 1n,
+      startBlock: 0n,
+      pollMs: 50,
+      finality: { confirmations: 2 },
+    });
+    expect(config.hosts[0]).toEqual({
+      url: 'http://b',
+      chainId: 2n,
+      startBlock: 7n,
+      pollMs: 50,
+      finality: 'finalized',
+    });
     for (const wrong of [
       { more: 1 },
       { requestLifetimeS: 29 },

@@ -37,6 +37,12 @@ function played(hasGateway: boolean, kind: Permission['kind'] = 'public'): Playe
               return { epoch: 1n, body: bytes, words: [] };
             },
           },
+          batches: {
+            async sign() {
+              await did('sign');
+              return [];
+            },
+          },
           commands: {
             async *carryOut() {
               await did('carryOut');
@@ -91,6 +97,21 @@ describe('services', () => {
     refusals.set('decrypt', 0);
     await expect(services.answer(gatewayRequest, never)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect([done, asked]).toEqual([[], ['decrypt']]);
+  });
+
+  test('services: a batch is signed and leaves only while the node works', async () => {
+    for (const [left, done] of [
+      [0, []],
+      [1, ['sign']],
+    ] as const) {
+      const { services, refusals, done: did } = played(true);
+      refusals.set('decrypt', left);
+      const signing = services.signBatch({ epoch: 1n, leaves: [bytes] }, never);
+      await expect(signing).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      expect(did).toEqual(done);
+    }
+    const without = played(false).services.signBatch({ epoch: 1n, leaves: [bytes] }, never);
+    await expect(without).rejects.toMatchObject({ code: 'BAD_INPUT' });
   });
 
   test('services: what a command came to leaves only while the node works', async () => {

@@ -183,6 +183,8 @@ describe('api server', () => {
       [() => client.answer({ evidence: new Uint8Array(5 << 20) }), 'TOO_LARGE'],
       [() => client.answer({ envelopes: [envelope, large] }), 'TOO_LARGE'],
       [() => client.answer({ userKey: short }), 'BAD_INPUT'],
+      [() => client.signBatch({ leaves: [new Uint8Array(32), short] }), 'BAD_INPUT'],
+      [() => client.signBatch({ leaves: Array.from({ length: 65 }, () => new Uint8Array(32)) }), 'TOO_LARGE'],
       [() => last(client.carryOut({ claim: new Uint8Array(200_000) })), 'TOO_LARGE'],
       [() => last(client.carryOut({ evidence: new Uint8Array(5 << 20) })), 'TOO_LARGE'],
       [() => client.join({ genesis: new Uint8Array(70_000) }), 'TOO_LARGE'],

@@ -103,6 +103,7 @@ export class TestNodes {
         listKeys: unserved,
         getKey: unserved,
         answer: unserved,
+        signBatch: unserved,
         carryOut: unserved,
         ...this.#options.api,
       },

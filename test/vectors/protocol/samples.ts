@@ -151,6 +151,7 @@ const peer: EveryKind<PeerMessage> = {
     signature: filled(65, 8),
     asks: true,
   },
+  'result-batch': { kind: 'result-batch', leaves: [filled(32, 9), filled(32, 10)] },
 };
 
 const vectorShare: PeerMessage = {

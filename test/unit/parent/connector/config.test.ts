@@ -32,10 +32,10 @@ test('connector configuration: all of it, and none of it', async () => {
   expect(await read(good)).toEqual({
     ...{ stateDirectory: '/s', accountKeyFile: '/k', listen: { host: '0.0.0.0', port: 9000 } },
     gateway: {
-      ...{ url: 'http://gateway', chainId: 1n, startBlock: 7n, finality: { confirmations: 2 } },
+      ...{ url: 'http://gateway', chainId: 1n, startBlock: 7n, pollMs: 50, finality: { confirmations: 2 } },
       registry: registry.toLowerCase(),
     },
-    hosts: [{ url: 'https://host', chainId: 2n, startBlock: 0n, finality: 'finalized' }],
+    hosts: [{ url: 'https://host', chainId: 2n, startBlock: 0n, pollMs: 50, finality: 'finalized' }],
     envelopes: good.envelopes,
   });
   expect(await read(undefined)).toBeUndefined();
