@@ -55,7 +55,7 @@ export interface RunningConnector {
 }
 
 export interface ConnectorChanges {
-  readonly endpoint?: (endpoint: Endpoint, kill: () => void) => Endpoint;
+  readonly endpoint?: (endpoint: Endpoint, kill: () => void, chainId: bigint) => Endpoint;
   readonly enclave?: (enclave: Enclave) => Enclave;
   readonly silence?: Silence;
 }
@@ -132,8 +132,8 @@ export class ConnectedNetwork implements AsyncDisposable {
     const signal = AbortSignal.any([one.signal, this.#ending.signal]);
     const logged: Logged[] = [];
     const client = new EnclaveClient(this.enclaves.nodes.all[party - 1]!.link);
-    const endpointOf = ({ url }: ChainConfig): Endpoint =>
-      changes.endpoint?.(httpEndpoint({ url }), () => one.abort()) ?? httpEndpoint({ url });
+    const endpointOf = ({ url, chainId }: ChainConfig): Endpoint =>
+      changes.endpoint?.(httpEndpoint({ url }), () => one.abort(), chainId) ?? httpEndpoint({ url });
     const ended = Connector.run({
       ...{ account, signal, endpointOf, ...this.#pace },
       ...(changes.silence === undefined ? {} : { silence: changes.silence }),

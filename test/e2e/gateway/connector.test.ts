@@ -280,6 +280,40 @@ describe('connectors that fail', () => {
     await network.startAll();
   }, 120_000);
 
+  test.each(['gateway', 'host'] as const)(
+    'while the %s chain is down nothing is answered, afterwards everything, once',
+    async (which) => {
+      await network.stopAll();
+      const { chainId } = which === 'gateway' ? gateway().chain : network.host.chain;
+      let isDown = false;
+      const failed = new Map<number, number>();
+      for (const party of [1, 2, 3, 4]) {
+        await network.startConnector(party, {
+          endpoint: (endpoint, _, of) => ({
+            async ask(method, params, signal) {
+              if (!isDown || of !== BigInt(chainId)) return endpoint.ask(method, params, signal);
+              failed.set(party, (failed.get(party) ?? 0) + 1);
+              throw new KmsError('UNAVAILABLE', 'the chain is down');
+            },
+          }),
+        });
+      }
+      isDown = true;
+      for (const front of network.enclaves.fronts.get(chainId)!) front.fault = { kind: 'closes' };
+      const ids = [await requested(handle), await requested(handle)];
+      await eventually(async () => [1, 2, 3, 4].every((party) => (failed.get(party) ?? 0) > 20));
+      for (const id of ids) expect(await answersOf(id)).toEqual([]);
+      for (const [i, front] of network.enclaves.fronts.get(chainId)!.entries()) {
+        front.fault = i === 1 ? { kind: 'false hashes' } : { kind: 'none' };
+      }
+      isDown = false;
+      for (const id of ids) expect(await answerOf(id)).toEqual({ kind: 'scalar', value: 7n });
+      await network.stopAll();
+      await network.startAll();
+    },
+    120_000,
+  );
+
   test('a node whose connector comes after the activation still does what was commanded', async () => {
     await network.connectors[3]!.stop();
     // Suspended, as far as three of four are concerned.
