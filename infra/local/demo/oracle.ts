@@ -1,10 +1,9 @@
 import { randomInt } from 'node:crypto';
-import { getAddress } from 'viem';
 import { KmsError } from '../../../shared/errors.ts';
 import { type Deployed, LocalAccount } from '../chains/account.ts';
 import { userOf } from '../chains/accounts.ts';
-import { compiled, type LocalGateway, openGateway } from '../chains/gateway.ts';
-import { type LocalHost, openHost } from '../chains/host.ts';
+import { compiled, type LocalGateway } from '../chains/gateway.ts';
+import type { LocalHost } from '../chains/host.ts';
 import { eventually } from './eventually.ts';
 import type { Stage } from './stage.ts';
 
@@ -16,7 +15,7 @@ const VOTE_SECONDS = 12n;
  * asks its oracle for the sum, and the relayer that carried the request dies before it can bring the answer back.
  */
 export async function countVotes(stage: Stage): Promise<string> {
-  const { gateway, host } = await contractsOf(stage);
+  const { gateway, host } = await stage.contracts();
   const tally = await openVote(stage, host);
   const ballots = VOTERS.map(() => randomInt(2));
   for (const [i, voter] of VOTERS.entries()) await vote(stage, host, tally, voter, BigInt(ballots[i]!));
@@ -39,15 +38,6 @@ export async function countVotes(stage: Stage): Promise<string> {
   if (yes !== sum) throw new KmsError('INTERNAL', `the contract counted ${yes}, ${sum} voted yes`);
   if ((await requestsOn(gateway)) !== before + 1) throw new KmsError('INTERNAL', 'the contract asked once');
   return `${yes} of ${VOTERS.length} votes, verified and counted by the contract; the relayer died midway, another one finished`;
-}
-
-async function contractsOf({ places }: Stage): Promise<{ gateway: LocalGateway; host: LocalHost }> {
-  const [first] = places.hosts;
-  const placeOf = ({ chainId, url }: { chainId: bigint; url: string }) => ({ chainId: Number(chainId), url });
-  const gateway = await openGateway(placeOf(places.gateway), getAddress(places.gateway.registry));
-  const host = first === undefined ? undefined : await openHost(placeOf(first), gateway);
-  if (host === undefined) throw new KmsError('INTERNAL', 'the gateway knows no host chain');
-  return { gateway, host };
 }
 
 async function openVote({ key }: Stage, { deployer, compute, oracle }: LocalHost): Promise<Deployed> {

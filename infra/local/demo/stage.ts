@@ -5,7 +5,11 @@ import { type Address, getAddress, hexToBytes } from 'viem';
 import { readWallet } from '../../../client/cli/account-file.ts';
 import type { Decryption } from '../../../client/gateway/decryption.ts';
 import { GatewayClient } from '../../../client/gateway/gateway-client.ts';
-import { decodeGatewayFile, type GatewayPlaces } from '../../../client/gateway/gateway-file.ts';
+import {
+  type ChainPlace,
+  decodeGatewayFile,
+  type GatewayPlaces,
+} from '../../../client/gateway/gateway-file.ts';
 import type { PreparedInput } from '../../../client/gateway/handles.ts';
 import type { Waiting } from '../../../client/gateway/waiting.ts';
 import type { Wallet } from '../../../client/gateway/wallet.ts';
@@ -21,7 +25,8 @@ import { commandKinds } from '../../../shared/gateway/policy/payload.ts';
 import { word } from '../../../shared/gateway/word.ts';
 import { generateUserKey } from '../../../shared/protocol/user-decryption/hpke.ts';
 import { concat, fromHex } from '../../../shared/wire/bytes.ts';
-import { command, openGateway } from '../chains/gateway.ts';
+import { command, type LocalGateway, openGateway } from '../chains/gateway.ts';
+import { type LocalHost, openHost } from '../chains/host.ts';
 import type { LocalNetwork } from '../network.ts';
 import { GATEWAY_FILE } from '../programs/program-files.ts';
 import { expectValue, randomValue } from './computation.ts';
@@ -87,6 +92,16 @@ export class Stage {
     return key;
   }
 
+  /** Of the gateway and of the first host chain. */
+  async contracts(): Promise<{ readonly gateway: LocalGateway; readonly host: LocalHost }> {
+    const { gateway: place, hosts } = this.places;
+    const [first] = hosts;
+    const gateway = await openGateway(localPlace(place), getAddress(place.registry));
+    const host = first === undefined ? undefined : await openHost(localPlace(first), gateway);
+    if (host === undefined) throw new KmsError('INTERNAL', 'the gateway knows no host chain');
+    return { gateway, host };
+  }
+
   /** One that is not activated, for what it changes in the nodes. @param party that has its share in the end @throws {KmsError} TIMEOUT */
   async makeSpareKey(party: number): Promise<void> {
     const keysOf = async (): Promise<number> =>
@@ -104,8 +119,7 @@ export class Stage {
 
   /** By a quorum of operators, carried out by the nodes. */
   async #command(kind: number, payload: Uint8Array): Promise<void> {
-    const { chainId, url, registry } = this.places.gateway;
-    const gateway = await openGateway({ chainId: Number(chainId), url }, getAddress(registry));
+    const { gateway } = await this.contracts();
     const [reader] = gateway.operators;
     const { id } = await command(gateway, kind, hexOf(payload));
     await eventually(`the nodes carry out command ${id}`, async () => {
@@ -196,6 +210,10 @@ async function clientOf(
     genesis: new Uint8Array(await readFile(network.genesisFile)),
     configurations: new Uint8Array(await readFile(network.configurationsFile)),
   });
+}
+
+function localPlace({ chainId, url }: ChainPlace): { readonly chainId: number; readonly url: string } {
+  return { chainId: Number(chainId), url };
 }
 
 function walletOf(network: LocalNetwork, name: string): Promise<Wallet> {
