@@ -2,11 +2,11 @@ import type { VerifiedNode } from '../shared/attestation/node-evidence.ts';
 import { matches, measurementOf } from '../shared/attestation/pcr.ts';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { type Enrolment, enrolmentCodec, verifyEnrolment } from '../shared/membership/enrolment.ts';
-import type { ConfigurationChain } from '../shared/network/chain.ts';
 import { memberOf } from '../shared/network/configuration.ts';
 import type { Electorate } from '../shared/protocol/certificate.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
 import { decode } from '../shared/wire/codec.ts';
+import type { Network } from './network.ts';
 import { nitroForm } from './nitro-measurements.ts';
 import { describeNode, type NodeCard } from './node-admin.ts';
 import type { NodePlace } from './node-channel.ts';
@@ -31,7 +31,7 @@ export interface NodeAttestation {
  */
 export async function attestNode(
   place: NodePlace,
-  network: { readonly chain: ConfigurationChain; readonly electorate: Electorate } | undefined,
+  network: Pick<Network, 'chain' | 'electorate' | 'block'> | undefined,
 ): Promise<NodeAttestation> {
   const card = await describeNode(place, network?.chain.networkId);
   const { node } = card;
@@ -41,7 +41,7 @@ export async function attestNode(
   if (memberOf(network.chain.newest.signed.configuration, card.identity) === undefined) {
     throw new KmsError('BAD_PEER', 'the enclave is bound to this network, but it is none of its members');
   }
-  const allowed = trustIn(network.chain).measurements();
+  const allowed = trustIn(network.chain, network.block).measurements();
   const isAllowed = allowed !== 'unchecked' && allowed.some((one) => matches(node.document.pcrs, one));
   return { card, node, isAllowed, enrolment: verifiedEnrolment(card, network.electorate) };
 }

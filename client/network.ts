@@ -10,7 +10,7 @@ import type { Electorate } from '../shared/protocol/certificate.ts';
 import { NodeService } from '../shared/wire/generated/kms/v1/node_pb.js';
 import { type Fault, faultOf, listed, meaningOf } from './fault.ts';
 import { NodeChannel, type NodeClient } from './node-channel.ts';
-import { trustIn } from './node-trust.ts';
+import { type KnownBlock, trustIn } from './node-trust.ts';
 
 export interface CallOptions {
   readonly signal: AbortSignal;
@@ -46,10 +46,13 @@ export class Network {
   readonly members: readonly Member[];
   readonly committee: Committee;
   readonly electorate: Electorate;
+  readonly block: KnownBlock | undefined;
   readonly #channels: ReadonlyMap<PartyId, NodeChannel>;
   readonly #patience: Patience;
 
-  constructor(chain: ConfigurationChain, patience: Patience = PATIENCE) {
+  /** @param block see trustIn() */
+  constructor(chain: ConfigurationChain, patience: Patience = PATIENCE, block?: KnownBlock) {
+    this.block = block;
     const { configuration } = chain.newest.signed;
     this.chain = chain;
     this.members = configuration.members;
@@ -63,7 +66,7 @@ export class Network {
       primitives: { ...noble, aes256: noCipher },
     };
     // A client sees no chain: while a member moves it may be at its new address already, or still at the old one.
-    const trust = trustIn(chain);
+    const trust = trustIn(chain, block);
     const places = chain.links.slice(-2).map(({ signed }) => signed.configuration.members);
     this.#channels = new Map(
       this.members.map(({ party, identity }, i) => {

@@ -8,7 +8,7 @@ import { encodeSignedConfiguration } from '../shared/network/signed-configuratio
 import { equalBytes, toHex } from '../shared/wire/bytes.ts';
 import { faultOf, meaningOf } from './fault.ts';
 import { NodeChannel, type NodeClient, type NodePlace } from './node-channel.ts';
-import { trustIn, unconditionally } from './node-trust.ts';
+import { type KnownBlock, trustIn, unconditionally } from './node-trust.ts';
 
 /** What a node says about itself; its TLS session proved the identity. */
 export interface NodeCard {
@@ -78,6 +78,7 @@ export function describeNode(place: NodePlace, networkId?: Digest): Promise<Node
 /**
  * Gives a node its network, or its network's later configurations.
  * @param party which member it is, for a process that starts again and knows nothing yet
+ * @param block see trustIn()
  * @returns its party, and the number of the newest configuration that it has
  * @throws {KmsError} what the node says: BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT; BAD_PEER for a node of
  *   another network, BAD_ATTESTATION for another image than it allows, UNAVAILABLE, TIMEOUT
@@ -86,10 +87,11 @@ export function joinNode(
   place: NodePlace,
   chain: ConfigurationChain,
   party?: number,
+  block?: KnownBlock,
 ): Promise<{ readonly identity: Uint8Array; readonly party: number; readonly configuration: number }> {
   const genesis = encodeGenesis(chain.genesis);
   const configurations = chain.links.map(({ signed }) => encodeSignedConfiguration(signed));
-  return calling(place, trustIn(chain), async (client, { node: { identity } }, options) => {
+  return calling(place, trustIn(chain, block), async (client, { node: { identity } }, options) => {
     const answer = await client.join({ genesis, configurations, party: party ?? 0 }, options);
     if (toHex(answer.networkId) !== chain.networkId) {
       throw new KmsError('BAD_PEER', 'the node says that it joined another network');

@@ -11,6 +11,7 @@ import { openChainHead as mockHead, ROOTS as mockRoots } from '../shared/attesta
 import type { Digest } from '../shared/ids.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
 import type { OpenChainHead } from '../shared/network/chain-head.ts';
+import { hasGateway } from '../shared/network/genesis.ts';
 import { classOf, type NetworkClass, networkClasses } from '../shared/network/network-class.ts';
 
 /** An enclave is of one class; a client meets networks of each, and the id says which roots count in one. */
@@ -25,17 +26,25 @@ const anchors: Readonly<
 /** All nodes of a host show the same certificates above their own. */
 const chains = new ChainCache();
 
+/** The block of the gateway chain that a client judges configurations by (gateway/gateway-block.ts). */
+export type KnownBlock = () => number;
+
 /**
  * What a client takes for a node of a network: images that the network's configurations allow, vouched for by the roots of
  * the network's class.
+ * @param block default: the build's own head where there is no gateway; else 0, at which only the images of configuration 0 count
  */
-export function trustIn(chain: ConfigurationChain): NodeTrust {
-  const head = anchors[chain.genesis.class].openHead(Date.now);
+export function trustIn(chain: ConfigurationChain, block: KnownBlock = headOf(chain)): NodeTrust {
   return {
     ...unconditionally(chain.networkId),
     looksOnly: false,
-    measurements: () => chain.allowedMeasurements(head?.block() ?? 0),
+    measurements: () => chain.allowedMeasurements(block()),
   };
+}
+
+function headOf({ genesis }: ConfigurationChain): KnownBlock {
+  const head = hasGateway(genesis) ? undefined : anchors[genesis.class].openHead(Date.now);
+  return () => head?.block() ?? 0;
 }
 
 /**

@@ -2,11 +2,12 @@ import { NO_NETWORK } from '../../shared/attestation/certificate.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
 import { equalBytes, toHex } from '../../shared/wire/bytes.ts';
 import { attestNode, isUnjoined, type NodeAttestation, nitroMeasurements } from '../attestation.ts';
-import { Network } from '../network.ts';
+import { Network, PATIENCE } from '../network.ts';
 import type { NodePlace } from '../node-channel.ts';
 import { rootsFor } from '../node-trust.ts';
 import type { Arguments } from './arguments.ts';
 import { type Command, networkFileOptions, type Outcome } from './command.ts';
+import { knownBlock } from './gateway-block.ts';
 import { networkPaths, readChain } from './network-files.ts';
 import { anchorsOf } from './pins.ts';
 import type { Terminal } from './terminal.ts';
@@ -73,7 +74,8 @@ async function networkOf(
   mustBelong: boolean,
 ): Promise<Network | undefined> {
   try {
-    return new Network(await readChain(networkPaths(given, terminal), anchorsOf(given, terminal)));
+    const chain = await readChain(networkPaths(given, terminal), anchorsOf(given, terminal));
+    return new Network(chain, PATIENCE, await knownBlock(given, terminal, chain.genesis));
   } catch (error) {
     if (mustBelong || codeOf(error) !== 'UNAVAILABLE') throw error;
     return undefined;

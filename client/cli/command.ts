@@ -32,6 +32,10 @@ export const networkFileOptions: Options = {
     help: "the network's configurations (default: configurations.bin beside genesis)",
   },
   pin: pinOption,
+  'gateway-file': {
+    value: 'FILE',
+    help: 'where the gateway and those who serve it are (default: gateway.json of the state directory)',
+  },
 };
 
 /** Where a command finds its network. */

@@ -1,26 +1,21 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import { GatewayClient } from '../gateway/gateway-client.ts';
-import { decodeGatewayFile, type GatewayPlaces, MAX_GATEWAY_FILE_BYTES } from '../gateway/gateway-file.ts';
+import type { GatewayPlaces } from '../gateway/gateway-file.ts';
 import type { Wallet } from '../gateway/wallet.ts';
 import { readWallet } from './account-file.ts';
 import type { Arguments, Options } from './arguments.ts';
 import { networkOptions } from './command.ts';
-import { readInput } from './file.ts';
+import { gatewayFile, readPlaces } from './gateway-block.ts';
 import { stateDirectory } from './network-files.ts';
 import type { Progress } from './progress.ts';
 import { Session } from './session.ts';
 import type { Terminal } from './terminal.ts';
 
-const GATEWAY_FILE = 'gateway.json';
-
 /** Where a command that goes through the gateway finds it, and how long it waits. */
 export const gatewayOptions: Options = {
   ...networkOptions,
-  'gateway-file': {
-    value: 'FILE',
-    help: 'where the gateway and those who serve it are (default: gateway.json of the state directory)',
-  },
   timeout: { value: 'SECONDS', help: 'how long to wait for each step', default: '120' },
 };
 
@@ -102,15 +97,10 @@ export function accountFile(given: Arguments, terminal: Terminal, name: string):
 }
 
 async function placesOf(given: Arguments, terminal: Terminal): Promise<GatewayPlaces> {
-  const path = given.text('gateway-file') ?? join(stateDirectory(given, terminal), GATEWAY_FILE);
-  const bytes = await readInput(path, 'the gateway file', MAX_GATEWAY_FILE_BYTES).catch((cause: unknown) => {
-    if (given.text('gateway-file') !== undefined) throw cause;
-    throw new KmsError(
-      'UNAVAILABLE',
-      `there is no ${path}: this network has no gateway, and its nodes do nothing without one; ` +
-        "'kms net up' starts one that has",
-      { cause },
-    );
-  });
-  return decodeGatewayFile(bytes);
+  const path = gatewayFile(given, terminal);
+  if (given.text('gateway-file') !== undefined || existsSync(path)) return readPlaces(path);
+  throw new KmsError(
+    'UNAVAILABLE',
+    `there is no ${path}: this network has no gateway, and its nodes do nothing without one; 'kms net up' starts one that has`,
+  );
 }

@@ -3,6 +3,7 @@ import { MAX_PARTIES } from '../../shared/ids.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { joinNode } from '../node-admin.ts';
 import { type Command, networkFileOptions } from './command.ts';
+import { knownBlock } from './gateway-block.ts';
 import { networkPaths, readGrowingChain } from './network-files.ts';
 import { anchorsOf } from './pins.ts';
 
@@ -35,6 +36,7 @@ export const nodeJoin: Command = {
       { identity: undefined, addresses: [address] },
       chain,
       given.integer('party', 1, MAX_PARTIES),
+      await knownBlock(given, terminal, chain.genesis),
     );
     const { networkId } = chain;
     return {

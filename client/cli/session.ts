@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import { type KeyId, keyId } from '../../shared/ids.ts';
+import { decodeGenesis } from '../../shared/network/genesis.ts';
 import { KmsClient } from '../sdk/kms-client.ts';
 import type { NetworkKey } from '../sdk/network-key.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { readInput, writeOutput } from './file.ts';
+import { knownBlock } from './gateway-block.ts';
 import { networkPaths, readNetworkFiles, stateDirectory } from './network-files.ts';
 import { anchorsOf } from './pins.ts';
 import type { Terminal } from './terminal.ts';
@@ -32,8 +34,9 @@ export class Session {
   static async open(given: Arguments, terminal: Terminal): Promise<Session> {
     const timeoutMs = 1000 * (given.integer('timeout', 1, MAX_TIMEOUT_SECONDS) ?? 60);
     const files = await readNetworkFiles(networkPaths(given, terminal));
+    const block = await knownBlock(given, terminal, decodeGenesis(files.genesis));
     return new Session(
-      await KmsClient.connect({ ...files, ...anchorsOf(given, terminal), patience: { timeoutMs } }),
+      await KmsClient.connect({ ...files, ...anchorsOf(given, terminal), patience: { timeoutMs }, block }),
       join(stateDirectory(given, terminal), 'client', 'keys'),
     );
   }

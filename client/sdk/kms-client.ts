@@ -9,6 +9,7 @@ import { noble } from '../../shared/noble.ts';
 import { concat, fromHex, toHex } from '../../shared/wire/bytes.ts';
 import { meaningOf } from '../fault.ts';
 import { failureOf, Network, PATIENCE, type Patience } from '../network.ts';
+import type { KnownBlock } from '../node-trust.ts';
 import { acceptChain, type ClientAnchors } from './configuration-pin.ts';
 import { NetworkKey } from './network-key.ts';
 
@@ -19,6 +20,8 @@ export interface ClientOptions extends ClientAnchors {
   readonly configurations: readonly SignedConfiguration[] | Uint8Array;
   /** Milliseconds. */
   readonly patience?: Partial<Patience>;
+  /** Of the gateway chain, in a network that has one: without it only images of configuration 0 count (GatewayBlock). */
+  readonly block?: KnownBlock | undefined;
 }
 
 /** What a node says about itself. */
@@ -52,14 +55,14 @@ export class KmsClient {
    * @throws {KmsError} BAD_GENESIS, BAD_CONFIGURATION, BAD_SIGNATURE, CONFLICT; BAD_INPUT for a production network without a pin
    */
   static async connect(options: ClientOptions): Promise<KmsClient> {
-    const { genesis, configurations, patience } = options;
+    const { genesis, configurations, patience, block } = options;
     const chain = ConfigurationChain.of(
       noble,
       genesis instanceof Uint8Array ? decodeGenesis(genesis) : genesis,
       configurations instanceof Uint8Array ? decodeConfigurations(configurations) : configurations,
     );
     await acceptChain(chain, options);
-    return new KmsClient(new Network(chain, { ...PATIENCE, ...patience }), await Kernel.load());
+    return new KmsClient(new Network(chain, { ...PATIENCE, ...patience }, block), await Kernel.load());
   }
 
   [Symbol.dispose](): void {

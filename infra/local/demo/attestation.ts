@@ -18,7 +18,8 @@ const WATCHED_MS = 1_500;
 const POLL_MS = 50;
 
 /** Attests every node from here, and compares its registers with those that the configuration lists. */
-export async function attestAll({ chain, electorate, members }: Network): Promise<string> {
+export async function attestAll(network: Network): Promise<string> {
+  const { chain, members } = network;
   const { measurements } = chain.newest.signed.configuration;
   const listed = measurements.map((one) =>
     registersOf(one)
@@ -26,7 +27,7 @@ export async function attestAll({ chain, electorate, members }: Network): Promis
       .join(),
   );
   for (const { party, identity, address } of members) {
-    const { node, isAllowed } = await attestNode({ identity, addresses: [address] }, { chain, electorate });
+    const { node, isAllowed } = await attestNode({ identity, addresses: [address] }, network);
     const { HashAlgorithm: _, ...registers } = nitroMeasurements(node);
     if (isAllowed !== true || !listed.includes(Object.values(registers).join())) {
       throw new KmsError('INTERNAL', `node ${party} runs an image that the configuration does not list`);
