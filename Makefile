@@ -16,6 +16,8 @@ install: node_modules/.package-lock.json
 
 node_modules/.package-lock.json: package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# Debian's npm (9.2) does not link the program of an optional package.
+	@test -e node_modules/.bin/node || ln -s $$(cd node_modules/.bin && echo ../node-linux-*/bin/node) node_modules/.bin/node
 	@touch $@
 
 demo: build

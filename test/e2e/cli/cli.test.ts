@@ -420,7 +420,7 @@ describe('kms with a local network', { timeout: 180_000 }, () => {
 describe('kms with a local network without a gateway', { timeout: 120_000 }, () => {
   beforeAll(async () => {
     state = join(home, 'without');
-    await json('net', 'up');
+    await LocalNetwork.up({ stateDirectory: state });
   }, 120_000);
 
   it.each([
@@ -464,8 +464,8 @@ describe('kms with a local network without a gateway', { timeout: 120_000 }, () 
     expect(await json('node', 'join', before[0].address)).toMatchObject({ party: 1, configuration: 1 });
     const { activationBlock } = shown.configuration;
     while (mockChainHead(() => Date.now()).block() < activationBlock) await sleep(200);
-    const { nodes } = await json('net', 'up');
-    expect(nodes).toEqual([...before.slice(0, 3).map(({ address }: { address: string }) => address), to]);
+    const { addresses } = await LocalNetwork.up({ stateDirectory: state });
+    expect(addresses).toEqual([...before.slice(0, 3).map(({ address }: { address: string }) => address), to]);
     expect(await json('keys')).toEqual({ keys: [] });
     expect(await json('node', 'show', to, '--genesis', join(state, 'genesis.bin'))).toMatchObject({
       phase: 'ready',
