@@ -1,3 +1,5 @@
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { KmsError } from '../../shared/errors.ts';
 
 /** What a chain's endpoint refuses: JSON-RPC's error, as far as programs may branch on it. */
@@ -31,52 +33,87 @@ const MAX_ANSWER_BYTES = 8 << 20;
 const MAX_MESSAGE_CHARACTERS = 512;
 const HEX = /^0x(?:[0-9a-fA-F]{2})*$/;
 
+const JSON_TYPE = { 'content-type': 'application/json' };
+/** Programs around chains ask many times a second: connections stay open, and nothing is made for a question that it does not need. */
+const agents = {
+  'http:': new HttpAgent({ keepAlive: true }),
+  'https:': new HttpsAgent({ keepAlive: true }),
+} as const;
+
 /** Over HTTP. No answer above the limit is ever held in memory. */
 export function httpEndpoint(options: HttpEndpointOptions): Endpoint {
-  const { url, timeoutMs = TIMEOUT_MS, maxAnswerBytes = MAX_ANSWER_BYTES } = options;
+  const { timeoutMs = TIMEOUT_MS, maxAnswerBytes = MAX_ANSWER_BYTES } = options;
+  const url = new URL(options.url);
   let count = 0;
   return {
     async ask(method, params, signal) {
       const id = ++count;
-      const limit = AbortSignal.timeout(timeoutMs);
-      const request = {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
-        redirect: 'error' as const,
-        signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
-      };
-      let text: string;
-      try {
-        const response = await fetch(url, request);
-        text = await limitedText(response, maxAnswerBytes);
-        // Refusals come with any status; what is no JSON-RPC behind an error status is a broken gateway's page.
-        if (!response.ok && !text.trimStart().startsWith('{')) throw new Error(`HTTP ${response.status}`);
-      } catch (cause) {
-        if (cause instanceof KmsError) throw cause;
-        if (limit.aborted) throw new KmsError('TIMEOUT', `the endpoint did not answer ${method} in time`);
-        throw new KmsError('UNAVAILABLE', 'the endpoint does not answer', { cause });
+      const body = JSON.stringify({ jsonrpc: '2.0', id, method, params });
+      const { status, text } = await post(url, body, { timeoutMs, maxAnswerBytes, signal });
+      // Refusals come with any status; what is no JSON-RPC behind an error status is a broken gateway's page.
+      if ((status < 200 || status >= 300) && !text.trimStart().startsWith('{')) {
+        throw new KmsError('UNAVAILABLE', `the endpoint answers HTTP ${status}`);
       }
       return answerOf(text, id);
     },
   };
 }
 
-async function limitedText(response: Response, maxBytes: number): Promise<string> {
-  const tooLarge = new KmsError('TOO_LARGE', `an answer has at most ${maxBytes} bytes`);
-  if (Number(response.headers.get('content-length') ?? 0) > maxBytes) {
-    await response.body?.cancel();
-    throw tooLarge;
+interface PostLimits {
+  readonly timeoutMs: number;
+  readonly maxAnswerBytes: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Posted {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** @throws {KmsError} UNAVAILABLE, TIMEOUT, TOO_LARGE */
+export async function post(url: URL, body: string, limits: PostLimits): Promise<Posted> {
+  const isTls = url.protocol === 'https:';
+  const { signal } = limits;
+  const request = (isTls ? httpsRequest : httpRequest)(url, {
+    ...{ method: 'POST', headers: { ...JSON_TYPE, 'content-length': Buffer.byteLength(body) } },
+    ...{ agent: agents[isTls ? 'https:' : 'http:'], ...(signal === undefined ? {} : { signal }) },
+  });
+  const timer = setTimeout(
+    () => request.destroy(new KmsError('TIMEOUT', 'the endpoint did not answer in time')),
+    limits.timeoutMs,
+  );
+  try {
+    return await answered(request, body, limits.maxAnswerBytes);
+  } catch (cause) {
+    if (cause instanceof KmsError) throw cause;
+    // The other side may close a connection just as it is used again.
+    if (request.reusedSocket && signal?.aborted !== true) return await post(url, body, limits);
+    throw new KmsError('UNAVAILABLE', 'the endpoint does not answer', { cause });
+  } finally {
+    clearTimeout(timer);
   }
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of response.body ?? []) {
-    size += part.length;
-    // Leaving the loop cancels the rest.
-    if (size > maxBytes) throw tooLarge;
-    parts.push(part);
-  }
-  return new TextDecoder().decode(Buffer.concat(parts));
+}
+
+function answered(request: ClientRequest, body: string, maxBytes: number): Promise<Posted> {
+  return new Promise((resolve, reject) => {
+    request.once('error', reject).once('response', (response) => {
+      const parts: Buffer[] = [];
+      let size = 0;
+      const take = (part: Buffer): void => {
+        size += part.length;
+        if (size <= maxBytes) parts.push(part);
+        else {
+          reject(new KmsError('TOO_LARGE', `an answer has at most ${maxBytes} bytes`));
+          request.destroy();
+        }
+      };
+      response.on('data', take).once('error', reject);
+      response.once('end', () =>
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') }),
+      );
+    });
+    request.end(body);
+  });
 }
 
 function answerOf(text: string, id: number): Answer {

@@ -16,12 +16,14 @@ const MAX_SOCKET_ROOT_BYTES = 80;
 /**
  * A network that has never run: ports that are free now, and a directory for its sockets.
  * @param hasGateway with a gateway chain and host chains of its own
+ * @param pollMs see ChainsState
  * @throws {KmsError} BAD_INPUT unless n and t make a committee
  */
 export async function freshState(
   directory: string,
   terms: Pick<NetworkState, 'name' | 'n' | 't' | 'roundMs' | 'openingMs'>,
   hasGateway = false,
+  pollMs?: number,
 ): Promise<NetworkState> {
   const { n, t } = terms;
   committee(n, t);
@@ -35,7 +37,7 @@ export async function freshState(
     ...terms,
     socketRoot,
     cloud: await freshCloud(),
-    ...(hasGateway ? { chains: freshChains(all.slice(n)) } : {}),
+    ...(hasGateway ? { chains: { ...freshChains(all.slice(n)), ...(pollMs && { pollMs }) } } : {}),
     nodes: ports.map((port, i) => ({
       party: i + 1,
       address: `127.0.0.1:${port}`,

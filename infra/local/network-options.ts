@@ -12,6 +12,8 @@ export interface UpOptions {
   readonly name?: string;
   /** With a gateway chain and host chains on this machine. A network that is there keeps what it has. */
   readonly gateway?: boolean;
+  /** How often connectors and relayers of a new network ask for new blocks. */
+  readonly pollMs?: number;
   readonly roundMs?: number;
   readonly openingMs?: number;
   /** Enclave entry point; `entries` overrides it for single parties. */

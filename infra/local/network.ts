@@ -67,7 +67,7 @@ export class LocalNetwork {
     const found = await readState(directory);
     const terms = termsOf(options);
     const state = found ?? {
-      ...(await freshState(directory, terms, options.gateway === true)),
+      ...(await freshState(directory, terms, options.gateway === true, options.pollMs)),
       ...classOf(options.build),
     };
     checkFits(options, state, directory);

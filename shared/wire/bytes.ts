@@ -13,9 +13,15 @@ export function fromHex(text: string): Uint8Array {
   if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) {
     throw new KmsError('BAD_ENCODING', 'expected lower-case hex of whole bytes');
   }
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) =>
-    Number.parseInt(text.slice(2 * i, 2 * i + 2), 16),
-  );
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (digitAt(text, 2 * i) << 4) | digitAt(text, 2 * i + 1);
+  return bytes;
+}
+
+/** Of a digit, 0..9 or a..f. */
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code < 0x61 ? code - 0x30 : code - 0x57;
 }
 
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {

@@ -11,7 +11,8 @@ import type { Workbench } from './workbench.ts';
 
 /**
  * A local network with its gateway, all of it processes: four nodes and their connectors, coprocessors, a relayer, chains that make a
- * block for each transaction. What a clock on the wall shows: they share the machine with each other and with whatever else runs.
+ * block for each transaction and are asked for it every 15 ms. What a clock on the wall shows: they share the machine with each other
+ * and with whatever else runs.
  */
 
 const CROWD = 200;
@@ -87,7 +88,9 @@ export function gatewayJobs(bench: Pick<Workbench, 'started'>): readonly Job[] {
 async function start({ started }: Pick<Workbench, 'started'>): Promise<Ready> {
   const home = await mkdtemp(join(tmpdir(), 'kms-bench-'));
   started.defer(() => rm(home, { recursive: true, force: true }));
-  const network = await LocalNetwork.up({ stateDirectory: join(home, 'state'), n: 4, t: 1, gateway: true });
+  const network = await LocalNetwork.up({
+    ...{ stateDirectory: join(home, 'state'), n: 4, t: 1, gateway: true, pollMs: POLL_MS },
+  });
   started.defer(() => network.down({ erase: true }));
   const stage = await Stage.open(network, {});
   started.defer(() => stage[Symbol.dispose]());

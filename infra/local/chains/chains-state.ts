@@ -23,6 +23,8 @@ export interface ChainsState {
   readonly fronts?: ProcessId;
   /** Coprocessors and relayers, once they have been started. */
   readonly programs?: readonly ProgramState[];
+  /** How often connectors and relayers ask for new blocks, in ms; default: theirs. */
+  readonly pollMs?: number;
 }
 
 /** In the network's state directory. */
@@ -62,6 +64,9 @@ export function withChain(state: ChainsState, changed: ChainState): ChainsState 
  */
 export function checkChains(state: ChainsState, checkProcess: (id: ProcessId | undefined) => void): void {
   checkProcess(state.fronts);
+  const { pollMs = 1 } = state;
+  if (!Number.isSafeInteger(pollMs) || pollMs < 1)
+    throw new KmsError('BAD_ENCODING', 'no time between blocks');
   for (const { name, port, process } of state.programs ?? []) {
     programOf(name);
     if (port !== undefined) parseAddress(`127.0.0.1:${port}`);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import { post } from '../../../gateway/adapter/endpoint.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import type { Digest } from '../../../shared/ids.ts';
 import type { RpcEndpoint } from '../../../shared/network/rpc.ts';
@@ -7,6 +8,7 @@ import { type Answer, type FrontFault, lie } from './front-fault.ts';
 import { type FrontIdentity, freshIdentity, pinOf } from './front-identity.ts';
 
 const MAX_REQUEST_BYTES = 1 << 20;
+const LIMITS = { timeoutMs: 20_000, maxAnswerBytes: 64 << 20 };
 
 /**
  * A JSON-RPC endpoint with TLS before a chain of this machine, as enclaves ask it: its certificate is its own, its public key
@@ -68,9 +70,8 @@ export class TlsFront implements AsyncDisposable {
   }
 
   async #forward(call: unknown): Promise<Answer> {
-    const headers = { 'content-type': 'application/json' };
-    const answer = await fetch(this.#upstream, { method: 'POST', headers, body: JSON.stringify(call) });
-    const value: unknown = await answer.json();
+    const { text } = await post(new URL(this.#upstream), JSON.stringify(call), LIMITS);
+    const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null)
       throw new KmsError('INTERNAL', 'the chain answers no object');
     return { ...value };

@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { KmsError } from '../../../shared/errors.ts';
 import { placeOfChain } from '../chains/chain-processes.ts';
-import type { ChainsState } from '../chains/chains-state.ts';
+import type { ChainState, ChainsState } from '../chains/chains-state.ts';
 import { coprocessors, type Program } from './program.ts';
 import { accountFile, programDirectory } from './program-files.ts';
+
+/** Nobody waits for them as for an answer, and three of them ask three chains all the time. */
+const COPROCESSOR_POLL_MS = 200;
 
 /** What a relayer reads. @param directory the network's state directory */
 export function relayerConfig({ name }: Program, directory: string, chains: ChainsState): object {
@@ -28,7 +31,7 @@ export function coprocessorConfig(
     keys: connectors.map((url) => ({ url: `${url}/keys` })),
     uploads: `127.0.0.1:${port}`,
     envelopes: { directory: envelopesOf(directory, name) },
-    ...chainsConfig(chains),
+    ...chainsConfig(chains, COPROCESSOR_POLL_MS),
   };
 }
 
@@ -56,10 +59,11 @@ export function registryOf({ gateway }: ChainsState): string {
 }
 
 /** Finality as the network's configuration has it: finalized blocks. */
-function chainsConfig(chains: ChainsState): object {
+function chainsConfig(chains: ChainsState, pollMs = chains.pollMs): object {
+  const paced = (chain: ChainState): object => ({ ...placeOfChain(chain), ...(pollMs && { pollMs }) });
   return {
-    gateway: { ...placeOfChain(chains.gateway), registry: registryOf(chains) },
-    hosts: chains.hosts.map(placeOfChain),
+    gateway: { ...paced(chains.gateway), registry: registryOf(chains) },
+    hosts: chains.hosts.map(paced),
   };
 }
 
