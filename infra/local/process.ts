@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { dirname } from 'node:path';
@@ -15,6 +16,12 @@ export interface ProcessId {
 }
 
 const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
+/** Below the ports that systems give to connections that go out: none of those takes a port between its being found and being used. */
+const FIRST_PORT = 10_240;
+const END_OF_PORTS = 32_768;
+const MAX_TRIES = 1_000;
+/** By this process, each once. */
+const handedOut = new Set<number>();
 const STOP_TIMEOUT_MS = 3_000;
 const POLL_MS = 20;
 
@@ -139,24 +146,25 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Ports that nobody listened on a moment ago, all different: they are held together before they are let go. */
+/** Ports that nobody listened on a moment ago, none of them handed out before. @throws {KmsError} UNAVAILABLE */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((done, failed) => {
-          server.once('error', failed);
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address();
-            if (address === null || typeof address === 'string') failed(new KmsError('INTERNAL', 'no port'));
-            else done(address.port);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  const ports: number[] = [];
+  for (let tries = 0; ports.length < count; tries++) {
+    if (tries > MAX_TRIES) throw new KmsError('UNAVAILABLE', 'this machine has no free ports');
+    const port = randomInt(FIRST_PORT, END_OF_PORTS);
+    if (handedOut.has(port) || !(await isFree(port))) continue;
+    handedOut.add(port);
+    ports.push(port);
+  }
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 /** Whether somebody listens on that loopback port. */

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createConnection, createServer, type Socket } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodeApi } from '../../../enclave/api.ts';
@@ -9,6 +9,7 @@ import { NodeNetwork } from '../../../enclave/net/node-network.ts';
 import type { PeerNetwork } from '../../../enclave/net/peers.ts';
 import { Roster } from '../../../enclave/net/roster.ts';
 import { ed25519Signer, nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
+import { freePort } from '../../../infra/local/process.ts';
 import { UnixLink as ParentLink } from '../../../parent/link/unix.ts';
 import { Relay, type RelayLimits } from '../../../parent/relay.ts';
 import { parseAddress } from '../../../shared/address.ts';
@@ -22,6 +23,8 @@ import type { Genesis } from '../../../shared/network/genesis.ts';
 import type { Signer } from '../../../shared/primitives.ts';
 import { mockNsm } from '../../simulator/attested.ts';
 import { foundedChain } from '../../simulator/network.ts';
+
+export { freePort };
 
 export interface Logged extends LogFields {
   readonly event: string;
@@ -181,15 +184,6 @@ export function recorder(into: Logged[]): Log {
 /** Waits for a condition; the test's own limit bounds it. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 export async function tcp(address: string): Promise<Socket> {
