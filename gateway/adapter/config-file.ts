@@ -134,6 +134,8 @@ function place(fields: Fields): Place {
 
 function httpUrl(fields: Fields): string {
   const url = fields.text('url');
-  if (!/^https?:\/\//.test(url)) throw new KmsError('BAD_INPUT', `${url} is no http or https URL`);
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new KmsError('BAD_INPUT', `${url} is no http or https URL`);
+  }
   return url;
 }

@@ -78,16 +78,22 @@ export async function post(url: URL, body: string, limits: PostLimits): Promise<
     ...{ method: 'POST', headers: { ...JSON_TYPE, 'content-length': Buffer.byteLength(body) } },
     ...{ agent: agents[isTls ? 'https:' : 'http:'], ...(signal === undefined ? {} : { signal }) },
   });
-  const timer = setTimeout(
-    () => request.destroy(new KmsError('TIMEOUT', 'the endpoint did not answer in time')),
-    limits.timeoutMs,
-  );
+  let [isLate, isHeard] = [false, false];
+  request.once('response', () => {
+    isHeard = true;
+  });
+  const timer = setTimeout(() => {
+    isLate = true;
+    request.destroy();
+  }, limits.timeoutMs);
   try {
     return await answered(request, body, limits.maxAnswerBytes);
   } catch (cause) {
     if (cause instanceof KmsError) throw cause;
+    if (isLate) throw new KmsError('TIMEOUT', 'the endpoint did not answer in time', { cause });
     // The other side may close a connection just as it is used again.
-    if (request.reusedSocket && signal?.aborted !== true) return await post(url, body, limits);
+    const isStale = request.reusedSocket && !isHeard && signal?.aborted !== true;
+    if (isStale) return await post(url, body, limits);
     throw new KmsError('UNAVAILABLE', 'the endpoint does not answer', { cause });
   } finally {
     clearTimeout(timer);

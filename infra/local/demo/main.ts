@@ -72,7 +72,12 @@ async function main(): Promise<number> {
     const demo = new Demo(stage);
     const results = await runSteps(demo, steps, progress, interrupted.signal);
     if (interrupted.signal.aborted) return 130;
-    await report(network, results, [...demo.culprits], performance.now() - startedMs);
+    await report(
+      network,
+      results,
+      [...demo.culprits].sort((a, b) => a - b),
+      performance.now() - startedMs,
+    );
     return results.every(({ ok }) => ok) ? 0 : 1;
   } catch (error) {
     progress.finish();

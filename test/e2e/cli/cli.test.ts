@@ -213,6 +213,19 @@ describe('kms with a local network', { timeout: 180_000 }, () => {
     expect(await refusal('decrypt', handles.a!, ...other)).toMatchObject({ code: 'NOT_PERMITTED' });
   });
 
+  it('transfer: its owner computes with a handle and decrypts it on the other chain; nobody else', async () => {
+    expect(await json('transfer', handles.a!, '--to', '31339')).toMatchObject({
+      ...{ handle: handles.a, chain: 31339 },
+    });
+    const there = ['--host', '31339'];
+    const { handle } = await json('eval', 'mul', handles.a!, '2', ...there);
+    expect(await json('decrypt', handle, ...there)).toMatchObject({ value: 84, culprits: [] });
+    const other = ['--account', join(state, 'accounts', 'user-2.key')];
+    expect(await refusal('transfer', handles.b!, '--to', '31339', ...other)).toMatchObject({ exitCode: 5 });
+    expect(await refusal('transfer', handles.b!, '--to', '31337')).toMatchObject({ code: 'BAD_INPUT' });
+    expect((await refusal('transfer', handles.b!)).exitCode).toBe(2);
+  });
+
   it('decrypt: refuses what is no ciphertext and no handle', async () => {
     expect((await refusal('decrypt', launcher)).exitCode).toBe(3);
     expect((await refusal('decrypt', home)).exitCode).toBe(3);

@@ -95,6 +95,44 @@ describe('endpoint', () => {
     await expect(endpoint.ask('eth_call', [])).rejects.toMatchObject({ code: 'TOO_LARGE' });
   });
 
+  test('endpoint: an answer that begins in time and does not end is given up, on a connection that was used before too', async () => {
+    let isSlow = false;
+    server = createServer((request, response) => {
+      request.resume().once('end', () => {
+        response.writeHead(200);
+        if (isSlow) response.write('{');
+        else response.end('{"jsonrpc":"2.0","id":1,"result":1}');
+      });
+    });
+    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const endpoint = httpEndpoint({ url, timeoutMs: 300 });
+    expect(await endpoint.ask('eth_call', [])).toEqual({ result: 1 });
+    isSlow = true;
+    await expect(endpoint.ask('eth_call', [])).rejects.toMatchObject({ code: 'TIMEOUT' });
+  });
+
+  test('endpoint: a connection that the other side closes as it is used again is replaced', async () => {
+    let requests = 0;
+    server = createServer((request, response) => {
+      let body = '';
+      request.on('data', (part) => {
+        body += part;
+      });
+      request.once('end', () => {
+        requests++;
+        // The second question comes over the first one's connection, and finds nobody.
+        if (requests === 2) return void request.socket.destroy();
+        response.end(`{"jsonrpc":"2.0","id":${JSON.parse(body).id},"result":${requests}}`);
+      });
+    });
+    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const endpoint = httpEndpoint({ url });
+    expect(await endpoint.ask('eth_call', [])).toEqual({ result: 1 });
+    expect(await endpoint.ask('eth_call', [])).toEqual({ result: 3 });
+  });
+
   test('endpoint: nobody there, or nobody who answers', async () => {
     const nobody = httpEndpoint({ url: 'http://127.0.0.1:1' });
     await expect(nobody.ask('eth_call', [])).rejects.toMatchObject({ code: 'UNAVAILABLE' });

@@ -56,6 +56,7 @@ test.each<[string, unknown]>([
   ['an address without port', { ...good, listen: 'a' }],
   ['no registry', { ...good, gateway: { ...gateway, registry: '0x00' } }],
   ['a URL of another kind', { ...good, gateway: { ...gateway, url: 'ftp://a' } }],
+  ['what only begins as a URL', { ...good, gateway: { ...gateway, url: 'http://:::' } }],
   ['a place of another kind', { ...good, envelopes: [{ url: 'ftp://a' }] }],
   ['no envelopes', { ...good, envelopes: [] }],
   ['too many places', { ...good, envelopes: Array.from({ length: 65 }, () => ({ directory: '/a' })) }],
