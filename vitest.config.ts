@@ -8,6 +8,8 @@ export default defineConfig({
     testTimeout: 120_000,
     // Hooks start whole networks, stand-ins for the cloud included.
     hookTimeout: 180_000,
+    // What is waited for comes when two busy cores get to it; a test that must fail within a time says so itself.
+    expect: { poll: { timeout: 60_000 } },
     pool: 'forks',
     maxWorkers: 2,
   },

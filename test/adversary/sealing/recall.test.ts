@@ -1,7 +1,7 @@
 import { duplexPair } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { createClient } from '@connectrpc/connect';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { recallFrom } from '../../../enclave/net/boot-client.ts';
 import type * as BootServerFile from '../../../enclave/net/boot-server.ts';
 import { Credentials } from '../../../enclave/net/credentials.ts';
@@ -202,5 +202,5 @@ it('recall: the member has the share, and the holder keeps no copy of it when th
   const socket = await connection(real, who);
   const { shares } = await recallFrom({ socket, node: who.node }, who.document);
   expect(shares.map((one) => one.share)).toEqual([share]);
-  await vi.waitFor(() => expect(given).toEqual([new Uint8Array(32)]));
+  await expect.poll(() => given).toEqual([new Uint8Array(32)]);
 });
