@@ -7,6 +7,7 @@ import { type Block, blockName } from './block.ts';
 import type { ChainEndpoint } from './endpoint.ts';
 import { claimsOf, type HeadClaim } from './head-claims.ts';
 import type { HeadFloor } from './head-floor.ts';
+import { Patience } from './patience.ts';
 
 /** Whom to ask, and how many of them must say the same; k > m/2. */
 export interface EndpointSet {
@@ -93,23 +94,18 @@ export class AgreedChain {
    */
   async agreedBlock(hash: Digest): Promise<Block | undefined> {
     let head = await this.current();
-    const block =
-      this.#canonical.get(hash) ?? (await this.#ask((one, signal) => one.blockByHash(hash, signal)));
-    if (block === undefined) return undefined;
-    if (block.number > head.number) head = await this.#newer();
-    if (block.number > head.number || !this.#isRecent(block, head)) return undefined;
-    if (this.#canonical.has(hash)) return block;
+    // Most are asked about while they are the newest one.
+    if (!this.#canonical.has(hash)) head = (await this.#asking?.catch(() => undefined)) ?? head;
+    if (!this.#canonical.has(hash)) head = await this.refresh();
+    const known = this.#canonical.get(hash);
+    const block = known ?? (await this.#ask((one, signal) => one.blockByHash(hash, signal)));
+    if (block === undefined || block.number > head.number || !this.#isRecent(block, head)) return undefined;
+    if (known !== undefined) return known;
     // An endpoint may still know blocks that its chain has dropped.
     const canonical = await this.#ask((one, signal) => one.blockByNumber(block.number, signal));
     if (canonical === undefined || blockName(canonical) !== blockName(block)) return undefined;
     this.#remember(block);
     return block;
-  }
-
-  async #newer(): Promise<Block> {
-    // What is awaited already may have been asked for before the block was there.
-    await this.#asking?.catch(() => undefined);
-    return this.refresh();
   }
 
   async #refresh(): Promise<Block> {
@@ -128,8 +124,7 @@ export class AgreedChain {
     if (!this.#isFresh(head)) {
       throw new KmsError('STALE_HEAD', `the newest block of the chain, ${head.number}, is too old`);
     }
-    // Durable before it is believed.
-    await floor.raise(head.number);
+    await floor.raise(head);
     this.#forgetReplaced(head);
     this.#head = head;
     this.#askedMs = askedMs;
@@ -149,7 +144,7 @@ export class AgreedChain {
         ? early
         : await this.#highest(k, await claims.all);
     } finally {
-      claims.stop();
+      claims.enough();
     }
   }
 
@@ -183,17 +178,12 @@ export class AgreedChain {
     whom: readonly T[],
     question: (one: T, signal: AbortSignal) => Promise<Block | undefined>,
   ): Promise<Block | undefined> {
-    const enough = new AbortController();
-    const limit = AbortSignal.timeout(this.#options.requestMs ?? REQUEST_MS);
-    const signal = AbortSignal.any([limit, enough.signal]);
+    const patience = new Patience(this.#options.requestMs ?? REQUEST_MS);
+    const answers = patience.with(whom.map((one) => question(one, patience.signal)));
     try {
-      return await agreed(
-        k,
-        whom.map((one) => question(one, signal)),
-        blockName,
-      );
+      return await agreed(k, answers, blockName);
     } finally {
-      enough.abort();
+      patience.enough();
     }
   }
 

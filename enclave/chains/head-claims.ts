@@ -2,6 +2,7 @@ import { KmsError } from '../../shared/errors.ts';
 import type { Finality } from '../../shared/network/chain-access.ts';
 import type { Block } from './block.ts';
 import type { ChainEndpoint } from './endpoint.ts';
+import { Patience } from './patience.ts';
 
 /** What one endpoint says is the newest final block. */
 export interface HeadClaim {
@@ -29,7 +30,7 @@ export interface Claims {
   /** Of everybody who answers in time. */
   readonly all: Promise<readonly HeadClaim[]>;
   /** Nobody is waited for any more. */
-  readonly stop: () => void;
+  readonly enough: () => void;
 }
 
 /** Asks all endpoints at once; who does not answer in time, badly, or of another chain claims nothing. */
@@ -37,18 +38,18 @@ export function claimsOf(
   endpoints: readonly ChainEndpoint[],
   { chainId, finality, k, requestMs }: ClaimTerms,
 ): Claims {
-  const stop = new AbortController();
-  const signal = AbortSignal.any([AbortSignal.timeout(requestMs), stop.signal]);
+  const patience = new Patience(requestMs);
+  const { signal } = patience;
   const claims: HeadClaim[] = [];
   const { promise: near, resolve } = Promise.withResolvers<readonly HeadClaim[]>();
-  const asked = endpoints.map(async (endpoint) => {
+  const asks = endpoints.map(async (endpoint) => {
     const [id, claim] = await Promise.all([endpoint.chainId(signal), claimOf(endpoint, finality, signal)]);
     if (id !== chainId) throw new KmsError('BAD_PEER', `the endpoint is one of chain ${id}`);
     claims.push(claim);
     if (claims.length >= k && areNear(claims)) resolve([...claims]);
   });
-  const all = Promise.allSettled(asked).then(() => claims);
-  return { first: Promise.race([near, all]), all, stop: () => stop.abort() };
+  const all = Promise.allSettled(patience.with(asks)).then(() => claims);
+  return { first: Promise.race([near, all]), all, enough: () => patience.enough() };
 }
 
 async function claimOf(endpoint: ChainEndpoint, finality: Finality, signal: AbortSignal): Promise<HeadClaim> {

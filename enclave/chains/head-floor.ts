@@ -1,24 +1,35 @@
 import { KmsError } from '../../shared/errors.ts';
 import { decode, encode, struct, u8, u64 } from '../../shared/wire/codec.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
+import type { Block } from './block.ts';
 
 const FORMAT = 1;
 const floorCodec = struct({ format: u8, number: u64 });
+/** So long heads gather before the newest of them is written down. */
+const GATHER_MS = 2_000;
+/** No head is believed that is so much younger, by the blocks' time, than what is durable. */
+const MAX_LAG_S = 10n;
+
+type Height = Pick<Block, 'number' | 'timestampS'>;
 
 /**
- * The highest block of a chain that this node has accepted as its head, in this or an earlier life. It is durable before the
- * head is believed. In tier 1: whoever turns the bucket back brings an earlier floor back, and with it blocks that are at
- * most maxHeadAge old, since enclave time does not come from the bucket.
+ * The highest block of a chain that this node has accepted as its head, in this or an earlier life: of an earlier one up to the last
+ * MAX_LAG_S of block time, so that no request waits for the store. In tier 1: whoever turns the bucket back brings an earlier floor
+ * back. Both give blocks that are at most maxHeadAge old, since enclave time does not come from the bucket.
  */
 export class HeadFloor {
   readonly #store: SealedStore;
   readonly #record: string;
-  #number: bigint;
+  #newest: Height;
+  /** Undefined: what an earlier life wrote, of unknown time. */
+  #durable: Height | undefined;
+  #writing: Promise<void> | undefined;
+  #gathering: NodeJS.Timeout | undefined;
 
   private constructor(store: SealedStore, record: string, number: bigint) {
     this.#store = store;
     this.#record = record;
-    this.#number = number;
+    this.#newest = { number, timestampS: 0n };
   }
 
   /** @param store tier 1. @throws {KmsError} STORE_FAILED */
@@ -33,13 +44,39 @@ export class HeadFloor {
 
   /** 0 before any block was accepted. */
   get number(): bigint {
-    return this.#number;
+    return this.#newest.number;
   }
 
-  /** Durable when the promise resolves; never lowers it. One call at a time. @throws {KmsError} STORE_FAILED */
-  async raise(number: bigint): Promise<void> {
-    if (number <= this.#number) return;
-    await this.#store.put(this.#record, encode(floorCodec, { format: FORMAT, number }));
-    this.#number = number;
+  /**
+   * Never lowers it. When the promise resolves, what is durable lags by MAX_LAG_S at most; soon it does not lag. One call at a time.
+   * @throws {KmsError} STORE_FAILED; the floor then stays as it was
+   */
+  async raise({ number, timestampS }: Height): Promise<void> {
+    if (number <= this.#newest.number) return;
+    const height = { number, timestampS };
+    if (this.#isFarFrom(height)) await this.#writing?.catch(() => undefined);
+    if (this.#isFarFrom(height)) await this.#write(height);
+    this.#newest = height;
+    this.#gathering ??= setTimeout(() => this.#catchUp(), GATHER_MS).unref();
+  }
+
+  #isFarFrom({ timestampS }: Height): boolean {
+    return this.#durable === undefined || timestampS - this.#durable.timestampS > MAX_LAG_S;
+  }
+
+  #catchUp(): void {
+    this.#gathering = undefined;
+    if (this.#newest.number === this.#durable?.number) return;
+    // A store that fails is noticed by who has to wait for it.
+    this.#writing = this.#write(this.#newest)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#writing = undefined;
+      });
+  }
+
+  async #write(height: Height): Promise<void> {
+    await this.#store.put(this.#record, encode(floorCodec, { format: FORMAT, number: height.number }));
+    this.#durable = height;
   }
 }

@@ -25,8 +25,11 @@ export function blockAt(number: bigint, branch = 'main', from = 0n): Block {
   };
 }
 
+/** Behind the others, so that their answers decide. */
+const SLOW_MS = 20;
+
 /** What an endpoint does instead of an honest answer. */
-export type Fault = 'none' | 'dead' | 'silent' | 'other chain' | 'false hash' | 'false time';
+export type Fault = 'none' | 'dead' | 'silent' | 'slow' | 'other chain' | 'false hash' | 'false time';
 
 /** An endpoint of a chain that exists by arithmetic. */
 export class FakeEndpoint implements ChainEndpoint {
@@ -38,6 +41,8 @@ export class FakeEndpoint implements ChainEndpoint {
   /** Blocks that it still knows by hash. */
   orphans: Block[] = [];
   asked = 0;
+  /** Questions on which somebody hung up. */
+  hungUp = 0;
 
   constructor(height: bigint) {
     this.latest = height;
@@ -81,11 +86,19 @@ export class FakeEndpoint implements ChainEndpoint {
   async #answer(signal: AbortSignal): Promise<void> {
     this.asked += 1;
     if (this.fault === 'dead') throw new KmsError('UNAVAILABLE', 'nobody is there');
-    if (this.fault === 'silent') {
-      await new Promise<never>((_, reject) => {
-        if (signal.aborted) reject(new KmsError('TIMEOUT', 'no answer'));
-        signal.addEventListener('abort', () => reject(new KmsError('TIMEOUT', 'no answer')));
-      });
-    }
+    if (this.fault !== 'silent' && this.fault !== 'slow') return;
+    await new Promise<void>((resolve, reject) => {
+      const hangUp = (): void => {
+        this.hungUp += 1;
+        reject(new KmsError('TIMEOUT', 'no answer'));
+      };
+      if (signal.aborted) hangUp();
+      signal.addEventListener('abort', hangUp, { once: true });
+      if (this.fault === 'silent') return;
+      setTimeout(() => {
+        signal.removeEventListener('abort', hangUp);
+        resolve();
+      }, SLOW_MS);
+    });
   }
 }

@@ -164,6 +164,18 @@ describe('agreed chain: the head', () => {
     expect(new Set(all).size).toBe(1);
     expect(endpoints[0]!.asked).toBe(2);
   });
+
+  it('agreed chain: nobody hangs up on an endpoint that is a little slower than the others', async () => {
+    const [slow, silent] = [endpoints[1]!, endpoints[2]!];
+    slow.fault = 'slow';
+    const chain = await open({ requestMs: 10_000 });
+    for (let i = 0; i < 5; i++) await chain.refresh();
+    await expect.poll(() => slow.asked).toBe(10);
+    silent.fault = 'silent';
+    await chain.refresh();
+    await expect.poll(() => silent.hungUp).toBe(2);
+    expect(slow.hungUp).toBe(0);
+  });
 });
 
 describe('agreed chain: blocks that a parent brings', () => {
@@ -182,7 +194,11 @@ describe('agreed chain: blocks that a parent brings', () => {
     const chain = await open();
     await chain.refresh();
     heights(102n, 102n, 102n);
-    expect(await isAgreed(chain, 102n)).toBe(true);
+    const before = endpoints[0]!.asked;
+    // All at once, and with one look at the head for each round of them: it is the newest block.
+    const asked = Array.from({ length: 20 }, () => isAgreed(chain, 102n));
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([true]));
+    expect(endpoints[0]!.asked - before).toBe(2);
     for (const one of endpoints) one.latest = 105n;
     expect(await isAgreed(chain, 104n)).toBe(false);
   });
