@@ -14,12 +14,15 @@ export interface Moment {
   readonly timestamp: bigint;
 }
 
+/** Requests that follow each other and have the same first party: asked for at about the same time, they are answered in one batch. */
+const RUN = 16n;
+
 /**
- * How many parties come before this one: for request id, party id mod n + 1 is the first, and so on in a circle.
+ * How many parties come before this one: for request id, party floor(id / 16) mod n + 1 is the first, and so on in a circle.
  * @param party 1..n
  */
 export function rankOf(id: bigint, party: number, n: number): number {
-  const first = Number(id % BigInt(n));
+  const first = Number((id / RUN) % BigInt(n));
   return (party - 1 - first + n) % n;
 }
 

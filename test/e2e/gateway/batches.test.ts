@@ -51,13 +51,17 @@ async function eventsOf<Args>(eventName: string): Promise<readonly Event<Args>[]
   return (await reader().client.getContractEvents(of)) as unknown as readonly Event<Args>[];
 }
 
-/** Requests that no contract made. @returns their ids */
-async function requested(count: number): Promise<readonly bigint[]> {
+/** What the next requests will be called. */
+async function nextIds(count: number): Promise<readonly bigint[]> {
+  const before = await reader().read({ to: gateway().decryptions, name: 'requestCount' });
+  return Array.from({ length: count }, (_, i) => (before as bigint) + BigInt(i) + 1n);
+}
+
+/** Requests that no contract made. */
+async function request({ length }: readonly bigint[]): Promise<void> {
   const to = gateway().decryptions;
   const args = [BigInt(network.host.chain.chainId), reader().address, NOTHING, [handle], 600n];
-  const before = (await reader().read({ to, name: 'requestCount' })) as bigint;
-  for (let i = 0; i < count; i++) await reader().send({ to, name: 'requestPublic', args });
-  return Array.from({ length: count }, (_, i) => before + BigInt(i) + 1n);
+  for (let i = 0; i < length; i++) await reader().send({ to, name: 'requestPublic', args });
 }
 
 /** Each is answered once, with the value. @returns transactions that did it, each with how many it answered */
@@ -82,12 +86,18 @@ async function posterOf(transaction: Hex): Promise<string> {
 }
 
 /** Who posts a request's answer first. */
-const firstOf = (id: bigint): number => Number(id % 4n) + 1;
+const firstOf = (id: bigint): number => Number((id / 16n) % 4n) + 1;
 
-/** An enclave whose answers to what its party posts first are held until there are so many: they are ready together. */
-function together(enclave: Enclave, party: number, count: number, change: Partial<Enclave> = {}): Enclave {
+/** An enclave whose answers to these requests, as far as its party posts them first, are held until all are there: they are ready together. */
+function together(
+  enclave: Enclave,
+  party: number,
+  ids: readonly bigint[],
+  change: Partial<Enclave> = {},
+): Enclave {
   const gate = Promise.withResolvers<void>();
-  let ready = 0;
+  const held = ids.filter((id) => firstOf(id) === party);
+  const ready = new Set<bigint>();
   return {
     party: (signal) => enclave.party(signal),
     carryOut: (request, signal) => enclave.carryOut(request, signal),
@@ -95,8 +105,9 @@ function together(enclave: Enclave, party: number, count: number, change: Partia
     async answer(request, signal) {
       const answer = await enclave.answer(request, signal);
       const claim = decodeClaim(request.claim);
-      if (claim.kind === 'command' || firstOf(claim.request.id) !== party) return answer;
-      if (++ready >= count) gate.resolve();
+      if (claim.kind === 'command' || !held.includes(claim.request.id)) return answer;
+      ready.add(claim.request.id);
+      if (ready.size === held.length) gate.resolve();
       await gate.promise;
       return answer;
     },
@@ -108,19 +119,19 @@ const loggedOf = ({ logged }: RunningConnector, name: string) => logged.filter((
 
 describe('batches', () => {
   test('what is asked at once is answered in batches, each request once, by its turn, and delivered from them', async () => {
+    const ids = await nextIds(16);
     for (const party of [1, 2, 3, 4]) {
-      await network.startConnector(party, { silence: FOREVER, enclave: (one) => together(one, party, 4) });
+      await network.startConnector(party, { silence: FOREVER, enclave: (one) => together(one, party, ids) });
     }
     const { deployer, oracle } = network.host;
     const args = [[handle], '0x00000000', 100_000];
-    const before = (await reader().read({ to: gateway().decryptions, name: 'requestCount' })) as bigint;
     const firstAsked = ((await deployer.read({ to: oracle, name: 'requestCount' })) as bigint) + 1n;
     for (let i = 0; i < 16; i++) await deployer.send({ to: oracle, name: 'request', args });
     await network.mirror(handle, [EVERYBODY]);
-    const ids = Array.from({ length: 16 }, (_, i) => before + BigInt(i) + 1n);
     const transactions = await answered(ids);
-    expect([...transactions.values()].some((count) => count > 1)).toBe(true);
-    expect(transactions.size).toBeLessThan(16);
+    // Of one or two runs.
+    expect(Math.max(...transactions.values())).toBeGreaterThanOrEqual(8);
+    expect(transactions.size).toBeLessThanOrEqual(2);
     for (const [hash, count] of transactions) {
       const posted = (await eventsOf<{ readonly answered: bigint }>('BatchPosted')).filter(
         ({ transactionHash }) => transactionHash === hash,
@@ -138,22 +149,26 @@ describe('batches', () => {
   }, 120_000);
 
   test('with one member silent the others’ batches are posted, and the next one posts what was the silent one’s', async () => {
-    for (const party of [1, 3, 4]) {
-      await network.startConnector(party, { enclave: (one) => together(one, party, 2) });
+    const ids = await nextIds(8);
+    // At least four of them are its.
+    const silent = firstOf(ids[3]!);
+    for (const party of [1, 2, 3, 4].filter((one) => one !== silent)) {
+      await network.startConnector(party, { enclave: (one) => together(one, party, ids) });
     }
-    const ids = await requested(8);
+    await request(ids);
     const transactions = await answered(ids);
     const byNext = [];
     for (const [hash, count] of transactions) {
-      if ((await posterOf(hash)) === network.connectors[2]!.account.address) byNext.push(count);
+      if ((await posterOf(hash)) === network.connectors[silent % 4]!.account.address) byNext.push(count);
     }
     expect(byNext.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(
-      ids.filter((id) => firstOf(id) === 2).length,
+      ids.filter((id) => firstOf(id) === silent).length,
     );
     expect(Math.max(...byNext)).toBeGreaterThan(1);
   }, 120_000);
 
   test('a connector that composes what its enclave has not said gets no signature', async () => {
+    const ids = await nextIds(8);
     const enclaves: Enclave[] = [];
     const batches: EnclaveBatch[] = [];
     for (const party of [1, 2, 3, 4]) {
@@ -161,7 +176,7 @@ describe('batches', () => {
         silence: FOREVER,
         enclave(enclave) {
           enclaves.push(enclave);
-          return together(enclave, party, 2, {
+          return together(enclave, party, ids, {
             async signBatch(batch, signal) {
               batches.push(batch);
               return enclave.signBatch(batch, signal);
@@ -170,7 +185,8 @@ describe('batches', () => {
         },
       });
     }
-    await answered(await requested(8));
+    await request(ids);
+    await answered(ids);
     const { epoch, leaves } = batches[0]!;
     const changed = leaves.map((leaf, i) => (i === 0 ? leaf.with(31, leaf[31]! ^ 1) : leaf));
     const asked = enclaves[0]!.signBatch({ epoch, leaves: changed }, never);
@@ -196,15 +212,17 @@ describe('batches', () => {
   ])(
     '%s, and its answers are posted one by one',
     async (_, event, signBatch) => {
+      const ids = await nextIds(8);
       const running = [];
       for (const party of [1, 2, 3, 4]) {
         const one = await network.startConnector(party, {
           silence: FOREVER,
-          enclave: (enclave) => together(enclave, party, 2, { signBatch }),
+          enclave: (enclave) => together(enclave, party, ids, { signBatch }),
         });
         running.push(one);
       }
-      const transactions = await answered(await requested(8));
+      await request(ids);
+      const transactions = await answered(ids);
       expect([...transactions.values()]).toEqual(Array.from({ length: 8 }, () => 1));
       expect(running.flatMap((one) => loggedOf(one, event)).length).toBeGreaterThan(0);
     },
@@ -212,10 +230,16 @@ describe('batches', () => {
   );
 
   test('killed while it posts a batch and started again, it answers each request once', async () => {
-    for (const party of [2, 3, 4]) {
-      await network.startConnector(party, { silence: FOREVER, enclave: (one) => together(one, party, 2) });
-    }
     for (const step of ['eth_estimateGas', 'eth_sendRawTransaction', 'eth_getTransactionReceipt']) {
+      const ids = await nextIds(8);
+      // At least four of them are its.
+      const first = firstOf(ids[3]!);
+      for (const party of [1, 2, 3, 4].filter((one) => one !== first)) {
+        await network.startConnector(party, {
+          silence: FOREVER,
+          enclave: (one) => together(one, party, ids),
+        });
+      }
       let isKilled = false;
       const killing = (endpoint: Endpoint, kill: () => void): Endpoint => ({
         async ask(method, params, signal) {
@@ -225,15 +249,15 @@ describe('batches', () => {
           throw new KmsError('UNAVAILABLE', 'killed');
         },
       });
-      const ids = await requested(8);
-      const one = await network.startConnector(1, {
-        ...{ silence: FOREVER, endpoint: killing, enclave: (enclave) => together(enclave, 1, 2) },
+      await request(ids);
+      const one = await network.startConnector(first, {
+        ...{ silence: FOREVER, endpoint: killing, enclave: (enclave) => together(enclave, first, ids) },
       });
       await eventually(async () => isKilled);
       await one.stop();
-      await network.startConnector(1, { silence: FOREVER });
+      await network.startConnector(first, { silence: FOREVER });
       await answered(ids);
-      await network.connectors[0]!.stop();
+      await network.stopAll();
     }
   }, 180_000);
 });

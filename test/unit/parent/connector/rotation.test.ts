@@ -5,15 +5,21 @@ import { isTurn, rankOf } from '../../../../parent/connector/rotation.ts';
 const silence = { blocks: 3n, seconds: 5n };
 
 describe('rotation', () => {
-  test('rotation: each request has one party of each rank, and requests go round', () => {
+  test('rotation: each request has one party of each rank, and runs of sixteen go round', () => {
     fc.assert(
       fc.property(fc.bigInt(0n, 1n << 70n), fc.integer({ min: 4, max: 64 }), (id, n) => {
         const ranks = Array.from({ length: n }, (_, i) => rankOf(id, i + 1, n));
         expect([...ranks].sort((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
         const first = ranks.indexOf(0) + 1;
-        expect(first).toBe(Number(id % BigInt(n)) + 1);
-        const next = Array.from({ length: n }, (_, i) => rankOf(id + 1n, i + 1, n)).indexOf(0) + 1;
-        expect(next).toBe((first % n) + 1);
+        const begin = id - (id % 16n);
+        for (const [of, expected] of [
+          [begin, first],
+          [begin + 15n, first],
+          [begin + 16n, (first % n) + 1],
+        ] as const) {
+          expect(rankOf(of, expected, n)).toBe(0);
+        }
+        expect(rankOf(16n * BigInt(n) * id, 1, n)).toBe(0);
         // In a circle: who comes after the last is the first.
         expect(rankOf(id, (first % n) + 1, n)).toBe(1);
       }),
