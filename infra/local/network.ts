@@ -1,17 +1,17 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CONFIGURATIONS_FILE, GENESIS_FILE } from '../../client/cli/network-files.ts';
 import type { NodeCard } from '../../client/node-admin.ts';
 import { mockChainHead } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
-import { type Digest, digest } from '../../shared/ids.ts';
+import type { Digest } from '../../shared/ids.ts';
 import type { ConfigurationChain } from '../../shared/network/chain.ts';
 import type { Storage } from '../../shared/network/storage.ts';
-import type { StandInClass } from './aws/endpoint-certificate.ts';
 import { type CloudState, LocalCloud } from './cloud.ts';
 import { type FoundedBuild, foundNetwork, GOVERNANCE_DIRECTORY, mockBuild, readNetwork } from './founding.ts';
 import { freshState } from './fresh-state.ts';
+import { KnownState } from './known-state.ts';
 import type { ChainStatus, NetworkGateway } from './network-gateway.ts';
 import {
   checkFits,
@@ -22,15 +22,15 @@ import {
   type UpOptions,
   type UpProgress,
 } from './network-options.ts';
-import { enclaveConfig, parentConfig } from './node-config.ts';
+import { parentConfig } from './node-config.ts';
+import { NodeProcesses } from './node-processes.ts';
 import { type AskedNode, askUntil, enrolmentsOf, joinOnce, statusOf } from './node-questions.ts';
-import { freePort, isAlive, startProcess, stopProcess } from './process.ts';
+import { freePort } from './process.ts';
 import { NetworkPrograms } from './programs/network-programs.ts';
 import type { ProgramStatus } from './programs/program-processes.ts';
-import { type NetworkState, type NodeState, type Role, readState, writeState } from './state.ts';
+import { type NetworkState, type NodeState, readState } from './state.ts';
 import { CLOUD_DIRECTORY, eraseDirectory, eraseFounding } from './state-directory.ts';
 
-const PARENT_ENTRY = fileURLToPath(new URL('../../parent/main.ts', import.meta.url));
 const MACHINE_ENTRY = fileURLToPath(new URL('../lab/machine-enclave.ts', import.meta.url));
 const START_TIMEOUT_MS = 120_000;
 
@@ -40,12 +40,13 @@ const START_TIMEOUT_MS = 120_000;
  */
 export class LocalNetwork {
   readonly directory: string;
-  #state: NetworkState;
-  #saving: Promise<unknown> = Promise.resolve();
+  readonly #state: KnownState;
+  readonly #processes: NodeProcesses;
 
   private constructor(directory: string, state: NetworkState) {
     this.directory = directory;
-    this.#state = state;
+    this.#state = new KnownState(directory, state);
+    this.#processes = new NodeProcesses(this.#state, (node) => this.#parentConfig(node));
   }
 
   /** The network of a state directory, up or down. @throws {KmsError} UNAVAILABLE if there is none */
@@ -89,17 +90,16 @@ export class LocalNetwork {
   }
 
   get n(): number {
-    return this.#state.n;
+    return this.#state.all.n;
   }
 
   get t(): number {
-    return this.#state.t;
+    return this.#state.all.t;
   }
 
   /** Undefined until the nodes have joined. */
   get networkId(): Digest | undefined {
-    const { networkId } = this.#state;
-    return networkId === undefined ? undefined : digest(networkId);
+    return this.#state.networkId;
   }
 
   get genesisFile(): string {
@@ -112,11 +112,7 @@ export class LocalNetwork {
 
   /** KMS and S3 of this network. */
   get cloud(): LocalCloud {
-    return new LocalCloud(join(this.directory, CLOUD_DIRECTORY), this.n, this.#class);
-  }
-
-  get #class(): StandInClass {
-    return this.#state.class ?? 'mock';
+    return new LocalCloud(join(this.directory, CLOUD_DIRECTORY), this.n, this.#state.class);
   }
 
   /** Secret key of the operator of that node. */
@@ -134,60 +130,30 @@ export class LocalNetwork {
     const gateway = await this.#gateway();
     await gateway?.programs.stop();
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
-    await this.cloud.stop(this.#state.cloud);
+    await this.cloud.stop(this.#state.all.cloud);
     // After the nodes: no block that one of them believed is missing from what is written down.
     await gateway?.stop();
-    await rm(this.#state.socketRoot, { recursive: true, force: true });
+    await rm(this.#state.all.socketRoot, { recursive: true, force: true });
     if (!erase) return;
     await eraseDirectory(this.directory);
   }
 
   /** Stops one of a node's processes, or both. SIGKILL: without giving it time for anything. */
-  async stopNode(
-    party: number,
-    { role, signal }: { readonly role?: Role; readonly signal?: 'SIGTERM' | 'SIGKILL' } = {},
-  ): Promise<void> {
-    const { processes } = this.#node(party);
-    const roles: readonly Role[] = role === undefined ? ['parent', 'enclave'] : [role];
-    for (const each of roles) {
-      const id = processes[each];
-      if (id !== undefined) await stopProcess(id, signal);
-    }
+  stopNode(...what: Parameters<NodeProcesses['stop']>): Promise<void> {
+    return this.#processes.stop(...what);
   }
 
   /** Starts those of a node's processes that do not run. @param entry another entry point from now on: the parent's if only that is started, else the enclave's */
-  async startNode(
-    party: number,
-    { role, entry }: { readonly role?: Role; readonly entry?: string } = {},
-  ): Promise<void> {
-    const node = this.#node(party);
-    await mkdir(node.socketDirectory, { recursive: true, mode: 0o700 });
-    if (entry !== undefined)
-      await this.#change(party, role === 'parent' ? { parentEntry: entry } : { entry });
-    const roles: readonly Role[] = role === undefined ? ['enclave', 'parent'] : [role];
-    for (const each of roles) {
-      const id = node.processes[each];
-      if (id === undefined || !(await isAlive(id))) await this.#startProcess(party, each);
-    }
+  startNode(...what: Parameters<NodeProcesses['start']>): Promise<void> {
+    return this.#processes.start(...what);
   }
 
   /**
    * Replaces a node's parent while its enclave goes on: the next one starts as the old one is told to stop, and takes its
    * sockets over. @param entry the next one's entry point; default: the real parent's
    */
-  async replaceParent(
-    party: number,
-    entry: string = PARENT_ENTRY,
-    signal?: 'SIGTERM' | 'SIGKILL',
-  ): Promise<void> {
-    const old = this.#node(party).processes.parent;
-    await this.#change(party, { parentEntry: entry });
-    const gone = old === undefined ? Promise.resolve() : stopProcess(old, signal);
-    try {
-      await this.#startProcess(party, 'parent');
-    } finally {
-      await gone;
-    }
+  replaceParent(...what: Parameters<NodeProcesses['replaceParent']>): Promise<void> {
+    return this.#processes.replaceParent(...what);
   }
 
   /**
@@ -212,7 +178,7 @@ export class LocalNetwork {
 
   /** Loopback address at which a node's parent serves /health and /metrics; undefined before it was first started. */
   statusAddress(party: number): string | undefined {
-    return this.#node(party).status;
+    return this.#state.node(party).status;
   }
 
   /** @throws {KmsError} TIMEOUT unless each of these nodes is ready and reaches each other one of them; default: all nodes */
@@ -244,12 +210,12 @@ export class LocalNetwork {
 
   /** Undefined for a network without one, which needs none of the programs for chains. */
   async #gateway(): Promise<NetworkGateway | undefined> {
-    const { chains } = this.#state;
+    const { chains } = this.#state.all;
     if (chains === undefined) return undefined;
     const { NetworkGateway } = await import('./network-gateway.ts');
     return new NetworkGateway(this.directory, {
-      known: () => this.#state.chains ?? chains,
-      save: (changed) => this.#save({ ...this.#state, chains: changed }),
+      known: () => this.#state.all.chains ?? chains,
+      save: (changed) => this.#state.change({ chains: changed }),
       connectors: () =>
         this.#state.nodes.flatMap(({ connector }) => (connector ? [`http://${connector}`] : [])),
     });
@@ -261,8 +227,8 @@ export class LocalNetwork {
     }
     const nodes = {
       all: () => this.#state.nodes,
-      node: (party: number) => this.#node(party),
-      change: (party: number, change: Partial<NodeState>) => this.#change(party, change),
+      node: (party: number) => this.#state.node(party),
+      change: (party: number, change: Partial<NodeState>) => this.#state.changeNode(party, change),
       replaceParent: (party: number, entry?: string, signal?: 'SIGTERM' | 'SIGKILL') =>
         this.replaceParent(party, entry, signal),
     };
@@ -273,7 +239,7 @@ export class LocalNetwork {
     const report = (phase: UpProgress['phase'], done: number, total = this.n): void =>
       options.onProgress?.({ phase, done, total });
     await this.#forgetUnfinished();
-    await writeState(this.directory, this.#state);
+    await this.#state.change({});
     const gateway = await this.#gateway();
     if (gateway !== undefined) report('chains', 0, 0);
     // Both to their end: what is still starting could not be stopped.
@@ -286,7 +252,8 @@ export class LocalNetwork {
       signal.throwIfAborted();
       report('starting', party - 1);
       const image = options.images?.get(party);
-      if (image !== undefined) await this.#change(party, { image: resolve(image), entry: MACHINE_ENTRY });
+      if (image !== undefined)
+        await this.#state.changeNode(party, { image: resolve(image), entry: MACHINE_ENTRY });
       const entry = image === undefined ? (options.entries?.get(party) ?? options.entry) : undefined;
       await this.startNode(party, {
         role: 'enclave',
@@ -308,7 +275,7 @@ export class LocalNetwork {
       }
     }
     await this.connected(undefined, signal, (done) => report('connecting', done));
-    await this.#save({ ...this.#state, isComplete: true });
+    await this.#state.change({ isComplete: true });
     // Not before: what is on chain is there for good, and until now a founding that is broken off begins anew.
     await gateway?.found(
       known ?? (await readNetwork(this.directory)),
@@ -330,34 +297,34 @@ export class LocalNetwork {
   /** What the stand-in for S3 keeps for that node. */
   async bucketDirectory(party: number): Promise<string> {
     const chain = await readNetwork(this.directory);
-    const { storage } = chain.newest.signed.configuration.members[party - 1] ?? this.#unknown(party);
+    const { storage } = chain.newest.signed.configuration.members[this.#state.node(party).party - 1]!;
     return join(this.cloud.bucketsDirectory, storage.bucket);
   }
 
   async stopCloud(): Promise<void> {
-    await this.cloud.stop(this.#state.cloud);
+    await this.cloud.stop(this.#state.all.cloud);
   }
 
   /** Starts those stand-ins of cloud services that do not run. */
   async startCloud(): Promise<void> {
-    const save = (cloud: CloudState): Promise<void> => this.#save({ ...this.#state, cloud });
-    await save(await this.cloud.start(this.#state.cloud, join(this.directory, 'logs'), save));
+    const save = (cloud: CloudState): Promise<void> => this.#state.change({ cloud });
+    await save(await this.cloud.start(this.#state.all.cloud, join(this.directory, 'logs'), save));
   }
 
   /** Until its first state is in effect a node's identity is in its process alone: a founding that was interrupted begins anew. */
   async #forgetUnfinished(): Promise<void> {
-    if (this.#state.isComplete === true) return;
+    if (this.#state.all.isComplete === true) return;
     await Promise.all(this.#state.nodes.map(({ party }) => this.stopNode(party)));
-    await this.cloud.stop(this.#state.cloud);
+    await this.cloud.stop(this.#state.all.cloud);
     await this.cloud.erase();
     await eraseFounding(this.directory);
-    const { networkId: _, ...state } = this.#state;
-    await this.#save(state);
+    const { networkId: _, ...state } = this.#state.all;
+    await this.#state.replace(state);
   }
 
   /** Founded on what the nodes say they are, once; it is written down before any node is given it. */
   async #found(build: FoundedBuild, signal: AbortSignal): Promise<ConfigurationChain> {
-    const { name, t, nodes } = this.#state;
+    const { name, t, nodes } = this.#state.all;
     const members = await Promise.all(
       nodes.map(async ({ party, address }) => {
         const { identity, bootKey } = await this.#card(party, () => true, signal);
@@ -365,10 +332,10 @@ export class LocalNetwork {
       }),
     );
     const provision = (networkId: Digest): Promise<readonly Storage[]> =>
-      this.cloud.provision(this.#state.cloud, networkId, build.measurementOf);
+      this.cloud.provision(this.#state.all.cloud, networkId, build.measurementOf);
     const gateway = await (await this.#gateway())?.deploy();
     const chain = await foundNetwork(this.directory, { name, t, members, provision, build, gateway });
-    await this.#save({ ...this.#state, networkId: chain.networkId });
+    await this.#state.change({ networkId: chain.networkId });
     return chain;
   }
 
@@ -377,9 +344,9 @@ export class LocalNetwork {
     const block = (await (await this.#gateway())?.block()) ?? mockChainHead(() => Date.now()).block();
     const valid = chain.validAt(block);
     for (const { party, address } of valid.at(-1)?.members ?? []) {
-      if (this.#node(party).address === address) continue;
+      if (this.#state.node(party).address === address) continue;
       await this.stopNode(party, { role: 'parent' });
-      await this.#change(party, { address });
+      await this.#state.changeNode(party, { address });
     }
   }
 
@@ -390,71 +357,24 @@ export class LocalNetwork {
 
   #asked(party: number): AskedNode {
     return {
-      state: () => this.#node(party),
+      state: () => this.#state.node(party),
       networkId: () => this.networkId,
-      logFile: (role) => this.#logFile(party, role),
+      logFile: (role) => this.#processes.logFile(party, role),
     };
   }
 
-  async #startProcess(party: number, role: Role): Promise<void> {
-    const { status = `127.0.0.1:${await freePort()}` } = this.#node(party);
-    await this.#change(party, { status });
-    const { entry, parentEntry = PARENT_ENTRY } = this.#node(party);
-    const home = join(this.directory, 'nodes', `${party}`);
-    await mkdir(home, { recursive: true, mode: 0o700 });
-    const node = this.#node(party);
-    const config =
-      role === 'enclave' ? enclaveConfig(node, this.#state, this.directory) : await this.#parentConfig(node);
-    const configFile = join(home, `${role}.json`);
-    await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
-    await startProcess(
-      role === 'enclave' ? entry : parentEntry,
-      ['--config', configFile],
-      this.#logFile(party, role),
-      {
-        conditions: role === 'enclave' && this.#class === 'lab' ? ['kms-lab'] : [],
-        remember: (id) => this.#change(party, { processes: { ...this.#node(party).processes, [role]: id } }),
-      },
-    );
-  }
-
   async #parentConfig(node: NodeState): Promise<object> {
-    const hosts = this.cloud.hosts(this.#state.cloud);
+    const hosts = this.cloud.hosts(this.#state.all.cloud);
     const { genesisFile, configurationsFile } = this;
     const credentialsFile = this.cloud.credentialsFile(node.party);
     const surroundings = { hosts, genesisFile, configurationsFile, credentialsFile };
     const gateway = await this.#gateway();
     if (gateway === undefined || node.isConnectorStopped === true) return parentConfig(node, surroundings);
     const { connector = `127.0.0.1:${await freePort()}` } = node;
-    await this.#change(node.party, { connector });
+    await this.#state.changeNode(node.party, { connector });
     return parentConfig(node, {
       ...surroundings,
       connector: await gateway.connectorOf(node.party, connector),
     });
-  }
-
-  #logFile(party: number, role: Role): string {
-    return join(this.directory, 'logs', `${party}-${role}.log`);
-  }
-
-  #node(party: number): NodeState {
-    return this.#state.nodes[party - 1] ?? this.#unknown(party);
-  }
-
-  #unknown(party: number): never {
-    throw new KmsError('BAD_INPUT', `there is no party ${party} in this network`);
-  }
-
-  #change(party: number, change: Partial<NodeState>): Promise<void> {
-    const nodes = this.#state.nodes.map((node) => (node.party === party ? { ...node, ...change } : node));
-    return this.#save({ ...this.#state, nodes });
-  }
-
-  /** Known at once; on disk one after the other, and never older than what is known. */
-  #save(state: NetworkState): Promise<void> {
-    this.#state = state;
-    const saved = this.#saving.then(() => writeState(this.directory, this.#state));
-    this.#saving = saved.catch(() => undefined);
-    return saved;
   }
 }
