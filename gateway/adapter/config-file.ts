@@ -10,7 +10,9 @@ export interface ChainConfig {
   readonly chainId: bigint;
   readonly startBlock: bigint;
   readonly finality: Finality;
-  /** How often it is asked for its newest block. */
+  /** Where it announces new blocks, ws:// or wss://. */
+  readonly headsUrl?: string;
+  /** How often it is asked for its newest block, while nobody announces it. */
   readonly pollMs?: number;
 }
 
@@ -105,15 +107,19 @@ export class Fields {
   }
 }
 
-/** `url`, `chainId`, `startBlock`, `pollMs`, and `confirmations` unless finalized blocks are to be waited for. */
+/**
+ * `url`, `chainId`, `startBlock`, `pollMs`; `headsUrl` where the chain announces its blocks, and `confirmations` unless finalized ones are
+ * to be waited for.
+ */
 export function chainConfig(fields: Fields): ChainConfig {
   const url = httpUrl(fields);
   const chainId = BigInt(fields.integer('chainId', 1, 2 ** 48 - 1));
   const startBlock = BigInt(fields.integer('startBlock', 0, Number.MAX_SAFE_INTEGER, 0));
   const confirmations = fields.integer('confirmations', 0, 10_000, 0);
   const pollMs = fields.integer('pollMs', 10, 60_000, POLL_MS);
+  const headsUrl = webSocketUrl(fields);
   const finality: Finality = confirmations === 0 ? 'finalized' : { confirmations };
-  return { url, chainId, startBlock, finality, pollMs };
+  return { url, chainId, startBlock, finality, pollMs, ...(headsUrl === undefined ? {} : { headsUrl }) };
 }
 
 /** A list of `{"url": "http://..."}` and `{"directory": "..."}`. @throws {KmsError} BAD_INPUT */
@@ -136,6 +142,15 @@ function httpUrl(fields: Fields): string {
   const url = fields.text('url');
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
     throw new KmsError('BAD_INPUT', `${url} is no http or https URL`);
+  }
+  return url;
+}
+
+function webSocketUrl(fields: Fields): string | undefined {
+  const url = fields.optionalText('headsUrl');
+  // Nor has it a fragment (RFC 6455, 3).
+  if (url !== undefined && !(/^wss?:\/\/[^#]*$/.test(url) && URL.canParse(url))) {
+    throw new KmsError('BAD_INPUT', `${url} is no ws or wss URL`);
   }
   return url;
 }

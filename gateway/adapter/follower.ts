@@ -4,6 +4,7 @@ import type { Chain, LogFilter } from './chain.ts';
 import type { Hex } from './chain-data.ts';
 import { type RangeOutcome, type ReadBlock, readRange } from './confirmed-range.ts';
 import { type CursorStore, extended, type Point, type Trail } from './cursor.ts';
+import { type Heads, polledHeads } from './heads.ts';
 import type { ChainLog } from './log.ts';
 
 /** When a block counts: with so many blocks from it to the newest, itself included, or when the chain calls it finalized. */
@@ -34,6 +35,8 @@ export interface FollowerOptions {
   readonly onReorganisation?: (what: Reorganisation) => void;
   /** Blocks read at once. */
   readonly maxRange?: number;
+  /** Of the chain; else it is polled. */
+  readonly heads?: Heads | undefined;
   readonly pollMs?: number;
   readonly backoff?: Backoff;
 }
@@ -48,12 +51,16 @@ export const POLL_MS = 50;
 export class Follower {
   readonly #options: FollowerOptions;
   readonly #backoff: Backoff;
+  readonly #heads: Heads;
+  /** Count of heads just before the chain was last asked for blocks. */
+  #asked = 0;
   #trail: Trail = [];
   #range: number;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
     this.#backoff = options.backoff ?? CHAIN_BACKOFF;
+    this.#heads = options.heads ?? polledHeads;
     this.#range = options.maxRange ?? MAX_RANGE;
   }
 
@@ -82,7 +89,7 @@ export class Follower {
         const { blocks } = outcome;
         const last = blocks.at(-1);
         if (last === undefined) {
-          await pause(pollMs, signal);
+          await this.#heads.changed(this.#asked, pollMs, signal);
           continue;
         }
         if (blocks.length >= this.#range) ahead = this.#next(last, signal);
@@ -101,6 +108,7 @@ export class Follower {
     return this.#persistently(async () => {
       const { chain, filter, startBlock } = this.#options;
       const from = after === undefined ? startBlock : after.number + 1n;
+      this.#asked = this.#heads.count;
       const header = await this.#newestThatCounts(signal);
       if (after !== undefined && header?.hash === after.hash) return { blocks: [] };
       const newest = header?.number ?? -1n;

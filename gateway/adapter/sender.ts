@@ -6,6 +6,7 @@ import type { Chain } from './chain.ts';
 import type { Header, Hex, Receipt } from './chain-data.ts';
 import type { Refusal } from './endpoint.ts';
 import { FEE_POLICY, type FeePolicy, type Fees, firstFees, raisedFees } from './fees.ts';
+import { type Heads, polledHeads } from './heads.ts';
 import type { ChainLog } from './log.ts';
 import { verdictOf } from './submission.ts';
 import { Turns } from './turns.ts';
@@ -40,6 +41,8 @@ export interface SenderOptions {
   readonly inFlight?: number;
   /** Calls that wait or are under way; more are refused (BUSY). */
   readonly maxCalls?: number;
+  /** Of the chain; else it is polled. */
+  readonly heads?: Heads | undefined;
   readonly pollMs?: number;
   readonly backoff?: Backoff;
 }
@@ -196,9 +199,10 @@ export class Sender {
 
   /** @returns undefined if another transaction has its nonce */
   async #mined(key: string, sent: Sent): Promise<Receipt | undefined> {
-    const { chain, account, signal, confirmations = 1, pollMs = POLL_MS } = this.#o;
+    const { chain, account, signal, confirmations = 1, pollMs = POLL_MS, heads = polledHeads } = this.#o;
     for (let attempt = 1; ; attempt++) {
       this.#requireRunning();
+      const asked = heads.count;
       const found = await this.#persistently(async () => {
         const early = confirmations === 1 ? await this.#receiptOf(sent) : undefined;
         if (early !== undefined) return { receipt: early };
@@ -216,7 +220,7 @@ export class Sender {
       if (found === 'replaced') return undefined;
       if (found !== 'wait') return found.receipt;
       // Blocks may come as soon as there is something to put into them.
-      await pause(pauseMs({ firstMs: FIRST_POLL_MS, longestMs: pollMs }, attempt), signal);
+      await heads.changed(asked, pauseMs({ firstMs: FIRST_POLL_MS, longestMs: pollMs }, attempt), signal);
     }
   }
 
@@ -256,12 +260,13 @@ export class Sender {
   /** Waits for what an earlier process sent. What is not mined in time is replaced by a transfer of nothing to the account itself. */
   async #settle(): Promise<void> {
     const { chain, account, signal, log, pollMs = POLL_MS, raiseAfterBlocks = RAISE_AFTER_BLOCKS } = this.#o;
-    const { fees: policy = FEE_POLICY } = this.#o;
+    const { fees: policy = FEE_POLICY, heads = polledHeads } = this.#o;
     const nothing = { to: account.address, data: '0x', value: 0n } as const;
     let since: { readonly nonce: number; readonly block: bigint } | undefined;
     let fees: Fees | undefined;
     while (!this.#isSettled) {
       this.#requireRunning();
+      const asked = heads.count;
       const [mined, pending, newest] = await this.#persistently(() =>
         Promise.all([
           chain.nonce(account.address, 'latest', signal),
@@ -281,7 +286,7 @@ export class Sender {
         await this.#persistently(() => chain.submit(raw, signal));
         log('warn', 'old-transaction-replaced', { chain: Number(chain.chainId), count: mined });
       }
-      await pause(pollMs, signal);
+      await heads.changed(asked, pollMs, signal);
     }
   }
 

@@ -27,7 +27,8 @@ export const COPROCESSOR_CONFIG = `{
   "gateway": {"url": "http://...", "chainId": 1, "registry": "0x...", "startBlock": 0},
   "hosts": [{"url": "http://...", "chainId": 2, "startBlock": 0, "confirmations": 1}]
 }
-Without "confirmations" only finalized blocks count.`;
+Without "confirmations" only finalized blocks count. A chain is asked for its newest block every "pollMs", 50 unless stated; one with
+"headsUrl": "ws://..." only when it announces a block there, and every 2 s.`;
 
 /** @throws {KmsError} BAD_INPUT */
 export async function readCoprocessorConfig(path: string): Promise<CoprocessorConfig> {

@@ -9,6 +9,7 @@ import { CursorFile } from '../adapter/cursor.ts';
 import { checkedDerivation } from '../adapter/derivation.ts';
 import { eventOf, logOf, textOf } from '../adapter/events.ts';
 import { type Finality, Follower } from '../adapter/follower.ts';
+import type { Heads } from '../adapter/heads.ts';
 import type { ChainLog } from '../adapter/log.ts';
 import type { GatewayContracts, HostContracts } from '../adapter/network-contracts.ts';
 import type { Sender } from '../adapter/sender.ts';
@@ -25,6 +26,7 @@ import type { Uploads } from './uploads.ts';
 export interface FollowedHost extends HostContracts {
   readonly startBlock: bigint;
   readonly finality: Finality;
+  readonly heads?: Heads;
   readonly pollMs?: number;
 }
 
@@ -87,13 +89,13 @@ export class Coprocessor {
     const { hosts, stateDirectory, log, signal } = this.#o;
     this.#workshop.start();
     const followers = hosts.map((host) => {
-      const { chain, compute, accessControl, startBlock, finality } = host;
+      const { chain, heads, compute, accessControl, startBlock, finality } = host;
       const cursor = new CursorFile(join(stateDirectory, `cursor-${chain.chainId}.json`), chain.chainId);
       const filter = { addresses: [compute.address, accessControl.address] };
       const pollMs = this.#o.pollMs ?? host.pollMs;
       const poll = pollMs === undefined ? {} : { pollMs };
       const handler = (block: ReadBlock): Promise<void> => this.#onBlock(host, block);
-      return new Follower({ chain, filter, startBlock, finality, cursor, handler, log, ...poll });
+      return new Follower({ chain, heads, filter, startBlock, finality, cursor, handler, log, ...poll });
     });
     try {
       await Promise.all(followers.map((follower) => follower.run(signal)));

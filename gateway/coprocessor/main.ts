@@ -5,6 +5,7 @@ import { Chain } from '../adapter/chain.ts';
 import type { Hex } from '../adapter/chain-data.ts';
 import type { ChainConfig } from '../adapter/config-file.ts';
 import { httpEndpoint } from '../adapter/endpoint.ts';
+import { headsOf } from '../adapter/heads.ts';
 import { stdoutChainLog } from '../adapter/log.ts';
 import { gatewayContracts, hostContracts } from '../adapter/network-contracts.ts';
 import { runProgram } from '../adapter/program.ts';
@@ -42,7 +43,8 @@ async function serve(config: CoprocessorConfig, signal: AbortSignal): Promise<vo
   const hosts: FollowedHost[] = [];
   for (const host of config.hosts) {
     const hostChain = await open(host);
-    hosts.push({ ...(await patiently(() => hostContracts(gateway, hostChain))), ...host });
+    const contracts = await patiently(() => hostContracts(gateway, hostChain));
+    hosts.push({ ...contracts, ...host, heads: headsOf(host, log, signal) });
   }
   let coprocessor: Coprocessor | undefined;
   const directory = join(stateDirectory, 'uploads');
@@ -62,7 +64,7 @@ async function serve(config: CoprocessorConfig, signal: AbortSignal): Promise<vo
       signal,
     },
     keys: certifiedKeys(config.keys.map(recordSource), gateway.keys, signal),
-    sender: new Sender({ chain, account, log, signal }),
+    sender: new Sender({ chain, heads: headsOf(config.gateway, log, signal), account, log, signal }),
   });
   const { host, port } = config.uploads;
   const listening = await uploads.listen(port, host);

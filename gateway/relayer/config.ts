@@ -22,7 +22,8 @@ export const RELAYER_CONFIG = `{
   "gateway": {"url": "http://...", "chainId": 1, "registry": "0x...", "startBlock": 0, "confirmations": 1},
   "hosts": [{"url": "http://...", "chainId": 2, "startBlock": 0, "confirmations": 1}]
 }
-Without "confirmations" only finalized blocks count. A chain is asked for its newest block every "pollMs", 50 unless stated.`;
+Without "confirmations" only finalized blocks count. A chain is asked for its newest block every "pollMs", 50 unless stated; one with
+"headsUrl": "ws://..." only when it announces a block there, and every 2 s.`;
 
 const DAY_S = 86_400;
 

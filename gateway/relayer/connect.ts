@@ -3,6 +3,7 @@ import { CHAIN_BACKOFF, persistently } from '../adapter/backoff.ts';
 import { Chain } from '../adapter/chain.ts';
 import type { ChainConfig } from '../adapter/config-file.ts';
 import { httpEndpoint } from '../adapter/endpoint.ts';
+import { type Heads, headsOf } from '../adapter/heads.ts';
 import type { ChainLog } from '../adapter/log.ts';
 import { gatewayContracts, hostContracts } from '../adapter/network-contracts.ts';
 import { Sender } from '../adapter/sender.ts';
@@ -28,17 +29,20 @@ export async function connect(
     await patiently(() => chain.requireChain(signal));
     return chain;
   };
-  const senderOf = (chain: Chain): Sender => new Sender({ chain, account, log, signal });
+  const senderOf = (chain: Chain, heads: Heads): Sender => new Sender({ chain, heads, account, log, signal });
   const chain = await open(config.gateway);
   const contracts = await patiently(() => gatewayContracts(chain, config.gateway.registry));
   const hosts = new Map<bigint, HostSide>();
   for (const host of config.hosts) {
     const hostChain = await open(host);
     const known = await patiently(() => hostContracts(contracts, hostChain));
-    hosts.set(host.chainId, { ...known, sender: senderOf(hostChain) });
+    const heads = headsOf(host, log, signal);
+    hosts.set(host.chainId, { ...known, heads, sender: senderOf(hostChain, heads) });
   }
+  const heads = headsOf(config.gateway, log, signal);
+  const { startBlock } = config.gateway;
   return {
-    gateway: { ...contracts, sender: senderOf(chain), startBlock: config.gateway.startBlock },
+    gateway: { ...contracts, heads, sender: senderOf(chain, heads), startBlock },
     hosts,
     committeeChanges: committeeChangeFiles(config.committeeChangesDirectory),
     log,

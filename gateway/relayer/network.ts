@@ -1,5 +1,6 @@
 import type { TypedDomain } from '../../shared/gateway/eip712.ts';
 import { bytesOf } from '../adapter/chain-data.ts';
+import type { Heads } from '../adapter/heads.ts';
 import type { ChainLog } from '../adapter/log.ts';
 import type { GatewayContracts, HostContracts } from '../adapter/network-contracts.ts';
 import type { Sender } from '../adapter/sender.ts';
@@ -10,10 +11,12 @@ export interface GatewaySide extends GatewayContracts {
   readonly sender: Sender;
   /** Where its contracts begin. */
   readonly startBlock: bigint;
+  readonly heads?: Heads;
 }
 
 export interface HostSide extends HostContracts {
   readonly sender: Sender;
+  readonly heads?: Heads;
 }
 
 /** What a relayer's steps need. */

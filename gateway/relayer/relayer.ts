@@ -59,7 +59,12 @@ export class Relayer {
     const { registry, keys, ciphertexts, decryptions } = gateway;
     const addresses = [registry, keys, ciphertexts, decryptions].map(({ address }) => address);
     const onGateway = this.#follower({
-      ...{ chain: gateway.chain, filter: { addresses }, startBlock: gateway.startBlock },
+      ...{
+        chain: gateway.chain,
+        heads: gateway.heads,
+        filter: { addresses },
+        startBlock: gateway.startBlock,
+      },
       ...{ finality: this.#o.gatewayFinality, handler: (block) => this.#onGateway(block) },
     });
     const onHosts = [...hosts.values()].map((host) => {
@@ -67,7 +72,7 @@ export class Relayer {
       if (follow === undefined)
         throw new KmsError('BAD_INPUT', `chain ${host.chain.chainId} is to be followed from where?`);
       return this.#follower({
-        ...{ chain: host.chain, filter: { addresses: [host.oracle.address] }, ...follow },
+        ...{ chain: host.chain, heads: host.heads, filter: { addresses: [host.oracle.address] }, ...follow },
         handler: (block) => this.#onHost(host, block),
       });
     });
@@ -77,7 +82,7 @@ export class Relayer {
   #follower(
     of: Pick<
       ConstructorParameters<typeof Follower>[0],
-      'chain' | 'filter' | 'startBlock' | 'finality' | 'handler' | 'pollMs'
+      'chain' | 'heads' | 'filter' | 'startBlock' | 'finality' | 'handler' | 'pollMs'
     >,
   ) {
     const { stateDirectory, network } = this.#o;

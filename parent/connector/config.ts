@@ -34,7 +34,9 @@ const MAX_HOSTS = 64;
  *   "envelopes": [{"url": "https://coprocessor/envelopes"}, {"directory": "..."}]
  * }
  * ```
- * A chain is asked for its newest block every "pollMs", 50 unless stated. Without "confirmations" only finalized blocks count; they follow the rule that the network's configuration has for the chain.
+ * A chain is asked for its newest block every "pollMs", 50 unless stated; a gateway with "headsUrl" (ws:// or wss://) only when it
+ * announces a block there, and every 2 s. Without "confirmations" only finalized blocks count; they follow the rule that the network's
+ * configuration has for the chain.
  * @throws {KmsError} BAD_INPUT
  */
 export function connectorConfig(fields: Fields): ConnectorConfig {

@@ -82,13 +82,14 @@ export class Connector {
       const network = await connectNetwork(config, log, signal, endpointOf);
       const party = await partyOf(enclave, log, signal);
       const { stateDirectory, listen } = config;
+      const { chain, heads } = network.gateway;
       const ports: ConnectorPorts = {
         ...{ network, enclave, party, stateDirectory, log, signal },
         envelopes: config.envelopes.map(sourceOf),
         userKeys: await UserKeys.open(join(stateDirectory, 'user-keys')),
         shares: await Shares.open(join(stateDirectory, 'shares')),
-        sender: new Sender({ chain: network.gateway.chain, account, log, signal }),
-        head: new Head(network.gateway.chain, pollMs),
+        sender: new Sender({ chain, heads, account, log, signal }),
+        head: new Head(chain, pollMs, heads),
         silence: options.silence ?? SILENCE,
       };
       const list = await WorkList.open(join(stateDirectory, 'work'), MAX_WORK);
@@ -105,10 +106,10 @@ export class Connector {
 
   async #follow(pollMs: number | undefined): Promise<void> {
     const { network, stateDirectory, log, signal, head } = this.#ports;
-    const { chain, keys, decryptions, startBlock, finality } = network.gateway;
+    const { chain, heads, keys, decryptions, startBlock, finality } = network.gateway;
     this.#workshop.start();
     const follower = new Follower({
-      ...{ chain, startBlock, finality, log, ...(pollMs === undefined ? {} : { pollMs }) },
+      ...{ chain, heads, startBlock, finality, log, ...(pollMs === undefined ? {} : { pollMs }) },
       filter: { addresses: [keys.address, decryptions.address] },
       cursor: new CursorFile(join(stateDirectory, `cursor-${chain.chainId}.json`), chain.chainId),
       handler: (block) => this.#onBlock(block),

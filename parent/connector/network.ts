@@ -6,6 +6,7 @@ import type { ChainConfig } from '../../gateway/adapter/config-file.ts';
 import { type Contract, read } from '../../gateway/adapter/contract.ts';
 import { type Endpoint, httpEndpoint } from '../../gateway/adapter/endpoint.ts';
 import type { Finality } from '../../gateway/adapter/follower.ts';
+import { type Heads, headsOf } from '../../gateway/adapter/heads.ts';
 import type { ChainLog } from '../../gateway/adapter/log.ts';
 import {
   type GatewayContracts as AdapterContracts,
@@ -26,7 +27,7 @@ export interface FollowedChain {
 
 /** The chains of a network, as a connector knows them; nothing in it is believed by an enclave. */
 export interface ConnectorNetwork {
-  readonly gateway: AdapterContracts & FollowedChain;
+  readonly gateway: AdapterContracts & FollowedChain & { readonly heads: Heads };
   /** What a claim says of the gateway's contracts. */
   readonly contracts: GatewayContracts;
   /** By chain id. */
@@ -57,7 +58,8 @@ export async function connectNetwork(
   const contracts = await patiently(() => contractsOf(known, signal));
   const hosts = new Map<bigint, FollowedChain>();
   for (const host of config.hosts) hosts.set(host.chainId, await open(host));
-  return { gateway: { ...known, ...gateway }, contracts, hosts };
+  const heads = headsOf(config.gateway, log, signal);
+  return { gateway: { ...known, ...gateway, heads }, contracts, hosts };
 }
 
 /** What the registry says of a host chain now: operators may change it. @throws {KmsError} BAD_INPUT if it does not know the chain */

@@ -36,6 +36,11 @@ export function placeOfChain({ chainId, port }: ChainState): ChainPlace {
   return { chainId, url: `http://127.0.0.1:${port}` };
 }
 
+/** Where it announces its blocks: anvil's port takes both. */
+export function headsUrlOf({ port }: ChainState): string {
+  return `ws://127.0.0.1:${port}`;
+}
+
 /**
  * The chains of one local network and the fronts before them: processes that outlive whoever starts them, the same chains whenever
  * they are started again. DEVELOPMENT ONLY: whoever reaches the ports of the chains rules them.

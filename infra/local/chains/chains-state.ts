@@ -23,7 +23,7 @@ export interface ChainsState {
   readonly fronts?: ProcessId;
   /** Coprocessors and relayers, once they have been started. */
   readonly programs?: readonly ProgramState[];
-  /** How often connectors and relayers ask for new blocks, in ms; default: theirs. */
+  /** How often connectors and relayers ask for new blocks while no chain announces them, in ms; default: theirs. */
   readonly pollMs?: number;
 }
 

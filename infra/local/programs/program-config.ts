@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { KmsError } from '../../../shared/errors.ts';
-import { placeOfChain } from '../chains/chain-processes.ts';
+import { headsUrlOf, placeOfChain } from '../chains/chain-processes.ts';
 import type { ChainState, ChainsState } from '../chains/chains-state.ts';
 import { coprocessors, type Program } from './program.ts';
 import { accountFile, programDirectory } from './program-files.ts';
 
-/** Nobody waits for them as for an answer, and three of them ask three chains all the time. */
+/** While no chain announces its blocks: nobody waits for them as for an answer, and three of them ask three chains all the time. */
 const COPROCESSOR_POLL_MS = 200;
 
 /** What a relayer reads. @param directory the network's state directory */
@@ -60,10 +60,12 @@ export function registryOf({ gateway }: ChainsState): string {
 
 /** Finality as the network's configuration has it: finalized blocks. */
 function chainsConfig(chains: ChainsState, pollMs = chains.pollMs): object {
-  const paced = (chain: ChainState): object => ({ ...placeOfChain(chain), ...(pollMs && { pollMs }) });
+  const followed = (chain: ChainState): object => {
+    return { ...placeOfChain(chain), headsUrl: headsUrlOf(chain), ...(pollMs && { pollMs }) };
+  };
   return {
-    gateway: { ...paced(chains.gateway), registry: registryOf(chains) },
-    hosts: chains.hosts.map(paced),
+    gateway: { ...followed(chains.gateway), registry: registryOf(chains) },
+    hosts: chains.hosts.map(followed),
   };
 }
 

@@ -43,7 +43,8 @@ const input = async (value: bigint): Promise<Hex> =>
   client.input(await scalar(value), { account: user, submitter });
 
 beforeAll(async () => {
-  network = await LocalNetwork.up({ stateDirectory: home, gateway: true });
+  // Connectors and the relayer are told of blocks: what they would ask for by themselves comes a minute later.
+  network = await LocalNetwork.up({ stateDirectory: home, gateway: true, pollMs: 60_000 });
   kms = await KmsClient.connect({
     genesis: new Uint8Array(readFileSync(network.genesisFile)),
     configurations: new Uint8Array(readFileSync(network.configurationsFile)),
@@ -96,7 +97,7 @@ describe('client through the gateway', { timeout: PATIENCE_MS }, () => {
     expect([...phases]).toContainEqual(expect.stringContaining('nodes generate a key'));
     key = here;
     await expect(client.generateKey({ ...wanted, operators })).rejects.toMatchObject({ code: 'BAD_INPUT' });
-  });
+  }, 45_000);
 
   test('a value goes through every operation, and comes out in public and for one user', async () => {
     const [five, three] = [await input(5n), await input(3n)];

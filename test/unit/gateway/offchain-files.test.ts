@@ -285,6 +285,10 @@ describe('files', () => {
       { gateway: { ...chains.gateway, more: 1 } },
       { gateway: { ...chains.gateway, registry: '0x1' } },
       { gateway: { ...chains.gateway, url: 'ftp://a' } },
+      { gateway: { ...chains.gateway, headsUrl: '' } },
+      { gateway: { ...chains.gateway, headsUrl: 'http://a' } },
+      { gateway: { ...chains.gateway, headsUrl: 'ws://:::' } },
+      { gateway: { ...chains.gateway, headsUrl: 'wss://a/#b' } },
       { hosts: {} },
       { hosts: [{ ...chains.hosts[0], chainId: 2 ** 48 }] },
     ]) {

@@ -1,6 +1,8 @@
 import { Chain } from '../../../../gateway/adapter/chain.ts';
 import type { Hex } from '../../../../gateway/adapter/chain-data.ts';
 import { type Answer, type Endpoint, httpEndpoint } from '../../../../gateway/adapter/endpoint.ts';
+import { AnnouncedHeads } from '../../../../gateway/adapter/heads.ts';
+import { silentChainLog } from '../../../../gateway/adapter/log.ts';
 import { type LocalChain, startAnvil } from '../../../../infra/local/chains/anvil.ts';
 import { KmsError } from '../../../../shared/errors.ts';
 
@@ -41,6 +43,16 @@ export class BenchChain {
 
   client(endpoint: Endpoint = httpEndpoint({ url: this.url, timeoutMs: 5_000 })): Chain {
     return new Chain(BigInt(this.#options.chainId), endpoint);
+  }
+
+  /** Subscribed already; whoever waits for it waits for a notice and nothing else. */
+  async heads(signal: AbortSignal): Promise<AnnouncedHeads> {
+    const chainId = BigInt(this.#options.chainId);
+    const url = this.url.replace('http:', 'ws:');
+    const heads = new AnnouncedHeads({ chainId, url, signal, log: silentChainLog, silenceMs: 600_000 });
+    await heads.changed(0, 20_000, signal);
+    if (heads.count === 0) throw new Error('the chain takes no subscription');
+    return heads;
   }
 
   async rpc(method: string, ...params: readonly unknown[]): Promise<unknown> {

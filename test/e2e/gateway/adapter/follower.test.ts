@@ -92,6 +92,53 @@ describe('follower', () => {
     await expectSeen([a!, b!, c!, d!]);
   });
 
+  test('follower: a chain that announces its blocks is not polled for them', async () => {
+    const [a, b] = words(2);
+    const heads = await chain.heads(stopAll.signal);
+    let asked = 0;
+    const endpoint = troubled(httpEndpoint({ url: chain.url }), () => void asked++);
+    const { follower } = follow({ chain: chain.client(endpoint), heads });
+    await chain.emit(a!);
+    await expectSeen([a!]);
+    const top = (await chain.client().latest()).number;
+    await expect.poll(() => follower.position?.number, { interval: 5 }).toBe(top);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = asked;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(asked).toBe(before);
+    await chain.emit(b!);
+    await expectSeen([a!, b!]);
+  });
+
+  test('follower: blocks that are announced are delivered long before it would poll', async () => {
+    const [a, b] = words(2);
+    const heads = await chain.heads(stopAll.signal);
+    follow({ heads, pollMs: 60_000 });
+    await chain.emit(a!);
+    await expectSeen([a!]);
+    await chain.emit(b!);
+    await expectSeen([a!, b!]);
+  });
+
+  test('follower: a block that is announced while the chain still answers about the one before is not missed', async () => {
+    const [a] = words(1);
+    const heads = await chain.heads(stopAll.signal);
+    const inner = httpEndpoint({ url: chain.url });
+    let asked = 0;
+    const endpoint = troubled(inner, (method, params) => {
+      if (method !== 'eth_getBlockByNumber' || params[0] !== 'latest' || asked++ > 0) return undefined;
+      return (async () => {
+        const answer = await inner.ask(method, params);
+        const { count } = heads;
+        await chain.emit(a!);
+        await heads.changed(count, 20_000, stopAll.signal);
+        return answer;
+      })();
+    });
+    follow({ chain: chain.client(endpoint), heads, pollMs: 60_000 });
+    await expectSeen([a!]);
+  });
+
   test('follower: only blocks with enough confirmations are delivered', async () => {
     const [a] = words(1);
     await chain.emit(a!);

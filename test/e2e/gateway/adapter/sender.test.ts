@@ -108,6 +108,69 @@ describe('sender', () => {
     expect(await sentCount()).toBe(1);
   });
 
+  test('sender: a chain that announces its blocks is not polled for receipts', async () => {
+    const word = nextWord++;
+    const heads = await chain.heads(stopAll.signal);
+    let asked = 0;
+    const endpoint = troubled(httpEndpoint({ url: chain.url }), (method) => {
+      if (method === 'eth_getTransactionReceipt') asked++;
+      return undefined;
+    });
+    const outcome = take(sender({ heads, pollMs: 60_000 }, endpoint), word);
+    await expectWaiting(1);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    // Before and after the nonce.
+    expect(asked).toBe(2);
+    await chain.mine();
+    expect(await outcome).toMatchObject({ kind: 'mined' });
+    expect(await sentCount()).toBe(1);
+  });
+
+  test('sender: a block that is announced while it is asked for the receipt is not missed', async () => {
+    const word = nextWord++;
+    const heads = await chain.heads(stopAll.signal);
+    const inner = httpEndpoint({ url: chain.url });
+    let asked = 0;
+    const endpoint = troubled(inner, (method, params) => {
+      if (method !== 'eth_getTransactionReceipt' || ++asked !== 2) return undefined;
+      return (async () => {
+        const answer = await inner.ask(method, params);
+        const { count } = heads;
+        await chain.mine();
+        await heads.changed(count, 20_000, stopAll.signal);
+        return answer;
+      })();
+    });
+    const outcome = take(sender({ heads, pollMs: 60_000 }, endpoint), word);
+    expect(await outcome).toMatchObject({ kind: 'mined' });
+    expect(await sentCount()).toBe(1);
+  });
+
+  test('sender: what an earlier process sent is waited for by notices too', async () => {
+    const word = nextWord++;
+    const killed = new AbortController();
+    const abandoned = take(sender({ signal: killed.signal }), word);
+    abandoned.catch(() => undefined);
+    await expectWaiting(1);
+    killed.abort();
+    const heads = await chain.heads(stopAll.signal);
+    const inner = httpEndpoint({ url: chain.url });
+    let asked = 0;
+    // It is mined while its nonce is asked for.
+    const endpoint = troubled(inner, (method, params) => {
+      if (method !== 'eth_getTransactionCount' || params[1] !== 'latest' || asked++ > 0) return undefined;
+      return (async () => {
+        const answer = await inner.ask(method, params);
+        const { count } = heads;
+        await chain.mine();
+        await heads.changed(count, 20_000, stopAll.signal);
+        return answer;
+      })();
+    });
+    const outcome = take(sender({ heads, pollMs: 60_000 }, endpoint), word);
+    expect(await outcome).toEqual({ kind: 'already' });
+  });
+
   test('sender: the same call twice at once is one transaction', async () => {
     const word = nextWord++;
     const one = sender();

@@ -39,6 +39,8 @@ test('connector configuration: all of it, and none of it', async () => {
     envelopes: good.envelopes,
   });
   expect(await read(undefined)).toBeUndefined();
+  const announced = { ...gateway, headsUrl: 'wss://gateway/heads?key=1' };
+  expect((await read({ ...good, gateway: announced }))?.gateway.headsUrl).toBe(announced.headsUrl);
 });
 
 const host = { url: 'http://a', chainId: 3 };
@@ -57,6 +59,8 @@ test.each<[string, unknown]>([
   ['no registry', { ...good, gateway: { ...gateway, registry: '0x00' } }],
   ['a URL of another kind', { ...good, gateway: { ...gateway, url: 'ftp://a' } }],
   ['what only begins as a URL', { ...good, gateway: { ...gateway, url: 'http://:::' } }],
+  ['no WebSocket', { ...good, gateway: { ...gateway, headsUrl: 'https://a' } }],
+  ['no WebSocket of a host', { ...good, hosts: [{ ...host, headsUrl: 7 }] }],
   ['a place of another kind', { ...good, envelopes: [{ url: 'ftp://a' }] }],
   ['no envelopes', { ...good, envelopes: [] }],
   ['too many places', { ...good, envelopes: Array.from({ length: 65 }, () => ({ directory: '/a' })) }],

@@ -1,0 +1,105 @@
+import { type Backoff, CHAIN_BACKOFF, pause, pauseMs } from './backoff.ts';
+import type { ChainConfig } from './config-file.ts';
+import { headSubscription } from './head-subscription.ts';
+import type { ChainLog } from './log.ts';
+
+/**
+ * Says when to ask a chain for its newest block again. Only a hint: what the chain then answers is all that counts, and whoever waits
+ * here asks without a hint too, later.
+ */
+export interface Heads {
+  /** To be read before the chain is asked: a block that comes afterwards makes it another number. */
+  readonly count: number;
+  /**
+   * Resolves as soon as count is not `since`, after a while, or when the signal is given; never throws.
+   * @param pollMs the while, where nobody announces blocks
+   */
+  changed(since: number, pollMs: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Of a chain whose blocks nobody announces. */
+export const polledHeads: Heads = { count: 0, changed: (_, pollMs, signal) => pause(pollMs, signal) };
+
+export interface AnnouncedHeadsOptions {
+  readonly chainId: bigint;
+  /** ws:// or wss:// */
+  readonly url: string;
+  readonly log: ChainLog;
+  /** Ends it, and nothing else does. */
+  readonly signal: AbortSignal;
+  /** Between connections. */
+  readonly backoff?: Backoff;
+  readonly answerMs?: number;
+  readonly pingMs?: number;
+  /** How often the chain is asked while nothing is announced: an endpoint may have stopped telling. */
+  readonly silenceMs?: number;
+}
+
+const SILENCE_MS = 2_000;
+
+/** Of a chain whose endpoint announces blocks over WebSocket; polled for as long as there is no subscription. */
+export class AnnouncedHeads implements Heads {
+  readonly #o: AnnouncedHeadsOptions;
+  readonly #waiting = new Set<() => void>();
+  #count = 0;
+  #isSubscribed = false;
+
+  constructor(options: AnnouncedHeadsOptions) {
+    this.#o = options;
+    void this.#run();
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  changed(since: number, pollMs: number, signal: AbortSignal): Promise<void> {
+    if (since !== this.#count || signal.aborted) return Promise.resolve();
+    const { silenceMs = SILENCE_MS } = this.#o;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', wake);
+      this.#waiting.delete(wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, this.#isSubscribed ? Math.max(pollMs, silenceMs) : pollMs);
+    signal.addEventListener('abort', wake);
+    this.#waiting.add(wake);
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    const { chainId, log, signal, backoff = CHAIN_BACKOFF } = this.#o;
+    const onNotice = (): void => {
+      this.#isSubscribed = true;
+      this.#tell();
+    };
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      await headSubscription({ ...this.#o, onNotice });
+      if (this.#isSubscribed) {
+        attempt = 1;
+        this.#isSubscribed = false;
+        // Whoever waits for a notice polls from now on.
+        this.#tell();
+      }
+      // Said once, however long it lasts.
+      if (attempt === 1 && !signal.aborted) log('warn', 'heads-not-announced', { chain: Number(chainId) });
+      await pause(pauseMs(backoff, attempt), signal);
+    }
+  }
+
+  #tell(): void {
+    this.#count++;
+    for (const wake of [...this.#waiting]) wake();
+  }
+}
+
+/** One for each chain of a process, for all that wait for its blocks. */
+export function headsOf(
+  { chainId, headsUrl }: Pick<ChainConfig, 'chainId' | 'headsUrl'>,
+  log: ChainLog,
+  signal: AbortSignal,
+): Heads {
+  return headsUrl === undefined ? polledHeads : new AnnouncedHeads({ chainId, url: headsUrl, log, signal });
+}
