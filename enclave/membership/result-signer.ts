@@ -1,6 +1,8 @@
+import { createECDH } from 'node:crypto';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { KmsError } from '../../shared/errors.ts';
 import type { Rng } from '../../shared/primitives.ts';
+import { bytesOf } from '../../shared/wire/bytes.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 
 /** Name of its record. */
@@ -23,7 +25,7 @@ export class ResultSigner {
 
   private constructor(secret: Uint8Array) {
     this.#secret = secret;
-    this.publicKey = secp256k1.getPublicKey(secret, true);
+    this.publicKey = publicKeyOf(secret);
   }
 
   /** @param store tier 2, with what newResultSigner() drew. @throws {KmsError} STORE_FAILED */
@@ -51,4 +53,11 @@ export class ResultSigner {
   [Symbol.dispose](): void {
     this.#secret.fill(0);
   }
+}
+
+/** By OpenSSL: a node that starts needs it before its first signature, for which noble makes tables. */
+function publicKeyOf(secret: Uint8Array): Uint8Array {
+  const key = createECDH('secp256k1');
+  key.setPrivateKey(secret);
+  return bytesOf(key.getPublicKey(null, 'compressed'));
 }

@@ -1,4 +1,4 @@
-import { isPrimeOrderPoint } from '../ed25519.ts';
+import { PublicKeys } from '../ed25519.ts';
 import { KmsError } from '../errors.ts';
 import { MAX_PARTIES } from '../ids.ts';
 import { toHex } from '../wire/bytes.ts';
@@ -13,6 +13,9 @@ export interface Governance {
 }
 
 export const MAX_GOVERNANCE_KEYS = MAX_PARTIES;
+
+/** Genesis and all its configurations have mostly the same ones. */
+const checked = new PublicKeys(() => true);
 
 export const governanceCodec: Codec<Governance> = struct({
   keys: list(fixedBytes(32), MAX_GOVERNANCE_KEYS),
@@ -39,7 +42,7 @@ export function checkGovernance({ keys, quorum }: Governance): void {
   if (new Set(keys.map(toHex)).size !== n) {
     throw new KmsError('BAD_INPUT', 'two governance keys are the same');
   }
-  const bad = keys.findIndex((key) => !isPrimeOrderPoint(key));
+  const bad = keys.findIndex((key) => checked.get(key) === undefined);
   if (bad >= 0) throw new KmsError('BAD_INPUT', `governance key ${bad + 1} is not an Ed25519 public key`);
 }
 
