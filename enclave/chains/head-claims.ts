@@ -43,9 +43,10 @@ export function claimsOf(
   const claims: HeadClaim[] = [];
   const { promise: near, resolve } = Promise.withResolvers<readonly HeadClaim[]>();
   const asks = endpoints.map(async (endpoint) => {
-    const [id, claim] = await Promise.all([endpoint.chainId(signal), claimOf(endpoint, finality, signal)]);
+    // One after the other, on one connection: the first answer is known from then on.
+    const id = await endpoint.chainId(signal);
     if (id !== chainId) throw new KmsError('BAD_PEER', `the endpoint is one of chain ${id}`);
-    claims.push(claim);
+    claims.push(await claimOf(endpoint, finality, signal));
     if (claims.length >= k && areNear(claims)) resolve([...claims]);
   });
   const all = Promise.allSettled(patience.with(asks)).then(() => claims);

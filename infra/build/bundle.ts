@@ -52,7 +52,8 @@ export async function bundleEnclave(
     mainFields: ['module', 'main'],
     alias: { '@aws-sdk/credential-provider-node': './enclave/aws/ambient-credentials.ts' },
     outfile: 'enclave.mjs',
-    charset: 'utf8',
+    // Nor does V8 then keep it at two bytes a character.
+    charset: 'ascii',
     legalComments: 'none',
     treeShaking: true,
     // Settings of the source tree's checker do not count, and no library takes a setting from the environment.

@@ -173,7 +173,7 @@ describe('agreed chain: the head', () => {
     await expect.poll(() => slow.asked).toBe(10);
     silent.fault = 'silent';
     await chain.refresh();
-    await expect.poll(() => silent.hungUp).toBe(2);
+    await expect.poll(() => silent.hungUp).toBe(1);
     expect(slow.hungUp).toBe(0);
   });
 });
