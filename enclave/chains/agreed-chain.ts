@@ -29,7 +29,7 @@ export interface AgreedChainOptions {
   readonly floor: HeadFloor;
   /** Enclave time. */
   readonly nowMs: () => number;
-  /** How long an endpoint may take for one question. */
+  /** How long an endpoint may take for one question, or to name its newest block. */
   readonly requestMs?: number;
 }
 
@@ -41,14 +41,15 @@ const KEPT_BLOCKS = 64;
 
 /**
  * What this enclave believes about one chain: blocks that k of m endpoints name alike, final by the chain's rule, not old, and
- * never below one that it has believed before. Nothing here is one endpoint's word, or the parent's.
+ * never below one that it has believed before: in this life, and in earlier ones as far as that was durable. Nothing here is one endpoint's word, or the parent's.
  */
 export class AgreedChain {
   readonly #options: AgreedChainOptions;
-  /** Highest head of this node's earlier lives: no proof about a block below it counts. */
+  /** What earlier lives have left: no proof about a block below it counts. */
   readonly #startFloor: bigint;
   /** By hash. */
   readonly #canonical = new Map<Digest, Block>();
+  readonly #ofChain = new WeakMap<ChainEndpoint, number>();
   #head: Block | undefined;
   /** Enclave time when the head was asked for. */
   #askedMs = 0;
@@ -94,9 +95,9 @@ export class AgreedChain {
    */
   async agreedBlock(hash: Digest): Promise<Block | undefined> {
     let head = await this.current();
-    // Most are asked about while they are the newest one.
+    // Most are asked about while they are the newest one. Where no newer head is agreed now, the kept one counts for its time.
     if (!this.#canonical.has(hash)) head = (await this.#asking?.catch(() => undefined)) ?? head;
-    if (!this.#canonical.has(hash)) head = await this.refresh();
+    if (!this.#canonical.has(hash)) head = await this.refresh().catch(() => head);
     const known = this.#canonical.get(hash);
     const block = known ?? (await this.#ask((one, signal) => one.blockByHash(hash, signal)));
     if (block === undefined || block.number > head.number || !this.#isRecent(block, head)) return undefined;
@@ -134,9 +135,12 @@ export class AgreedChain {
 
   /** The highest block that k endpoints hold final and name alike. */
   async #agreedHead(): Promise<Block | undefined> {
-    const { chainId, rules, floor, requestMs = REQUEST_MS } = this.#options;
+    const { chainId, rules, floor, nowMs, requestMs = REQUEST_MS } = this.#options;
     const { k, endpoints } = this.#options.rpc();
-    const claims = claimsOf(endpoints, { chainId, finality: rules().finality, k, requestMs });
+    const claims = claimsOf(endpoints, {
+      ...{ chainId, finality: rules().finality, k, requestMs },
+      ...{ nowMs: nowMs(), ofChain: this.#ofChain },
+    });
     try {
       const early = await this.#highest(k, await claims.first);
       // With a liar among the first ones the answers of the others decide.

@@ -58,7 +58,7 @@ export class AgreedHeads {
 
   /**
    * Whether a header that hashes to this is one of the chain, agreed by its endpoints, not above the head, and recent: not below
-   * what this node believed before it started, at most MAX_HEADER_LAG_S behind the head, and not older than a head may be.
+   * the floor with which this node started, at most MAX_HEADER_LAG_S behind the head, and not older than a head may be.
    * @throws {KmsError} as head()
    */
   async isAgreed(chainId: bigint, blockHash: Digest): Promise<boolean> {

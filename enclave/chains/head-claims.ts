@@ -18,7 +18,13 @@ export interface ClaimTerms {
   /** How many claims are enough, if they are near each other. */
   readonly k: number;
   readonly requestMs: number;
+  /** Enclave time. */
+  readonly nowMs: number;
+  /** Until when endpoints that have said that they are of this chain are not asked for it again; kept by the caller. */
+  readonly ofChain: WeakMap<ChainEndpoint, number>;
 }
+
+const OF_CHAIN_MS = 60_000;
 
 /** Endpoints see a new block at slightly different times: so far apart, their claims are the same. */
 const NEAR = 1n;
@@ -36,16 +42,18 @@ export interface Claims {
 /** Asks all endpoints at once; who does not answer in time, badly, or of another chain claims nothing. */
 export function claimsOf(
   endpoints: readonly ChainEndpoint[],
-  { chainId, finality, k, requestMs }: ClaimTerms,
+  { chainId, finality, k, requestMs, nowMs, ofChain }: ClaimTerms,
 ): Claims {
   const patience = new Patience(requestMs);
   const { signal } = patience;
   const claims: HeadClaim[] = [];
   const { promise: near, resolve } = Promise.withResolvers<readonly HeadClaim[]>();
   const asks = endpoints.map(async (endpoint) => {
-    // One after the other, on one connection: the first answer is known from then on.
-    const id = await endpoint.chainId(signal);
-    if (id !== chainId) throw new KmsError('BAD_PEER', `the endpoint is one of chain ${id}`);
+    if (nowMs >= (ofChain.get(endpoint) ?? 0)) {
+      const id = await endpoint.chainId(signal);
+      if (id !== chainId) throw new KmsError('BAD_PEER', `the endpoint is one of chain ${id}`);
+      ofChain.set(endpoint, nowMs + OF_CHAIN_MS);
+    }
     claims.push(await claimOf(endpoint, finality, signal));
     if (claims.length >= k && areNear(claims)) resolve([...claims]);
   });

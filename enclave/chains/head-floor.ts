@@ -14,8 +14,9 @@ type Height = Pick<Block, 'number' | 'timestampS'>;
 
 /**
  * The highest block of a chain that this node has accepted as its head, in this or an earlier life: of an earlier one up to the last
- * MAX_LAG_S of block time, so that no request waits for the store. In tier 1: whoever turns the bucket back brings an earlier floor
- * back. Both give blocks that are at most maxHeadAge old, since enclave time does not come from the bucket.
+ * MAX_LAG_S of block time, so that where blocks are nearer to each other than that no request waits for the store. In tier 1: whoever
+ * turns the bucket back brings an earlier floor back. Both give blocks that are at most maxHeadAge old, since enclave time does not
+ * come from the bucket.
  */
 export class HeadFloor {
   readonly #store: SealedStore;
@@ -48,15 +49,24 @@ export class HeadFloor {
   }
 
   /**
-   * Never lowers it. When the promise resolves, what is durable lags by MAX_LAG_S at most; soon it does not lag. One call at a time.
+   * Never lowers it. When the promise resolves, what is durable lags by MAX_LAG_S at most; within two seconds of a working store it does not lag. One call at a time.
    * @throws {KmsError} STORE_FAILED; the floor then stays as it was
    */
   async raise({ number, timestampS }: Height): Promise<void> {
     if (number <= this.#newest.number) return;
     const height = { number, timestampS };
     if (this.#isFarFrom(height)) await this.#writing?.catch(() => undefined);
-    if (this.#isFarFrom(height)) await this.#write(height);
+    if (this.#isFarFrom(height)) {
+      // What was gathered is older: it must not come behind this one.
+      clearTimeout(this.#gathering);
+      this.#gathering = undefined;
+      await this.#write(height);
+    }
     this.#newest = height;
+    this.#gather();
+  }
+
+  #gather(): void {
     this.#gathering ??= setTimeout(() => this.#catchUp(), GATHER_MS).unref();
   }
 
@@ -67,6 +77,10 @@ export class HeadFloor {
   #catchUp(): void {
     this.#gathering = undefined;
     if (this.#newest.number === this.#durable?.number) return;
+    if (this.#writing !== undefined) {
+      this.#gather();
+      return;
+    }
     // A store that fails is noticed by who has to wait for it.
     this.#writing = this.#write(this.#newest)
       .catch(() => undefined)

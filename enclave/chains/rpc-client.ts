@@ -11,15 +11,12 @@ import { PinnedKeyAgent } from './pinned-key-agent.ts';
 
 /** A block with the hashes of its transactions: some 70 bytes for each of a few thousand. */
 const MAX_ANSWER_BYTES = 1 << 20;
-/** So long an endpoint is not asked again which chain it is of. */
-const KEPT_CHAIN_MS = 60_000;
 
 /** Asks one endpoint of a configuration, over TLS to one of its pinned keys, and reads nothing that was not asked for. */
 export class RpcClient implements ChainEndpoint {
   readonly #url: URL;
   readonly #agent: PinnedKeyAgent;
   #calls = 0;
-  #chain: { readonly id: bigint; readonly untilMs: number } | undefined;
 
   /** @param connect a stream to `host:port` */
   constructor({ url, spkiPins }: RpcEndpoint, connect: (address: string) => Promise<Duplex>) {
@@ -33,11 +30,7 @@ export class RpcClient implements ChainEndpoint {
   }
 
   async chainId(signal: AbortSignal): Promise<bigint> {
-    const kept = this.#chain;
-    if (kept !== undefined && performance.now() < kept.untilMs) return kept.id;
-    const id = readQuantity(await this.#call('eth_chainId', [], signal));
-    this.#chain = { id, untilMs: performance.now() + KEPT_CHAIN_MS };
-    return id;
+    return readQuantity(await this.#call('eth_chainId', [], signal));
   }
 
   async blockByNumber(which: bigint | BlockTag, signal: AbortSignal): Promise<Block | undefined> {

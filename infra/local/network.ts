@@ -297,8 +297,9 @@ export class LocalNetwork {
   /** What the stand-in for S3 keeps for that node. */
   async bucketDirectory(party: number): Promise<string> {
     const chain = await readNetwork(this.directory);
-    const { storage } = chain.newest.signed.configuration.members[this.#state.node(party).party - 1]!;
-    return join(this.cloud.bucketsDirectory, storage.bucket);
+    const member = chain.newest.signed.configuration.members[party - 1];
+    if (member === undefined) throw new KmsError('BAD_INPUT', `there is no party ${party} in this network`);
+    return join(this.cloud.bucketsDirectory, member.storage.bucket);
   }
 
   async stopCloud(): Promise<void> {

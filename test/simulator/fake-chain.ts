@@ -41,6 +41,8 @@ export class FakeEndpoint implements ChainEndpoint {
   /** Blocks that it still knows by hash. */
   orphans: Block[] = [];
   asked = 0;
+  /** Of these, which chain it is of. */
+  askedForChain = 0;
   /** Questions on which somebody hung up. */
   hungUp = 0;
 
@@ -55,6 +57,7 @@ export class FakeEndpoint implements ChainEndpoint {
   }
 
   async chainId(signal: AbortSignal): Promise<bigint> {
+    this.askedForChain += 1;
     await this.#answer(signal);
     return this.fault === 'other chain' ? CHAIN_ID + 1n : CHAIN_ID;
   }

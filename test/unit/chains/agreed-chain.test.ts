@@ -165,12 +165,29 @@ describe('agreed chain: the head', () => {
     expect(endpoints[0]!.asked).toBe(2);
   });
 
+  it('agreed chain: an endpoint that has named the chain is asked for it a minute later, one that has not each time', async () => {
+    const [wrong, right] = [endpoints[0]!, endpoints[1]!];
+    wrong.fault = 'other chain';
+    const chain = await open();
+    for (let i = 0; i < 3; i++) await chain.refresh();
+    expect([wrong.askedForChain, right.askedForChain]).toEqual([3, 1]);
+    wrong.fault = 'none';
+    endpoints[2]!.fault = 'dead';
+    expect(await chain.refresh()).toEqual(blockAt(100n));
+    nowS += 59n;
+    right.fault = 'other chain';
+    expect(await chain.refresh()).toEqual(blockAt(100n));
+    nowS += 1n;
+    await expect(chain.refresh()).rejects.toThrow(code('UNAVAILABLE'));
+  });
+
   it('agreed chain: nobody hangs up on an endpoint that is a little slower than the others', async () => {
     const [slow, silent] = [endpoints[1]!, endpoints[2]!];
     slow.fault = 'slow';
     const chain = await open({ requestMs: 10_000 });
     for (let i = 0; i < 5; i++) await chain.refresh();
-    await expect.poll(() => slow.asked).toBe(10);
+    // Which chain it is of, once or oftener, and five times the newest block.
+    await expect.poll(() => slow.asked - slow.askedForChain).toBe(5);
     silent.fault = 'silent';
     await chain.refresh();
     await expect.poll(() => silent.hungUp).toBe(1);
@@ -198,9 +215,22 @@ describe('agreed chain: blocks that a parent brings', () => {
     // All at once, and with one look at the head for each round of them: it is the newest block.
     const asked = Array.from({ length: 20 }, () => isAgreed(chain, 102n));
     expect(new Set(await Promise.all(asked))).toEqual(new Set([true]));
-    expect(endpoints[0]!.asked - before).toBe(2);
+    expect(endpoints[0]!.asked - before).toBe(1);
     for (const one of endpoints) one.latest = 105n;
     expect(await isAgreed(chain, 104n)).toBe(false);
+  });
+
+  it('agreed chain: while no newer head is agreed the kept one counts for its ten seconds', async () => {
+    const chain = await open();
+    await chain.refresh();
+    // One endpoint lags by a block, another one has fallen silent: nothing is agreed above the floor now.
+    endpoints[2]!.height = 99n;
+    endpoints[1]!.fault = 'silent';
+    await expect(chain.refresh()).rejects.toThrow(code('STALE_HEAD'));
+    expect(await isAgreed(chain, 99n)).toBe(true);
+    expect(await isAgreed(chain, 101n)).toBe(false);
+    nowS += 11n;
+    await expect(isAgreed(chain, 99n)).rejects.toThrow(code('STALE_HEAD'));
   });
 
   it('agreed chain: below the floor of an earlier life nothing is agreed', async () => {

@@ -71,6 +71,46 @@ describe('head floor', () => {
     expect([floor.number, await durable()]).toEqual([9n, 9n]);
   });
 
+  it('head floor: what was gathered never comes behind a newer one', async () => {
+    const floor = await open();
+    await floor.raise(at(7n, 100n));
+    await floor.raise(at(8n, 101n));
+    const { promise: slow, resolve } = Promise.withResolvers<void>();
+    const put = store.put.bind(store);
+    store.put = async (...what) => {
+      await slow;
+      await put(...what);
+    };
+    const raising = floor.raise(at(60n, 200n));
+    await vi.advanceTimersByTimeAsync(GATHER_MS);
+    resolve();
+    await raising;
+    expect([await durable(), writes]).toEqual([60n, 2]);
+    await vi.advanceTimersByTimeAsync(GATHER_MS);
+    expect([await durable(), writes]).toEqual([60n, 2]);
+  });
+
+  it('head floor: one write at a time', async () => {
+    const floor = await open();
+    await floor.raise(at(7n, 100n));
+    const { promise: slow, resolve } = Promise.withResolvers<void>();
+    const put = store.put.bind(store);
+    let underWay = 0;
+    store.put = async (...what) => {
+      expect(++underWay).toBe(1);
+      await slow;
+      await put(...what);
+      underWay -= 1;
+    };
+    for (const n of [8n, 9n]) {
+      await floor.raise(at(n, 93n + n));
+      await vi.advanceTimersByTimeAsync(GATHER_MS);
+    }
+    resolve();
+    await vi.advanceTimersByTimeAsync(GATHER_MS);
+    expect([await durable(), writes]).toEqual([9n, 3]);
+  });
+
   it('head floor: what is being written is waited for, not written beside', async () => {
     const floor = await open();
     await floor.raise(at(7n, 100n));

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RpcClient } from '../../../enclave/chains/rpc-client.ts';
 import type { FrontFault } from '../../../infra/local/chains/front-fault.ts';
 import { TlsFront } from '../../../infra/local/chains/tls-front.ts';
@@ -35,7 +35,6 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  vi.restoreAllMocks();
   for (const client of clients) client.close();
   await front[Symbol.asyncDispose]();
   chain.closeAllConnections();
@@ -68,15 +67,6 @@ describe('rpc client', () => {
     expect(await one.blockByHash(digest('ab'.repeat(32)), soon())).toEqual(expected);
     expect(await one.blockByNumber(9n, soon())).toBeUndefined();
     expect(new Set(asked)).toEqual(new Set([front.address]));
-  });
-
-  it('rpc client: an endpoint is asked once a minute which chain it is of', async () => {
-    const one = client();
-    for (let i = 0; i < 3; i++) expect(await one.chainId(soon())).toBe(31337n);
-    expect(front.asked).toBe(1);
-    vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 61_000);
-    expect(await one.chainId(soon())).toBe(31337n);
-    expect(front.asked).toBe(2);
   });
 
   it('rpc client: a block other than the one that was asked for is refused', async () => {
