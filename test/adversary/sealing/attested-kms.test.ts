@@ -38,7 +38,7 @@ async function attack(
 ): Promise<void> {
   const outcome = await attackBoth(`attested-kms-${name}`, edits, async (load) => {
     const { openAttestedKms } = await load<typeof Attested>(FILE);
-    const patience = { totalMs: 2_000, attemptMs: 1_000 };
+    const patience = { totalMs: 20_000, attemptMs: 10_000 };
     const kms = await openAttestedKms({ ...lab.options(of, change), patience });
     return act(kms)
       .then(
