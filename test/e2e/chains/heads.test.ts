@@ -71,7 +71,7 @@ function open(change: Partial<ChainAccess> = {}): AgreedHeads {
     open: (endpoint) => new RpcClient(endpoint, through),
     store,
     nowMs: () => nowMs,
-    requestMs: 1_000,
+    requestMs: 5_000,
   });
   opened.push(heads);
   return heads;

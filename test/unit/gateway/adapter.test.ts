@@ -106,7 +106,7 @@ describe('endpoint', () => {
     });
     await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const endpoint = httpEndpoint({ url, timeoutMs: 300 });
+    const endpoint = httpEndpoint({ url, timeoutMs: 2_000 });
     expect(await endpoint.ask('eth_call', [])).toEqual({ result: 1 });
     isSlow = true;
     await expect(endpoint.ask('eth_call', [])).rejects.toMatchObject({ code: 'TIMEOUT' });

@@ -79,7 +79,7 @@ function context(more: object = {}): GatewayContext {
     },
     kms: { network: { committee: four }, ...more },
     places: { hosts: [] },
-    waiting: { timeoutMs: 500, pollMs: 10, onProgress: () => {} },
+    waiting: { timeoutMs: 3_000, pollMs: 10, onProgress: () => {} },
   } as unknown as GatewayContext;
 }
 

@@ -77,7 +77,7 @@ function context(): GatewayContext {
       ciphertexts: { chain: chain.chain, address: CIPHERTEXTS, abi: ciphertextsAbi },
     },
     places: { coprocessors: urls },
-    waiting: { timeoutMs: 300, pollMs: 10, onProgress: () => {} },
+    waiting: { timeoutMs: 2_000, pollMs: 10, onProgress: () => {} },
   } as unknown as GatewayContext;
 }
 
