@@ -31,18 +31,22 @@ export interface AnnouncedHeadsOptions {
   readonly backoff?: Backoff;
   readonly answerMs?: number;
   readonly pingMs?: number;
-  /** How often the chain is asked while nothing is announced: an endpoint may have stopped telling. */
+  /** The longest between two questions to the chain while nothing is announced: an endpoint may have stopped telling. */
   readonly silenceMs?: number;
 }
 
 const SILENCE_MS = 2_000;
 
-/** Of a chain whose endpoint announces blocks over WebSocket; polled for as long as there is no subscription. */
+/**
+ * Of a chain whose endpoint announces blocks over WebSocket. After an announcement it is asked again soon, and then ever more seldom:
+ * a block may be announced before it can be asked for, or become final a little later. Polled for as long as there is no subscription.
+ */
 export class AnnouncedHeads implements Heads {
   readonly #o: AnnouncedHeadsOptions;
   readonly #waiting = new Set<() => void>();
   #count = 0;
-  #isSubscribed = false;
+  /** When the newest notice came; undefined without a subscription. */
+  #noticedMs: number | undefined;
 
   constructor(options: AnnouncedHeadsOptions) {
     this.#o = options;
@@ -55,7 +59,6 @@ export class AnnouncedHeads implements Heads {
 
   changed(since: number, pollMs: number, signal: AbortSignal): Promise<void> {
     if (since !== this.#count || signal.aborted) return Promise.resolve();
-    const { silenceMs = SILENCE_MS } = this.#o;
     const { promise, resolve } = Promise.withResolvers<void>();
     const wake = (): void => {
       clearTimeout(timer);
@@ -63,7 +66,7 @@ export class AnnouncedHeads implements Heads {
       this.#waiting.delete(wake);
       resolve();
     };
-    const timer = setTimeout(wake, this.#isSubscribed ? Math.max(pollMs, silenceMs) : pollMs);
+    const timer = setTimeout(wake, Math.max(pollMs, this.#quietMs()));
     signal.addEventListener('abort', wake);
     this.#waiting.add(wake);
     return promise;
@@ -71,22 +74,32 @@ export class AnnouncedHeads implements Heads {
 
   async #run(): Promise<void> {
     const { chainId, log, signal, backoff = CHAIN_BACKOFF } = this.#o;
+    let sinceMs: number | undefined;
     const onNotice = (): void => {
-      this.#isSubscribed = true;
+      this.#noticedMs = performance.now();
+      sinceMs ??= this.#noticedMs;
       this.#tell();
     };
     for (let attempt = 1; !signal.aborted; attempt++) {
+      sinceMs = undefined;
       await headSubscription({ ...this.#o, onNotice });
-      if (this.#isSubscribed) {
-        attempt = 1;
-        this.#isSubscribed = false;
+      if (sinceMs !== undefined) {
+        // One that is taken and ended at once, again and again, is no better than none.
+        if (performance.now() - sinceMs >= backoff.longestMs) attempt = 1;
+        this.#noticedMs = undefined;
         // Whoever waits for a notice polls from now on.
         this.#tell();
       }
-      // Said once, however long it lasts.
+      // Said once, until a subscription has lasted.
       if (attempt === 1 && !signal.aborted) log('warn', 'heads-not-announced', { chain: Number(chainId) });
       await pause(pauseMs(backoff, attempt), signal);
     }
+  }
+
+  /** As long as since the newest notice, up to the longest. */
+  #quietMs(): number {
+    const { silenceMs = SILENCE_MS } = this.#o;
+    return this.#noticedMs === undefined ? 0 : Math.min(silenceMs, performance.now() - this.#noticedMs);
   }
 
   #tell(): void {

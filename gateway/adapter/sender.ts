@@ -43,7 +43,7 @@ export interface SenderOptions {
   readonly maxCalls?: number;
   /** Of the chain; else it is polled. */
   readonly heads?: Heads | undefined;
-  readonly pollMs?: number;
+  readonly pollMs?: number | undefined;
   readonly backoff?: Backoff;
 }
 
@@ -167,7 +167,8 @@ export class Sender {
       if (verdict === 'refused') return { refusal: refusal! };
       if (verdict === 'nonce-taken') this.#nextNonce = nonce + 1;
       if (verdict === 'nonce-used') this.#nextNonce = undefined;
-      await pause(Math.min(attempt, 20) * pollMs, signal);
+      // However seldom the chain is to be asked for blocks: nobody announces what is waited for here.
+      await pause(Math.min(attempt, 20) * Math.min(pollMs, POLL_MS), signal);
       this.#requireRunning();
     }
   }

@@ -64,7 +64,10 @@ async function serve(config: CoprocessorConfig, signal: AbortSignal): Promise<vo
       signal,
     },
     keys: certifiedKeys(config.keys.map(recordSource), gateway.keys, signal),
-    sender: new Sender({ chain, heads: headsOf(config.gateway, log, signal), account, log, signal }),
+    sender: new Sender({
+      ...{ chain, heads: headsOf(config.gateway, log, signal), account, log, signal },
+      pollMs: config.gateway.pollMs,
+    }),
   });
   const { host, port } = config.uploads;
   const listening = await uploads.listen(port, host);

@@ -23,7 +23,7 @@ export const RELAYER_CONFIG = `{
   "hosts": [{"url": "http://...", "chainId": 2, "startBlock": 0, "confirmations": 1}]
 }
 Without "confirmations" only finalized blocks count. A chain is asked for its newest block every "pollMs", 50 unless stated; one with
-"headsUrl": "ws://..." only when it announces a block there, and every 2 s.`;
+"headsUrl": "ws://..." when it announces a block there, and at times besides.`;
 
 const DAY_S = 86_400;
 

@@ -29,7 +29,8 @@ export async function connect(
     await patiently(() => chain.requireChain(signal));
     return chain;
   };
-  const senderOf = (chain: Chain, heads: Heads): Sender => new Sender({ chain, heads, account, log, signal });
+  const senderOf = ({ pollMs }: ChainConfig, chain: Chain, heads: Heads): Sender =>
+    new Sender({ chain, heads, account, log, signal, pollMs });
   const chain = await open(config.gateway);
   const contracts = await patiently(() => gatewayContracts(chain, config.gateway.registry));
   const hosts = new Map<bigint, HostSide>();
@@ -37,12 +38,12 @@ export async function connect(
     const hostChain = await open(host);
     const known = await patiently(() => hostContracts(contracts, hostChain));
     const heads = headsOf(host, log, signal);
-    hosts.set(host.chainId, { ...known, heads, sender: senderOf(hostChain, heads) });
+    hosts.set(host.chainId, { ...known, heads, sender: senderOf(host, hostChain, heads) });
   }
   const heads = headsOf(config.gateway, log, signal);
   const { startBlock } = config.gateway;
   return {
-    gateway: { ...contracts, heads, sender: senderOf(chain, heads), startBlock },
+    gateway: { ...contracts, heads, sender: senderOf(config.gateway, chain, heads), startBlock },
     hosts,
     committeeChanges: committeeChangeFiles(config.committeeChangesDirectory),
     log,

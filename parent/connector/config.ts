@@ -34,8 +34,8 @@ const MAX_HOSTS = 64;
  *   "envelopes": [{"url": "https://coprocessor/envelopes"}, {"directory": "..."}]
  * }
  * ```
- * A chain is asked for its newest block every "pollMs", 50 unless stated; a gateway with "headsUrl" (ws:// or wss://) only when it
- * announces a block there, and every 2 s. Without "confirmations" only finalized blocks count; they follow the rule that the network's
+ * The gateway is asked for its newest block every "pollMs", 50 unless stated; with "headsUrl" (ws:// or wss://) when it announces a
+ * block there, and at times besides. Hosts are not followed, and neither is used of them. Without "confirmations" only finalized blocks count; they follow the rule that the network's
  * configuration has for the chain.
  * @throws {KmsError} BAD_INPUT
  */

@@ -73,7 +73,8 @@ export class Connector {
    * @throws {KmsError} BAD_INPUT for what only an operator can mend; STORE_FAILED, UNAVAILABLE
    */
   static async run(options: ConnectorOptions): Promise<void> {
-    const { config, account, enclave, log, endpointOf, pollMs } = options;
+    const { config, account, enclave, log, endpointOf } = options;
+    const { pollMs = config.gateway.pollMs } = options;
     // One part that fails ends the others: what runs next starts from what is on disk.
     const ending = new AbortController();
     const signal = AbortSignal.any([options.signal, ending.signal]);
@@ -88,7 +89,7 @@ export class Connector {
         envelopes: config.envelopes.map(sourceOf),
         userKeys: await UserKeys.open(join(stateDirectory, 'user-keys')),
         shares: await Shares.open(join(stateDirectory, 'shares')),
-        sender: new Sender({ chain, heads, account, log, signal }),
+        sender: new Sender({ chain, heads, account, log, signal, pollMs }),
         head: new Head(chain, pollMs, heads),
         silence: options.silence ?? SILENCE,
       };
@@ -97,7 +98,7 @@ export class Connector {
       const { userKeys, shares } = ports;
       server = await UserServer.open({ listen, userKeys, shares, keys: options.keys, party });
       log('info', 'connector-started', { address: account.address, count: party });
-      await connector.#follow(pollMs ?? config.gateway.pollMs);
+      await connector.#follow(pollMs);
     } finally {
       ending.abort();
       server?.close();

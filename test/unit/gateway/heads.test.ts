@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import {
   AnnouncedHeads,
   type AnnouncedHeadsOptions,
@@ -9,7 +10,7 @@ import {
   polledHeads,
 } from '../../../gateway/adapter/heads.ts';
 import { silentChainLog } from '../../../gateway/adapter/log.ts';
-import { noticeOf, PlayedAnnouncer } from './played-announcer.ts';
+import { CHAIN_ID, noticeOf, PlayedAnnouncer } from './played-announcer.ts';
 
 /** Longer than any test: what comes in time came by a notice. */
 const NEVER_MS = 600_000;
@@ -25,6 +26,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   stopAll.abort();
+  vi.restoreAllMocks();
   await announcer?.stop();
   silent?.close();
   [announcer, silent] = [undefined, undefined];
@@ -32,7 +34,7 @@ afterEach(async () => {
 
 function headsAt(url: string, changes: Partial<AnnouncedHeadsOptions> = {}): AnnouncedHeads {
   return new AnnouncedHeads({
-    ...{ chainId: 5n, url, signal: stopAll.signal },
+    ...{ chainId: CHAIN_ID, url, signal: stopAll.signal },
     log: (_, event) => void events.push(event),
     backoff: { firstMs: 5, longestMs: 20 },
     silenceMs: NEVER_MS,
@@ -71,11 +73,36 @@ describe('heads', () => {
     await heads.changed(count, NEVER_MS, stopAll.signal);
   });
 
+  test('heads: after a notice the chain is asked soon, and then ever more seldom', async () => {
+    const heads = await subscribed();
+    const waitedMs = async (): Promise<number> => {
+      const startMs = performance.now();
+      await heads.changed(heads.count, 10, stopAll.signal);
+      return performance.now() - startMs;
+    };
+    await sleep(300);
+    for (const count of [1, 2]) {
+      expect(heads.count).toBe(count);
+      announcer?.say(noticeOf());
+      await heads.changed(count, NEVER_MS, stopAll.signal);
+      const startMs = performance.now();
+      expect(await waitedMs()).toBeLessThan(150);
+      let asked = 1;
+      for (; performance.now() < startMs + 400; asked++) await waitedMs();
+      // Each wait is as long as all before it: 10, 10, 20, 40, 80, 160 ms and the one that leads beyond.
+      expect(asked).toBeLessThan(9);
+      expect(await waitedMs()).toBeGreaterThan(390);
+    }
+  });
+
   test('heads: while a subscription stands the chain is asked seldom, and still asked', async () => {
     const seldom = await subscribed({ silenceMs: 400 });
-    const waiting = seldom.changed(1, 10, stopAll.signal);
-    expect(await isOver(waiting, 150)).toBe(false);
-    await waiting;
+    await sleep(500);
+    for (let i = 0; i < 2; i++) {
+      const waiting = seldom.changed(1, 10, stopAll.signal);
+      expect(await isOver(waiting, 150)).toBe(false);
+      expect(await isOver(waiting, 400)).toBe(true);
+    }
     expect(seldom.count).toBe(1);
   });
 
@@ -109,13 +136,27 @@ describe('heads', () => {
     expect(events).toEqual(['heads-not-announced']);
   });
 
-  test('heads: an endpoint that had taken the subscription is tried again soon, however often it ends', async () => {
-    const heads = await subscribed({ backoff: { firstMs: 20, longestMs: NEVER_MS } });
-    for (let i = 1; i <= 10; i++) {
+  test('heads: an endpoint whose subscription had lasted is tried again soon, and its end is said again', async () => {
+    const heads = await subscribed({ backoff: { firstMs: 1, longestMs: 200 } });
+    for (let i = 1; i <= 5; i++) {
+      await sleep(250);
       announcer?.connections.at(-1)?.terminate();
       // Its end, and its subscription.
-      await expect.poll(() => heads.count, { interval: 5, timeout: 2_000 }).toBe(1 + 2 * i);
+      await expect.poll(() => heads.count, { interval: 5 }).toBe(1 + 2 * i);
+      expect(events).toHaveLength(i);
     }
+  });
+
+  test('heads: one that takes the subscription and ends at once is tried ever more seldom, and that is said once', async () => {
+    const heads = await subscribed({ backoff: { firstMs: 10, longestMs: 60_000 } });
+    const startMs = performance.now();
+    for (let i = 1; i <= 6; i++) {
+      announcer?.connections.at(-1)?.terminate();
+      await expect.poll(() => heads.count, { interval: 5, timeout: 5_000 }).toBe(1 + 2 * i);
+    }
+    // 10 + 20 + 40 + 80 + 160 + 320 ms
+    expect(performance.now() - startMs).toBeGreaterThan(600);
+    expect(events).toEqual(['heads-not-announced']);
   });
 
   test('heads: whoever waits is woken by the end of its signal', async () => {
@@ -139,7 +180,7 @@ describe('heads', () => {
   });
 
   test('heads: without a URL there is no connection', () => {
-    expect(headsOf({ chainId: 5n }, silentChainLog, stopAll.signal)).toBe(polledHeads);
+    expect(headsOf({ chainId: CHAIN_ID }, silentChainLog, stopAll.signal)).toBe(polledHeads);
   });
 });
 
@@ -164,14 +205,28 @@ describe('heads of an endpoint that does harm', () => {
     announcer = await PlayedAnnouncer.start({}, false);
     const heads = headsAt(announcer.url);
     await expect.poll(() => announcer?.connections.length, { interval: 5 }).toBe(1);
-    for (const one of [noticeOf(), '{"id":2,"result":"0x7"}', '{"id":1,"result":7}', '{"id":1}']) {
+    await expect.poll(() => announcer?.asked, { interval: 5 }).toEqual(['eth_chainId', 'eth_subscribe']);
+    for (const one of [noticeOf(), '{"id":1,"result":"0x5"}', '{"id":2,"result":7}', '{"id":2}']) {
       announcer.say(one);
     }
     await sleep(100);
     expect(heads.count).toBe(0);
-    announcer.say('{"id":1,"result":"0x7"}');
+    expect(announcer.asked).toHaveLength(2);
+    announcer.say('{"id":2,"result":"0x7"}');
     await heads.changed(0, NEVER_MS, stopAll.signal);
   });
+
+  test.each(['0x6', '0x05', 5, null])(
+    'heads: one whose chain is %j is left, and tried again',
+    async (chainId) => {
+      announcer = await PlayedAnnouncer.start({}, true, chainId);
+      const heads = headsAt(announcer.url);
+      await expect.poll(() => announcer?.connections.length, { interval: 5 }).toBeGreaterThan(2);
+      expect(heads.count).toBe(0);
+      expect(new Set(announcer.asked)).toEqual(new Set(['eth_chainId']));
+      expect(events).toEqual(['heads-not-announced']);
+    },
+  );
 
   test('heads: a message above the limit ends the connection, and another one follows', async () => {
     announcer = await PlayedAnnouncer.start({ perMessageDeflate: true });
@@ -195,8 +250,8 @@ describe('heads of an endpoint that does harm', () => {
       for (let i = 0; i < 20 && socket!.bufferedAmount < 1 << 22; i++) socket?.send(large);
       await sleep(1);
     }
-    // Each fills what is read at once.
-    expect(heads.count).toBeLessThan((performance.now() - startMs) / 2.5);
+    // Two in 20 ms.
+    expect(heads.count).toBeLessThan(10 + (performance.now() - startMs) / 10);
     expect(heads.count).toBeGreaterThan(2);
     socket?.terminate();
     await expect.poll(() => announcer?.connections.length, { interval: 5 }).toBe(2);
@@ -206,6 +261,47 @@ describe('heads of an endpoint that does harm', () => {
     await heads.changed(count, NEVER_MS, stopAll.signal);
     expect(heads.count).toBe(count + 1);
   });
+
+  test('heads: many notices at once wake twice, the second time after the last', async () => {
+    const heads = await subscribed();
+    await sleep(50);
+    let before = 1;
+    for (let i = 0; i < 3; i++) {
+      announcer?.sayAtOnce(noticeOf(), 100);
+      await heads.changed(before, NEVER_MS, stopAll.signal);
+      expect(heads.count).toBe(before + 1);
+      await heads.changed(before + 1, NEVER_MS, stopAll.signal);
+      await sleep(60);
+      before += 2;
+      expect(heads.count).toBe(before);
+    }
+  });
+
+  test('heads: pings are answered, and without end to one who does not read only as far as they go out', async () => {
+    const pong = vi.spyOn(WebSocket.prototype, 'pong');
+    const heads = await subscribed();
+    const [socket] = announcer!.connections;
+    socket?.ping('a');
+    await once(socket!, 'pong');
+    const ours = pong.mock.contexts[0] as WebSocket;
+    expect(ours.url).toBe(`${announcer!.url}/`);
+    socket?.pause();
+    const payload = Buffer.alloc(125);
+    const flood = async (): Promise<void> => {
+      for (let i = 0; i < 5_000 && socket!.bufferedAmount < 1 << 20; i++) socket?.ping(payload);
+      await sleep(1);
+    };
+    // Until nothing goes out any more, and beyond.
+    const deadlineMs = performance.now() + 20_000;
+    while (ours.bufferedAmount === 0 && performance.now() < deadlineMs) await flood();
+    expect(ours.bufferedAmount).toBeGreaterThan(0);
+    for (const untilMs = performance.now() + 500; performance.now() < untilMs; ) await flood();
+    expect(ours.bufferedAmount).toBeLessThan(1_000);
+    socket?.resume();
+    announcer?.say(noticeOf());
+    await heads.changed(1, NEVER_MS, stopAll.signal);
+    expect(announcer?.connections).toHaveLength(1);
+  }, 40_000);
 
   test('heads: one that is connected to and says nothing is given up, and tried again', async () => {
     const sockets: Socket[] = [];

@@ -1,7 +1,7 @@
 import { Chain } from '../../../../gateway/adapter/chain.ts';
 import type { Hex } from '../../../../gateway/adapter/chain-data.ts';
 import { type Answer, type Endpoint, httpEndpoint } from '../../../../gateway/adapter/endpoint.ts';
-import { AnnouncedHeads } from '../../../../gateway/adapter/heads.ts';
+import { AnnouncedHeads, type Heads } from '../../../../gateway/adapter/heads.ts';
 import { silentChainLog } from '../../../../gateway/adapter/log.ts';
 import { type LocalChain, startAnvil } from '../../../../infra/local/chains/anvil.ts';
 import { KmsError } from '../../../../shared/errors.ts';
@@ -46,13 +46,18 @@ export class BenchChain {
   }
 
   /** Subscribed already; whoever waits for it waits for a notice and nothing else. */
-  async heads(signal: AbortSignal): Promise<AnnouncedHeads> {
+  async heads(signal: AbortSignal): Promise<Heads> {
     const chainId = BigInt(this.#options.chainId);
     const url = this.url.replace('http:', 'ws:');
-    const heads = new AnnouncedHeads({ chainId, url, signal, log: silentChainLog, silenceMs: 600_000 });
+    const heads = new AnnouncedHeads({ chainId, url, signal, log: silentChainLog });
     await heads.changed(0, 20_000, signal);
     if (heads.count === 0) throw new Error('the chain takes no subscription');
-    return heads;
+    return {
+      get count() {
+        return heads.count;
+      },
+      changed: (since, _, signal) => heads.changed(since, 600_000, signal),
+    };
   }
 
   async rpc(method: string, ...params: readonly unknown[]): Promise<unknown> {

@@ -226,6 +226,20 @@ describe('sender', () => {
     expect(await take(sender(), nextWord++)).toMatchObject({ kind: 'refused' });
   });
 
+  test('sender: what the endpoint refuses for now is offered again soon, however seldom it asks for blocks', async () => {
+    const word = nextWord++;
+    let offered = 0;
+    const endpoint = troubled(httpEndpoint({ url: chain.url }), (method) => {
+      if (method !== 'eth_sendRawTransaction' || ++offered > 1) return undefined;
+      return Promise.resolve({ refusal: { code: -32000, message: 'underpriced', revertData: undefined } });
+    });
+    const outcome = take(sender({ pollMs: 60_000 }, endpoint), word);
+    await expectWaiting(1);
+    expect(offered).toBe(2);
+    await chain.mine();
+    expect(await outcome).toMatchObject({ kind: 'mined' });
+  });
+
   test('sender: what is not mined in time offers more', async () => {
     const word = nextWord++;
     const outcome = take(sender({ raiseAfterBlocks: 2 }), word);
