@@ -36,6 +36,8 @@ export interface AnnouncedHeadsOptions {
 }
 
 const SILENCE_MS = 2_000;
+/** Mostly the question after an announcement finds its block: the next one is not in a hurry. */
+const AGAIN_MS = 50;
 
 /**
  * Of a chain whose endpoint announces blocks over WebSocket. After an announcement it is asked again soon, and then ever more seldom:
@@ -96,10 +98,11 @@ export class AnnouncedHeads implements Heads {
     }
   }
 
-  /** As long as since the newest notice, up to the longest. */
+  /** As long as since the newest notice, from the shortest to the longest. */
   #quietMs(): number {
     const { silenceMs = SILENCE_MS } = this.#o;
-    return this.#noticedMs === undefined ? 0 : Math.min(silenceMs, performance.now() - this.#noticedMs);
+    if (this.#noticedMs === undefined) return 0;
+    return Math.min(silenceMs, Math.max(AGAIN_MS, performance.now() - this.#noticedMs));
   }
 
   #tell(): void {
