@@ -74,6 +74,10 @@ export class Fields {
     return new Fields(`${this.#where}: "${name}"`, this.#take(name));
   }
 
+  optionalObject(name: string): Fields | undefined {
+    return this.#left.has(name) ? this.object(name) : undefined;
+  }
+
   list(name: string): readonly Fields[] {
     const value = this.#take(name);
     if (!Array.isArray(value)) throw this.#bad(name, 'a list');

@@ -96,7 +96,8 @@ export class Connector {
       const list = await WorkList.open(join(stateDirectory, 'work'), MAX_WORK);
       const connector = new Connector(ports, list, options.backoff);
       const { userKeys, shares } = ports;
-      server = await UserServer.open({ listen, userKeys, shares, keys: options.keys, party });
+      const tls = config.tls === undefined ? {} : { tls: config.tls };
+      server = await UserServer.open({ listen, ...tls, userKeys, shares, keys: options.keys, party });
       log('info', 'connector-started', { address: account.address, count: party });
       await connector.#follow(pollMs);
     } finally {

@@ -1,14 +1,20 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { createSecureContext } from 'node:tls';
 import type { Address } from '../../shared/address.ts';
 import { codeOf, type ErrorCode, KmsError } from '../../shared/errors.ts';
 import { keyId } from '../../shared/ids.ts';
+import type { TlsFiles } from './config.ts';
 import type { CertifiedKeys } from './enclave-client.ts';
 import type { Shares } from './shares.ts';
 import { USER_KEY_BYTES, type UserKeys } from './user-keys.ts';
 
 export interface UserServerOptions {
   readonly listen: Address;
+  /** Read once: who renews the certificate starts the connector again. */
+  readonly tls?: TlsFiles;
   readonly userKeys: Pick<UserKeys, 'put'>;
   readonly shares: Pick<Shares, 'share'>;
   readonly keys: CertifiedKeys;
@@ -45,7 +51,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 };
 
 /**
- * What users need of a parent, over HTTP: `PUT /user-keys/<sha-256>` with the key as the body, and `GET /shares/<request>/<party>`, or
+ * What users need of a parent, over HTTPS, or HTTP where something else ends TLS: `PUT /user-keys/<sha-256>` with the key as the body, and `GET /shares/<request>/<party>`, or
  * `.../<sha-256>` for one that is not the newest; and `GET /keys/<key id>`, a key's certified record as the node serves it. Nobody is
  * authenticated: users' keys are named by their hash, shares are sealed to their user, who finds their digests on chain, and the
  * digest of a record is there too.
@@ -56,21 +62,29 @@ export class UserServer {
   #reading = 0;
   #sendingKeys = 0;
 
-  private constructor(options: UserServerOptions) {
+  private constructor(options: UserServerOptions, tls: TlsMaterial | undefined) {
     this.#options = options;
-    const limits = { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS };
-    this.#server = createServer({ ...limits, maxHeaderSize: 8192 }, (request, response) => {
+    const limits = {
+      ...{ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      ...{ maxHeaderSize: 8192, handshakeTimeout: REQUEST_TIMEOUT_MS },
+    };
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
       void this.#serve(request, response);
-    });
+    };
+    this.#server =
+      tls === undefined
+        ? createServer(limits, serve)
+        : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2' }, serve);
     this.#server.maxConnections = MAX_CONNECTIONS;
     // Also for one that takes its answer too slowly.
     this.#server.timeout = IDLE_TIMEOUT_MS;
   }
 
-  /** @throws {KmsError} UNAVAILABLE if the port is taken */
+  /** @throws {KmsError} UNAVAILABLE if the port is taken, BAD_INPUT for a certificate or key that is none or of another one */
   static async open(options: UserServerOptions): Promise<UserServer> {
-    const server = new UserServer(options);
-    const { host, port } = options.listen;
+    const { listen, tls } = options;
+    const server = new UserServer(options, tls === undefined ? undefined : await tlsMaterial(tls));
+    const { host, port } = listen;
     await new Promise<void>((resolve, reject) => {
       server.#server.on('error', (cause) => {
         reject(new KmsError('UNAVAILABLE', `cannot listen on ${host}:${port}`, { cause }));
@@ -134,6 +148,25 @@ export class UserServer {
     } finally {
       this.#reading--;
     }
+  }
+}
+
+interface TlsMaterial {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+async function tlsMaterial({ certificateFile, keyFile }: TlsFiles): Promise<TlsMaterial> {
+  try {
+    const [cert, key] = await Promise.all([readFile(certificateFile), readFile(keyFile)]);
+    createSecureContext({ cert, key });
+    return { cert, key };
+  } catch (cause) {
+    throw new KmsError(
+      'BAD_INPUT',
+      `${certificateFile} and ${keyFile} must hold a certificate and its private key, PEM`,
+      { cause },
+    );
   }
 }
 

@@ -6,6 +6,7 @@ import type { CommandProgress } from '../../../enclave/gateway/command-desk.ts';
 import type { GatewayAnswer } from '../../../enclave/gateway/gateway-desk.ts';
 import { nodePrimitives, systemRng } from '../../../enclave/primitives.ts';
 import { LocalAccount } from '../../../infra/local/chains/account.ts';
+import { askChain } from '../../../infra/local/chains/ask-chain.ts';
 import { command } from '../../../infra/local/chains/gateway.ts';
 import type { LocalHost } from '../../../infra/local/chains/host.ts';
 import { openEnvelope } from '../../../shared/fhe/envelope.ts';
@@ -366,9 +367,6 @@ describe('enclaves on their gateway: users and other chains', () => {
   }, 120_000);
 
   test('evidence of a block that the endpoints do not agree on is worth nothing', async () => {
-    const [gatewayFronts, hostFronts] = [network.chains.gateway.chain, host.chain].map(
-      ({ chainId }) => network.fronts.get(chainId)!,
-    );
     const envelope = await key.encrypt({ kind: 'scalar', value: 3n });
     const handle = await input(envelope);
     await host.deployer.send({
@@ -384,9 +382,11 @@ describe('enclaves on their gateway: users and other chains', () => {
     const { request: onGateway } = await lastEvent(network.relayer, decryptions, 'PublicDecryptionRequested');
     const of = { contracts: network.contracts, host: network.hostChains[0]!, request: requestOf(onGateway) };
     const claim = { kind: 'public', ...of, ciphertexts: [handle] } as const;
-    for (const fronts of [gatewayFronts!, hostFronts!]) {
-      // Two of three lie now: nothing is agreed.
+    for (const { chainId, url } of [network.chains.gateway.chain, host.chain]) {
+      const fronts = network.fronts.get(chainId)!;
+      // Two of three lie now: nothing is agreed. And nobody has believed the newest block before.
       fronts[2]!.fault = { kind: 'closes' };
+      await askChain(url, 'evm_mine');
       const made = await network.request(claim);
       const refused = nodes()[0]!.node.answer(
         { ...made, envelopes: [envelope], userKey: new Uint8Array(0) },

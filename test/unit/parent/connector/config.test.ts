@@ -39,6 +39,8 @@ test('connector configuration: all of it, and none of it', async () => {
     envelopes: good.envelopes,
   });
   expect(await read(undefined)).toBeUndefined();
+  const tls = { certificateFile: '/c.pem', keyFile: '/k.pem' };
+  expect((await read({ ...good, tls }))?.tls).toEqual(tls);
   const announced = { ...gateway, headsUrl: 'wss://gateway/heads?key=1' };
   expect((await read({ ...good, gateway: announced }))?.gateway.headsUrl).toBe(announced.headsUrl);
 });
@@ -49,6 +51,8 @@ test.each<[string, unknown]>([
   ['no object', 'x'],
   ['null', null],
   ['an unknown field', { ...good, more: 1 }],
+  ['a certificate without key', { ...good, tls: { certificateFile: '/c' } }],
+  ['an unknown field of TLS', { ...good, tls: { certificateFile: '/c', keyFile: '/k', more: 1 } }],
   ['an unknown field of the gateway', { ...good, gateway: { ...gateway, more: 1 } }],
   ['an unknown field of a host', { ...good, hosts: [{ ...host, more: 1 }] }],
   ['an unknown field of a place', { ...good, envelopes: [{ url: 'http://a', directory: '/a' }] }],

@@ -1,12 +1,18 @@
 import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freshIdentity } from '../../../../infra/local/chains/front-identity.ts';
 import { USER_KEY_BYTES } from '../../../../parent/connector/user-keys.ts';
-import { UserServer } from '../../../../parent/connector/user-server.ts';
+import { UserServer, type UserServerOptions } from '../../../../parent/connector/user-server.ts';
 import { KmsError } from '../../../../shared/errors.ts';
 import { freePort } from '../../net/nodes.ts';
 
 let server: UserServer;
+let options: UserServerOptions;
 let url: string;
 let port: number;
 let put: [string, Uint8Array][];
@@ -22,7 +28,7 @@ beforeEach(async () => {
   [keysAsked, keySignals, pieces] = [[], [], [new Uint8Array([1, 2]), new Uint8Array([3])]];
   port = await freePort();
   url = `http://127.0.0.1:${port}`;
-  server = await UserServer.open({
+  options = {
     listen: { host: '127.0.0.1', port },
     party: 3,
     userKeys: {
@@ -49,7 +55,8 @@ beforeEach(async () => {
         }
       },
     },
-  });
+  };
+  server = await UserServer.open(options);
 });
 
 afterEach(() => server.close());
@@ -165,13 +172,53 @@ describe('user server', () => {
   });
 
   test('user server: a port that is taken is said', async () => {
-    const options = { listen: { host: '127.0.0.1', port }, party: 1 };
-    const other = UserServer.open({
-      ...options,
-      userKeys: { put: async () => {} },
-      shares: { share: async () => undefined },
-      keys: { async *certifiedKey() {} },
+    await expect(UserServer.open(options)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+describe('user server over TLS', () => {
+  let directory: string;
+  let files: { readonly certificateFile: string; readonly keyFile: string };
+  let cert: string;
+
+  beforeEach(async () => {
+    server.close();
+    directory = await mkdtemp(join(tmpdir(), 'kms-user-server-'));
+    files = { certificateFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') };
+    const identity = await freshIdentity();
+    cert = identity.cert;
+    await writeFile(files.certificateFile, cert);
+    await writeFile(files.keyFile, identity.key);
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  const statusOf = (path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      // The name in this certificate is nobody's address.
+      const tls = { ca: cert, checkServerIdentity: () => undefined };
+      request({ ...tls, host: '127.0.0.1', port, path }, ({ statusCode }) => resolve(statusCode))
+        .once('error', reject)
+        .end();
     });
-    await expect(other).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+
+  test('user server: with a certificate it speaks TLS, and nothing else', async () => {
+    server = await UserServer.open({ ...options, tls: files });
+    expect(await statusOf('/shares/5/3')).toBe(200);
+    expect(await statusOf('/shares/6/3')).toBe(404);
+    await expect(fetch(`${url}/shares/5/3`)).rejects.toThrow();
+    expect(asked).toHaveLength(2);
+  });
+
+  test('user server: a certificate that is none, missing, or of another key is BAD_INPUT, and names the files', async () => {
+    const open = () => UserServer.open({ ...options, tls: files });
+    const refused = { code: 'BAD_INPUT', message: expect.stringContaining(files.keyFile) };
+    await writeFile(files.keyFile, (await freshIdentity()).key);
+    await expect(open()).rejects.toMatchObject(refused);
+    await writeFile(files.keyFile, 'x');
+    await expect(open()).rejects.toMatchObject(refused);
+    await rm(files.keyFile);
+    await expect(open()).rejects.toMatchObject(refused);
+    // Nobody listens.
+    await expect(statusOf('/shares/5/3')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 });
