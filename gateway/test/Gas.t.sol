@@ -2,44 +2,16 @@
 pragma solidity 0.8.37;
 
 import {Batch} from "../contracts/common/Batch.sol";
-import {Handles} from "../contracts/common/Handles.sol";
 import {Membership} from "../contracts/common/Membership.sol";
 import {Results} from "../contracts/common/Results.sol";
 import {Ciphertexts} from "../contracts/gateway/Ciphertexts.sol";
 import {Decryptions} from "../contracts/gateway/Decryptions.sol";
 import {Requests} from "../contracts/gateway/Requests.sol";
-import {Compute} from "../contracts/host/Compute.sol";
 import {DecryptionOracle} from "../contracts/host/DecryptionOracle.sol";
 import {KmsVerifier} from "../contracts/host/KmsVerifier.sol";
-import {HostFixture} from "./HostFixture.sol";
-import {RequestFixture} from "./RequestFixture.sol";
-import {Checks} from "./Vm.sol";
+import {GatewayMeter, HostMeter} from "./Meter.sol";
 
-/// @title What a transaction costs
-/// @notice 21000, its calldata, and its execution on cold storage; refunds are not counted.
-abstract contract Meter is Checks {
-    function calldataGas(bytes memory data) internal pure returns (uint256 gas) {
-        for (uint256 i; i < data.length; ++i) gas += data[i] == 0 ? 4 : 16;
-    }
-
-    function measured(string memory name, address target, uint256 value, bytes memory data)
-        internal
-        returns (uint256 total)
-    {
-        uint256 before = gasleft();
-        (bool isDone, bytes memory reason) = target.call{value: value}(data);
-        uint256 used = before - gasleft();
-        total = used + 21_000 + calldataGas(data);
-        if (!isDone) {
-            assembly ("memory-safe") {
-                revert(add(reason, 32), mload(reason))
-            }
-        }
-        emit log_named_uint(name, total);
-    }
-}
-
-contract HostGasTest is HostFixture, Meter {
+contract HostGasTest is HostMeter {
     using Results for *;
     using Membership for *;
 
@@ -51,8 +23,8 @@ contract HostGasTest is HostFixture, Meter {
         KmsVerifier large = new KmsVerifier(GATEWAY_CHAIN, REGISTRY, 0, 4, signersIn(0, 13));
         bytes memory signatures = signed(large.domain(), keccak256("x"), 0, 511);
         vm.cool(address(large));
-        uint256 total =
-            measured("KmsVerifier.verify, 9 of 13", address(large), 0, abi.encodeCall(KmsVerifier.verify, (0, keccak256("x"), signatures)));
+        bytes memory call = abi.encodeCall(KmsVerifier.verify, (0, keccak256("x"), signatures));
+        uint256 total = measured("KmsVerifier.verify, 9 of 13", address(large), 0, call);
         isTrue(total - 21_000 <= 90_000, "90k over the base");
     }
 
@@ -70,58 +42,46 @@ contract HostGasTest is HostFixture, Meter {
         bytes memory call = abi.encodeCall(KmsVerifier.changeCommittee, (c, signatures));
         measured("KmsVerifier.changeCommittee, (4,1)", address(verifier), 0, call);
     }
+}
 
-    function coolAll() private {
-        vm.cool(address(verifier));
-        vm.cool(address(keyring));
-        vm.cool(address(accessControl));
-        vm.cool(address(compute));
-        vm.cool(address(oracle));
-        vm.cool(address(submitters));
-    }
+contract Taker {
+    function take(uint256, bytes calldata) external {}
+}
 
-    function test_gas_compute() external {
-        bytes32 digest = keccak256("envelope");
-        bytes memory proof = inputProof(address(this), address(this), digest);
-        (bytes32 a, bytes32 b) = (input(1), input(2));
-        coolAll();
-        measured(
-            "Compute.input", address(compute), 0,
-            abi.encodeCall(Compute.input, (digest, KEY, Handles.SCALAR, address(this), proof))
-        );
-        coolAll();
-        measured("Compute.add", address(compute), 0, abi.encodeCall(Compute.add, (a, b)));
-        coolAll();
-        measured("Compute.mul", address(compute), 0, abi.encodeCall(Compute.mul, (a, b)));
-        coolAll();
-        measured("Compute.mulPlain", address(compute), 0, abi.encodeCall(Compute.mulPlain, (a, 7)));
-    }
+contract OracleGasTest is HostMeter {
+    using Results for *;
 
-    function test_gas_oracle() external {
-        bytes32 a = input(1);
-        coolAll();
-        measured(
-            "DecryptionOracle.request, 1 handle", address(oracle), 0,
-            abi.encodeCall(DecryptionOracle.request, (one(a), this.take.selector, 50_000))
-        );
-        DecryptionOracle.Request memory r = oracleRequest(1, address(this), this.take.selector, 50_000, a);
+    Taker private _taker;
+    bytes private _request;
+    bytes private _deliver;
+    bytes private _deliverFromBatch;
+    bytes private _execute;
+
+    function setUp() public {
+        deployHost();
+        _taker = new Taker();
+        _request = abi.encodeCall(DecryptionOracle.request, (one(input(1)), Taker.take.selector, 50_000));
+        setUpExecute(asked(2));
+        DecryptionOracle.Request memory r = asked(3);
         Results.PublicDecryption memory s = resultFor(r, hex"0000000000000005");
-        bytes memory signatures = signed(domain, s.hash(), 0, THREE);
-        coolAll();
-        measured(
-            "DecryptionOracle.deliver, 3 of 4", address(oracle), 0,
-            abi.encodeCall(DecryptionOracle.deliver, (r, s, signatures))
-        );
-        coolAll();
-        measured(
-            "DecryptionOracle.execute, empty callback", address(oracle), 0, abi.encodeCall(DecryptionOracle.execute, (r))
-        );
+        _deliver = abi.encodeCall(DecryptionOracle.deliver, (r, s, signed(domain, s.hash(), 0, THREE)));
+        setUpBatch(asked(4));
     }
 
-    function test_gas_oracleBatch64() external {
-        bytes32 a = input(1);
-        uint256 id = oracle.request(one(a), this.take.selector, 50_000);
-        DecryptionOracle.Request memory r = oracleRequest(id, address(this), this.take.selector, 50_000, a);
+    function asked(uint256 seed) private returns (DecryptionOracle.Request memory) {
+        bytes32 a = input(seed);
+        accessControl.allow(a, address(_taker));
+        vm.prank(address(_taker));
+        uint256 id = oracle.request(one(a), Taker.take.selector, 50_000);
+        return oracleRequest(id, address(_taker), Taker.take.selector, 50_000, a);
+    }
+
+    function setUpExecute(DecryptionOracle.Request memory r) private {
+        deliver(r, hex"0000000000000005");
+        _execute = abi.encodeCall(DecryptionOracle.execute, (r));
+    }
+
+    function setUpBatch(DecryptionOracle.Request memory r) private {
         Results.PublicDecryption memory s = resultFor(r, hex"0000000000000005");
         bytes32[] memory proof = new bytes32[](6);
         for (uint256 i; i < 6; ++i) proof[i] = keccak256(abi.encode("sibling", i));
@@ -133,98 +93,119 @@ contract HostGasTest is HostFixture, Meter {
         }
         Results.ResultBatch memory batch = Results.ResultBatch(root, 64, 0);
         verifier.verifyBatch(batch, signed(domain, batch.hash(), 0, THREE));
-        coolAll();
-        measured(
-            "DecryptionOracle.deliverFromBatch, known batch of 64", address(oracle), 0,
-            abi.encodeCall(DecryptionOracle.deliverFromBatch, (r, s, batch, proof, bytes("")))
-        );
+        _deliverFromBatch = abi.encodeCall(DecryptionOracle.deliverFromBatch, (r, s, batch, proof, bytes("")));
     }
 
-    function take(uint256, bytes calldata) external {}
+    function test_gas_request() external {
+        cold("DecryptionOracle.request, 1 handle", address(oracle), _request);
+    }
+
+    function test_gas_deliver() external {
+        cold("DecryptionOracle.deliver, 3 of 4", address(oracle), _deliver);
+    }
+
+    function test_gas_deliverFromBatch() external {
+        cold("DecryptionOracle.deliverFromBatch, known batch of 64", address(oracle), _deliverFromBatch);
+    }
+
+    function test_gas_execute() external {
+        cold("DecryptionOracle.execute, empty callback", address(oracle), _execute);
+    }
 }
 
-contract GatewayGasTest is RequestFixture, Meter {
+contract GatewayGasTest is GatewayMeter {
     bytes internal constant RESULT = hex"0000000000000005";
+
+    bytes private _commit;
+    bytes private _commitSecond;
+    bytes private _requestPublic;
+    bytes private _answerPublic;
+    bytes private _requestUser;
+    bytes private _answerUser;
+    mapping(uint256 => bytes) private _answerBatch;
 
     function setUp() public {
         deployActiveGateway();
         setTerms(1000);
         vm.deal(address(this), 1 ether);
+        _commit = commitCall(1001);
+        _commitSecond = commitCall(1002);
+        commit(ciphertext(1002), 0);
+        setUpPublic();
+        setUpUser();
+        setUpBatch(1);
+        setUpBatch(64);
     }
 
-    function coolAll() private {
-        vm.cool(address(registry));
-        vm.cool(address(keys));
-        vm.cool(address(ciphertexts));
-        vm.cool(address(decryptions));
+    function commitCall(uint256 seed) private pure returns (bytes memory) {
+        Ciphertexts.Ciphertext[] memory list = new Ciphertexts.Ciphertext[](1);
+        list[0] = ciphertext(seed);
+        return abi.encodeCall(Ciphertexts.commit, (list, new Ciphertexts.Access[](0)));
+    }
+
+    function setUpPublic() private {
+        bytes32 handle = committed(1003, address(0));
+        bytes32[] memory handles = one(handle);
+        _requestPublic = abi.encodeCall(Decryptions.requestPublic, (HOST, CONSUMER, HOST_REQUEST, handles, 600));
+        Requests.Request memory r = requestPublic(handle, 0);
+        _answerPublic = abi.encodeCall(Decryptions.answerPublic, (r, RESULT, 0, signResult(r, RESULT, THREE)));
+    }
+
+    function setUpUser() private {
+        bytes32 handle = userHandle(1004);
+        Results.UserDecryptionRequest memory permit = permitOf(vm.addr(USER_SECRET), address(0));
+        bytes memory signature = signPermit(permit);
+        _requestUser = abi.encodeCall(Decryptions.requestUser, (permit, signature, one(handle), 600));
+        Requests.Request memory r = requestUser(handle, permit, signature, 1);
+        _answerUser = abi.encodeCall(Decryptions.answerUser, (r, 0, THREE, shareDigests(3), signShares(r, 3)));
+    }
+
+    function setUpBatch(uint256 size) private {
+        Requests.Answer[] memory batch = new Requests.Answer[](size);
+        for (uint256 i; i < size; ++i) {
+            batch[i].request = requestPublic(committed(100 * size + i, address(0)), 0);
+            batch[i].result = RESULT;
+        }
+        _answerBatch[size] = abi.encodeCall(Decryptions.answerBatch, (0, batch, signBatch(batch, THREE)));
     }
 
     function test_gas_commit() external {
-        Ciphertexts.Ciphertext[] memory list = new Ciphertexts.Ciphertext[](1);
-        list[0] = ciphertext(1);
-        bytes memory call = abi.encodeCall(Ciphertexts.commit, (list, new Ciphertexts.Access[](0)));
-        coolAll();
-        vm.prank(coprocessors()[0]);
-        measured("Ciphertexts.commit, first of 3", address(ciphertexts), 0, call);
-        coolAll();
-        vm.prank(coprocessors()[1]);
-        measured("Ciphertexts.commit, second of 3 (commits)", address(ciphertexts), 0, call);
+        coldBy(coprocessors()[0], "Ciphertexts.commit, first of 3", address(ciphertexts), _commit);
     }
 
-    function test_gas_public() external {
-        bytes32 handle = committed(1, address(0));
+    function test_gas_commitSecond() external {
+        coldBy(coprocessors()[1], "Ciphertexts.commit, second of 3 (commits)", address(ciphertexts), _commitSecond);
+    }
+
+    function test_gas_requestPublic() external {
         coolAll();
-        measured(
-            "Decryptions.requestPublic, 1 handle", address(decryptions), FEE,
-            abi.encodeCall(Decryptions.requestPublic, (HOST, CONSUMER, HOST_REQUEST, one(handle), 600))
-        );
-        Requests.Request memory r = requestPublic(handle, 0);
-        bytes memory signatures = signResult(r, RESULT, THREE);
+        measured("Decryptions.requestPublic, 1 handle", address(decryptions), FEE, _requestPublic);
+    }
+
+    function test_gas_answerPublic() external {
+        cold("Decryptions.answerPublic, 3 of 4", address(decryptions), _answerPublic);
+    }
+
+    function test_gas_requestUser() external {
         coolAll();
-        measured(
-            "Decryptions.answerPublic, 3 of 4", address(decryptions), 0,
-            abi.encodeCall(Decryptions.answerPublic, (r, RESULT, 0, signatures))
-        );
+        measured("Decryptions.requestUser, 1 handle", address(decryptions), FEE, _requestUser);
+    }
+
+    function test_gas_answerUser() external {
+        cold("Decryptions.answerUser, 3 shares", address(decryptions), _answerUser);
     }
 
     function test_gas_batch1() external {
-        measuredBatch(1);
+        measuredBatch("Decryptions.answerBatch, 1", "per result in a batch of 1", 1);
     }
 
     function test_gas_batch64() external {
-        measuredBatch(64);
+        measuredBatch("Decryptions.answerBatch, 64", "per result in a batch of 64", 64);
     }
 
-    function measuredBatch(uint256 size) private {
-        Requests.Answer[] memory batch = new Requests.Answer[](size);
-        for (uint256 i; i < size; ++i) {
-            batch[i].request = requestPublic(committed(i, address(0)), 0);
-            batch[i].result = RESULT;
-        }
-        bytes memory signatures = signBatch(batch, THREE);
+    function measuredBatch(string memory name, string memory perResult, uint256 size) private {
         coolAll();
-        uint256 total = measured(
-            size == 1 ? "Decryptions.answerBatch, 1" : "Decryptions.answerBatch, 64", address(decryptions), 0,
-            abi.encodeCall(Decryptions.answerBatch, (0, batch, signatures))
-        );
-        emit log_named_uint(size == 1 ? "per result in a batch of 1" : "per result in a batch of 64", total / size);
-    }
-
-    function test_gas_user() external {
-        bytes32 handle = userHandle(1);
-        address user = vm.addr(USER_SECRET);
-        bytes memory permitSignature = signPermit(permitOf(user, address(0)));
-        coolAll();
-        measured(
-            "Decryptions.requestUser, 1 handle", address(decryptions), FEE,
-            abi.encodeCall(Decryptions.requestUser, (permitOf(user, address(0)), permitSignature, one(handle), 600))
-        );
-        Requests.Request memory r = requestUser(handle, permitOf(user, address(0)), permitSignature, 1);
-        bytes memory signatures = signShares(r, 3);
-        coolAll();
-        measured(
-            "Decryptions.answerUser, 3 shares", address(decryptions), 0,
-            abi.encodeCall(Decryptions.answerUser, (r, 0, THREE, shareDigests(3), signatures))
-        );
+        uint256 total = measured(name, address(decryptions), 0, _answerBatch[size]);
+        emit log_named_uint(perResult, total / size);
     }
 }
