@@ -140,10 +140,11 @@ async function statusJson(): Promise<StatusJson> {
   return JSON.parse((await kms('net', 'status', '--json')).stdout);
 }
 
-/** Names of what enclave 1 logged, in order. */
+/** Names of what enclave 1 has logged in this life, in order: one that was killed may have had the last word on something. */
 async function logged(): Promise<readonly string[]> {
   const text = await readFile(join(directory, 'logs', '1-enclave.log'), 'utf8');
-  return [...text.matchAll(/"event":"([a-z-]+)"/g)].map((match) => match[1]!);
+  const all = [...text.matchAll(/"event":"([a-z-]+)"/g)].map((match) => match[1]!);
+  return all.slice(all.lastIndexOf('started'));
 }
 
 /** The newest block in a chain's file. */
