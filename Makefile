@@ -63,7 +63,7 @@ lab: lab-setup eif
 	@$(NODE) infra/lab/lab.ts
 
 test-eif: lab-setup eif
-	@node_modules/.bin/vitest run --config test/image/vitest.config.ts
+	@$(RUN) test-eif
 
 clean:
 	rm -rf out node_modules shared/math/kernel/generated shared/wire/generated gateway/generated test/direct/generated
