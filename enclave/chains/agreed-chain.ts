@@ -41,7 +41,8 @@ const KEPT_BLOCKS = 64;
 
 /**
  * What this enclave believes about one chain: blocks that k of m endpoints name alike, final by the chain's rule, not old, and
- * never below one that it has believed before: in this life, and in earlier ones as far as that was durable. Nothing here is one endpoint's word, or the parent's.
+ * never below one that it has believed before: in this life, and in earlier ones as far as that was durable. Nothing here is one
+ * endpoint's word, or the parent's.
  */
 export class AgreedChain {
   readonly #options: AgreedChainOptions;
@@ -49,6 +50,7 @@ export class AgreedChain {
   readonly #startFloor: bigint;
   /** By hash. */
   readonly #canonical = new Map<Digest, Block>();
+  /** See ClaimTerms. */
   readonly #ofChain = new WeakMap<ChainEndpoint, number>();
   #head: Block | undefined;
   /** Enclave time when the head was asked for. */
@@ -72,8 +74,7 @@ export class AgreedChain {
    */
   async current(): Promise<Block> {
     const head = this.#head;
-    const isKept = this.#options.nowMs() - this.#askedMs <= KEPT_HEAD_MS;
-    return head !== undefined && isKept && this.#isFresh(head) ? head : this.refresh();
+    return head !== undefined && this.#isKept() && this.#isFresh(head) ? head : this.refresh();
   }
 
   /**
@@ -97,7 +98,7 @@ export class AgreedChain {
     let head = await this.current();
     // Most are asked about while they are the newest one. Where no newer head is agreed now, the kept one counts for its time.
     if (!this.#canonical.has(hash)) head = (await this.#asking?.catch(() => undefined)) ?? head;
-    if (!this.#canonical.has(hash)) head = await this.refresh().catch(() => head);
+    if (!this.#canonical.has(hash)) head = await this.#newerThan(head);
     const known = this.#canonical.get(hash);
     const block = known ?? (await this.#ask((one, signal) => one.blockByHash(hash, signal)));
     if (block === undefined || block.number > head.number || !this.#isRecent(block, head)) return undefined;
@@ -107,6 +108,15 @@ export class AgreedChain {
     if (canonical === undefined || blockName(canonical) !== blockName(block)) return undefined;
     this.#remember(block);
     return block;
+  }
+
+  async #newerThan(kept: Block): Promise<Block> {
+    try {
+      return await this.refresh();
+    } catch (error) {
+      if (!this.#isKept()) throw error;
+      return kept;
+    }
   }
 
   async #refresh(): Promise<Block> {
@@ -189,6 +199,10 @@ export class AgreedChain {
     } finally {
       patience.enough();
     }
+  }
+
+  #isKept(): boolean {
+    return this.#options.nowMs() - this.#askedMs <= KEPT_HEAD_MS;
   }
 
   #isFresh({ timestampS }: Block): boolean {

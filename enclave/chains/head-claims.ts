@@ -24,6 +24,7 @@ export interface ClaimTerms {
   readonly ofChain: WeakMap<ChainEndpoint, number>;
 }
 
+/** See ofChain. */
 const OF_CHAIN_MS = 60_000;
 
 /** Endpoints see a new block at slightly different times: so far apart, their claims are the same. */

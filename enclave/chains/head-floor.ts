@@ -49,7 +49,8 @@ export class HeadFloor {
   }
 
   /**
-   * Never lowers it. When the promise resolves, what is durable lags by MAX_LAG_S at most; within two seconds of a working store it does not lag. One call at a time.
+   * Never lowers it. When the promise resolves, what is durable lags by MAX_LAG_S at most; two seconds later, with a store that works, it
+   * does not lag. One call at a time.
    * @throws {KmsError} STORE_FAILED; the floor then stays as it was
    */
   async raise({ number, timestampS }: Height): Promise<void> {

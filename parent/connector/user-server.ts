@@ -64,17 +64,15 @@ export class UserServer {
 
   private constructor(options: UserServerOptions, tls: TlsMaterial | undefined) {
     this.#options = options;
-    const limits = {
-      ...{ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
-      ...{ maxHeaderSize: 8192, handshakeTimeout: REQUEST_TIMEOUT_MS },
-    };
+    const [requestTimeout, headersTimeout] = [REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS];
+    const limits = { requestTimeout, headersTimeout, maxHeaderSize: 8192 };
     const serve = (request: IncomingMessage, response: ServerResponse): void => {
       void this.#serve(request, response);
     };
     this.#server =
       tls === undefined
         ? createServer(limits, serve)
-        : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.2' }, serve);
+        : createTlsServer({ ...limits, ...tls, handshakeTimeout: REQUEST_TIMEOUT_MS }, serve);
     this.#server.maxConnections = MAX_CONNECTIONS;
     // Also for one that takes its answer too slowly.
     this.#server.timeout = IDLE_TIMEOUT_MS;

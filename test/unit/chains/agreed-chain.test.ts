@@ -229,7 +229,10 @@ describe('agreed chain: blocks that a parent brings', () => {
     await expect(chain.refresh()).rejects.toThrow(code('STALE_HEAD'));
     expect(await isAgreed(chain, 99n)).toBe(true);
     expect(await isAgreed(chain, 101n)).toBe(false);
+    // Nor does it when they are over only after the endpoints were waited for.
+    const waiting = isAgreed(chain, 98n);
     nowS += 11n;
+    await expect(waiting).rejects.toThrow(code('STALE_HEAD'));
     await expect(isAgreed(chain, 99n)).rejects.toThrow(code('STALE_HEAD'));
   });
 

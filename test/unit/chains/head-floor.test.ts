@@ -25,6 +25,20 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** From now on writes end when they are let. */
+function slowly(): { readonly end: () => void; readonly most: number } {
+  const { promise, resolve: end } = Promise.withResolvers<void>();
+  const put = store.put.bind(store);
+  const state = { end, underWay: 0, most: 0 };
+  store.put = async (...what) => {
+    state.most = Math.max(state.most, ++state.underWay);
+    await promise;
+    await put(...what);
+    state.underWay -= 1;
+  };
+  return state;
+}
+
 const open = (): Promise<HeadFloor> => HeadFloor.open(store, CHAIN_ID);
 const at = (number: bigint, timestampS: bigint) => ({ number, timestampS });
 const durable = async (): Promise<bigint> => (await open()).number;
@@ -75,15 +89,10 @@ describe('head floor', () => {
     const floor = await open();
     await floor.raise(at(7n, 100n));
     await floor.raise(at(8n, 101n));
-    const { promise: slow, resolve } = Promise.withResolvers<void>();
-    const put = store.put.bind(store);
-    store.put = async (...what) => {
-      await slow;
-      await put(...what);
-    };
+    const slow = slowly();
     const raising = floor.raise(at(60n, 200n));
     await vi.advanceTimersByTimeAsync(GATHER_MS);
-    resolve();
+    slow.end();
     await raising;
     expect([await durable(), writes]).toEqual([60n, 2]);
     await vi.advanceTimersByTimeAsync(GATHER_MS);
@@ -93,39 +102,26 @@ describe('head floor', () => {
   it('head floor: one write at a time', async () => {
     const floor = await open();
     await floor.raise(at(7n, 100n));
-    const { promise: slow, resolve } = Promise.withResolvers<void>();
-    const put = store.put.bind(store);
-    let underWay = 0;
-    store.put = async (...what) => {
-      expect(++underWay).toBe(1);
-      await slow;
-      await put(...what);
-      underWay -= 1;
-    };
+    const slow = slowly();
     for (const n of [8n, 9n]) {
       await floor.raise(at(n, 93n + n));
       await vi.advanceTimersByTimeAsync(GATHER_MS);
     }
-    resolve();
+    slow.end();
     await vi.advanceTimersByTimeAsync(GATHER_MS);
-    expect([await durable(), writes]).toEqual([9n, 3]);
+    expect([await durable(), writes, slow.most]).toEqual([9n, 3, 1]);
   });
 
   it('head floor: what is being written is waited for, not written beside', async () => {
     const floor = await open();
     await floor.raise(at(7n, 100n));
-    const { promise: slow, resolve } = Promise.withResolvers<void>();
-    const put = store.put.bind(store);
-    store.put = async (...what) => {
-      await slow;
-      await put(...what);
-    };
+    const slow = slowly();
     await floor.raise(at(8n, 109n));
     await vi.advanceTimersByTimeAsync(GATHER_MS);
     const raising = floor.raise(at(9n, 115n));
     await vi.advanceTimersByTimeAsync(1);
     expect([floor.number, writes]).toEqual([8n, 1]);
-    resolve();
+    slow.end();
     await raising;
     expect([floor.number, await durable(), writes]).toEqual([9n, 8n, 2]);
     await vi.advanceTimersByTimeAsync(GATHER_MS);

@@ -2,7 +2,8 @@ import { parseTransaction } from 'viem';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ChainAccount, chainAccount } from '../../../../gateway/adapter/account.ts';
 import type { Hex } from '../../../../gateway/adapter/chain-data.ts';
-import { type Endpoint, httpEndpoint } from '../../../../gateway/adapter/endpoint.ts';
+import { type Answer, type Endpoint, httpEndpoint } from '../../../../gateway/adapter/endpoint.ts';
+import type { Heads } from '../../../../gateway/adapter/heads.ts';
 import { Sender, type SenderOptions } from '../../../../gateway/adapter/sender.ts';
 import { BenchChain, troubled, wordOf } from './bench-chain.ts';
 
@@ -62,6 +63,14 @@ const take = (by: Sender, word: number): ReturnType<Sender['send']> =>
   by.send(`take ${word}`, call(word), () => isTaken(word));
 
 /** Of the account, mined. */
+/** An answer that comes after a block which it does not know of yet, and which was announced meanwhile. */
+async function overtaken(asked: Promise<Answer>, heads: Heads): Promise<Answer> {
+  const answer = await asked;
+  const { count } = heads;
+  await chain.mine();
+  await heads.changed(count, 20_000, stopAll.signal);
+  return answer;
+}
 const sentCount = (): Promise<number> => chain.client().nonce(account.address, 'latest');
 const waiting = async (): Promise<number> =>
   (await chain.client().nonce(account.address, 'pending')) - (await sentCount());
@@ -133,13 +142,7 @@ describe('sender', () => {
     let asked = 0;
     const endpoint = troubled(inner, (method, params) => {
       if (method !== 'eth_getTransactionReceipt' || ++asked !== 2) return undefined;
-      return (async () => {
-        const answer = await inner.ask(method, params);
-        const { count } = heads;
-        await chain.mine();
-        await heads.changed(count, 20_000, stopAll.signal);
-        return answer;
-      })();
+      return overtaken(inner.ask(method, params), heads);
     });
     const outcome = take(sender({ heads, pollMs: 60_000 }, endpoint), word);
     expect(await outcome).toMatchObject({ kind: 'mined' });
@@ -159,13 +162,7 @@ describe('sender', () => {
     // It is mined while its nonce is asked for.
     const endpoint = troubled(inner, (method, params) => {
       if (method !== 'eth_getTransactionCount' || params[1] !== 'latest' || asked++ > 0) return undefined;
-      return (async () => {
-        const answer = await inner.ask(method, params);
-        const { count } = heads;
-        await chain.mine();
-        await heads.changed(count, 20_000, stopAll.signal);
-        return answer;
-      })();
+      return overtaken(inner.ask(method, params), heads);
     });
     const outcome = take(sender({ heads, pollMs: 60_000 }, endpoint), word);
     expect(await outcome).toEqual({ kind: 'already' });

@@ -209,6 +209,12 @@ describe('user server over TLS', () => {
     expect(asked).toHaveLength(2);
   });
 
+  test('user server: who connects and does not begin TLS is let go after ten seconds', async () => {
+    server = await UserServer.open({ ...options, tls: files });
+    const idle = connect(port, '127.0.0.1').on('error', () => {});
+    await new Promise((closed) => idle.once('close', closed));
+  }, 60_000);
+
   test('user server: a certificate that is none, missing, or of another key is BAD_INPUT, and names the files', async () => {
     const open = () => UserServer.open({ ...options, tls: files });
     const refused = { code: 'BAD_INPUT', message: expect.stringContaining(files.keyFile) };
