@@ -19,6 +19,7 @@ import { TLS_POLICY } from '../../enclave/net/tls-policy.ts';
 import { nodePrimitives } from '../../enclave/primitives.ts';
 import { readDestination } from '../../parent/destination.ts';
 import { UnixLink as ParentLink } from '../../parent/link/unix.ts';
+import type { NodeTrust } from '../../shared/attestation/node-evidence.ts';
 import type { Link, Listener } from '../../shared/link.ts';
 import { silent } from '../../shared/log.ts';
 import { attestedIdentity, mockTrust } from '../simulator/attested.ts';
@@ -69,7 +70,10 @@ async function bothEnds(cached: boolean): Promise<() => Promise<void>> {
   const [dialler, listener] = [benchSigner(2), benchSigner(BENCHED)];
   const own = await attestedIdentity(dialler, networkId);
   const identity = await attestedIdentity(listener, networkId);
-  const kept = { dial: mockTrust(networkId), accept: mockTrust(networkId) };
+  // All runs are at this moment: a whole bench takes longer than a document lives.
+  const nowMs = Date.now();
+  const freshTrust = (): NodeTrust => mockTrust(networkId, { nowMs: () => nowMs });
+  const kept = { dial: freshTrust(), accept: freshTrust() };
   let onStream: (stream: Duplex) => void = () => {};
   const link: Link<Duplex> = {
     listen: async (_service, on) => {
@@ -90,7 +94,7 @@ async function bothEnds(cached: boolean): Promise<() => Promise<void>> {
   });
   const roster = new Roster(networkId, listener.publicKey, () => chain.validAt(0));
   return async () => {
-    const trusts = cached ? kept : { dial: mockTrust(networkId), accept: mockTrust(networkId) };
+    const trusts = cached ? kept : { dial: freshTrust(), accept: freshTrust() };
     ingress.join({ roster, trust: trusts.accept });
     const [near, far] = duplexPair();
     const isAccepted = new Promise<void>((resolve) => {
