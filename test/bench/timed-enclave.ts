@@ -1,24 +1,38 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { openAwsCloud } from '../../enclave/aws/aws-cloud.ts';
 import { boot } from '../../enclave/boot.ts';
 import { openMockPlatform } from '../../enclave/platform/mock.ts';
+import { systemRng } from '../../enclave/primitives.ts';
+import { StateStore } from '../../enclave/sealing/state-store.ts';
 import { ENDPOINT_ROOTS } from '../../shared/attestation/roots/mock.ts';
 import type { Anchor } from '../../shared/sealing/anchor.ts';
+import { toHex } from '../../shared/wire/bytes.ts';
 import { directRoutes } from '../direct/routes.ts';
 import { ownLink } from '../faults/foreign-image.ts';
 
 /**
  * A mock enclave that takes the time of its changes of state: from the moment that the manifest is sent to S3 until enough other
- * nodes hold the new state. One line each, in milliseconds, in `timed-<party>` beside the network's state directory.
+ * nodes hold the new state. One line each, in milliseconds, in `timed-<party>` beside the network's state directory. Once a file
+ * `change-<party>` is there it makes CHANGES small ones, one after the other, each as large as what it says about a command.
  */
+const CHANGES = 50;
+const CHANGE_BYTES = 400;
+const PAUSE_MS = 50;
 const MANIFEST = /^tier-2\/manifests\/(\d+)$/;
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
 const home = dirname(values.config ?? '');
 const party = home.slice(home.lastIndexOf('/') + 1);
 const file = join(home, '../../..', `timed-${party}`);
 const startedMs = new Map<number, number>();
+const opened = StateStore.open;
+StateStore.open = async (...given) => {
+  const store = await opened.apply(StateStore, given);
+  void makeChanges(store);
+  return store;
+};
 const link = await ownLink();
 const { nsm, openAnchor } = openMockPlatform();
 const real = openAnchor(join(home, '../../anchors'));
@@ -51,3 +65,11 @@ await boot({
     };
   },
 });
+
+async function makeChanges(store: StateStore): Promise<void> {
+  while (!existsSync(join(home, '../../..', `change-${party}`))) await sleep(PAUSE_MS);
+  for (let i = 0; i < CHANGES; i++) {
+    await store.put(`commands/${toHex(systemRng(32))}`, systemRng(CHANGE_BYTES));
+    await sleep(PAUSE_MS);
+  }
+}
