@@ -4,7 +4,8 @@
  *   node test/bench/bench.ts [--only name,name] [--json] [--help]
  *
  * Prints a table (with --json the JSON instead) and writes out/bench.json; progress goes to stderr. With --only just
- * those figures are measured and out/bench.json stays as it is. A missed target is shown and fails nothing.
+ * those figures are measured and out/bench.json stays as it is. A missed target is shown and fails nothing; what could not be
+ * measured is named on stderr, and the exit code is 1.
  *
  * How to read the figures:
  * - Each is the median of RUNS warm runs; a run of a short job is several calls, and the figure is for one. The runs
@@ -77,10 +78,10 @@ async function main(): Promise<number> {
   const jobs = all.filter((job: Job) => job.figures.some(({ name }) => isWanted(name)));
   const baseline = new Baseline(decryptionRing(bench.kernel));
   const progress = new Progress(process.stderr, () => performance.now(), 'bench');
-  const measured = await measureAll(jobs, baseline, progress);
+  const { measurements, failures } = await measureAll(jobs, baseline, progress);
   progress.finish();
   await bench.started.disposeAsync();
-  const wanted = measured.filter(({ figure }) => isWanted(figure.name));
+  const wanted = measurements.filter(({ figure }) => isWanted(figure.name));
   const report = reportOf(thisMachine(), baseline.summary, wanted);
   const encoded = `${JSON.stringify(report, null, 2)}\n`;
   if (only === undefined) {
@@ -88,7 +89,8 @@ async function main(): Promise<number> {
     writeFileSync(new URL('bench.json', OUT), encoded);
   }
   process.stdout.write(json ? encoded : `${reportLines(report, wanted).join('\n')}\n`);
-  return 0;
+  for (const { name, error } of failures) process.stderr.write(`FAILED: ${name}: ${String(error)}\n`);
+  return failures.length > 0 ? 1 : 0;
 }
 
 function options() {

@@ -1,4 +1,3 @@
-import type { Baseline } from './baseline.ts';
 import { type Figure, type Job, median, type Run } from './job.ts';
 
 /** The median of `runs` warm runs. */
@@ -13,26 +12,49 @@ export interface Measurement {
 /** The runs of all jobs are spread over this many rounds: a slow minute of the machine touches all jobs alike. */
 const ROUNDS = 5;
 
+/** A sample of what no change of this project touches. */
+interface Sampled {
+  sample(): { readonly ntt8192Us: number };
+}
+
 interface Progress {
   update(phase: string, done: number, total: number): void;
 }
 
-/** Runs every job round by round, in the order given, with a sample of the baseline after each block. */
+export interface Session {
+  readonly measurements: readonly Measurement[];
+  /** Jobs that could not be measured; they have no figures. */
+  readonly failures: readonly { readonly name: string; readonly error: unknown }[];
+}
+
+/**
+ * Runs every job round by round, in the order given, with a sample of the baseline after each block. A job that fails ends; the
+ * others go on.
+ */
 export async function measureAll(
   jobs: readonly Job[],
-  baseline: Baseline,
+  baseline: Sampled,
   progress: Progress,
-): Promise<readonly Measurement[]> {
+): Promise<Session> {
   const records = jobs.map((job) => new JobRecord(job));
   const total = jobs.reduce((sum, { seconds }) => sum + seconds, 0);
+  const failed = new Map<JobRecord, unknown>();
   let done = 0;
   for (let round = 0; round < ROUNDS; round++) {
     for (const record of records) {
+      if (failed.has(record)) continue;
       progress.update(record.name, done, total);
-      done += await record.block(round, baseline);
+      try {
+        done += await record.block(round, baseline);
+      } catch (error) {
+        failed.set(record, error);
+      }
     }
   }
-  return records.flatMap((record) => record.measurements);
+  return {
+    measurements: records.flatMap((record) => (failed.has(record) ? [] : record.measurements)),
+    failures: [...failed].map(([{ name }, error]) => ({ name, error })),
+  };
 }
 
 class JobRecord {
@@ -59,7 +81,7 @@ class JobRecord {
   }
 
   /** The runs of one round. @returns the part of the job's rough seconds that they stand for */
-  async block(round: number, baseline: Baseline): Promise<number> {
+  async block(round: number, baseline: Sampled): Promise<number> {
     const { runs, warmUps, seconds } = this.#job;
     const count = Math.ceil((runs * (round + 1)) / ROUNDS) - Math.ceil((runs * round) / ROUNDS);
     if (count === 0) return 0;
