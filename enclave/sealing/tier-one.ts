@@ -26,7 +26,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const PURPOSE = 'tier-1';
 const KEY_BYTES = 32;
 /** Protocols move in rounds: what other nodes have this one keep comes from all of them at about the same time. */
-const GATHER_MS = 6;
+const GATHER_MS = 4;
 const FORMAT = 1;
 
 const headerCodec: Codec<{ readonly format: number; readonly blobs: readonly KeyBlob[] }> = struct({
