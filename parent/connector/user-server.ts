@@ -64,8 +64,11 @@ export class UserServer {
 
   private constructor(options: UserServerOptions, tls: TlsMaterial | undefined) {
     this.#options = options;
-    const [requestTimeout, headersTimeout] = [REQUEST_TIMEOUT_MS, REQUEST_TIMEOUT_MS];
-    const limits = { requestTimeout, headersTimeout, maxHeaderSize: 8192 };
+    const limits = {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      maxHeaderSize: 8192,
+    };
     const serve = (request: IncomingMessage, response: ServerResponse): void => {
       void this.#serve(request, response);
     };

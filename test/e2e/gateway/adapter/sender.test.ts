@@ -62,7 +62,6 @@ async function isTaken(word: number): Promise<boolean> {
 const take = (by: Sender, word: number): ReturnType<Sender['send']> =>
   by.send(`take ${word}`, call(word), () => isTaken(word));
 
-/** Of the account, mined. */
 /** An answer that comes after a block which it does not know of yet, and which was announced meanwhile. */
 async function overtaken(asked: Promise<Answer>, heads: Heads): Promise<Answer> {
   const answer = await asked;
@@ -71,6 +70,7 @@ async function overtaken(asked: Promise<Answer>, heads: Heads): Promise<Answer> 
   await heads.changed(count, 20_000, stopAll.signal);
   return answer;
 }
+/** Of the account, mined. */
 const sentCount = (): Promise<number> => chain.client().nonce(account.address, 'latest');
 const waiting = async (): Promise<number> =>
   (await chain.client().nonce(account.address, 'pending')) - (await sentCount());
