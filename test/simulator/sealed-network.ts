@@ -173,6 +173,11 @@ export class SealedNetwork {
       ...change,
     });
     process.seal.announce(membership, state);
+    if (life.isOver) {
+      // It died of a message, which fails nothing: what it began from now on would be taken for the next life's.
+      process.seal.close();
+      throw new Error('the process has ended');
+    }
     return { ...process, state };
   }
 
