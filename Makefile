@@ -42,7 +42,8 @@ presets: build
 bundles: build
 	@$(RUN) bundles
 
-# The addon for AF_VSOCK and the security module; needs a C compiler. Only the image and its tests use it.
+# The addons: for AF_VSOCK and the security module (the image, its tests, parents on Nitro hosts), and for parents to let the kernel
+# carry bytes. They need a C compiler; a mock network needs neither.
 native: build
 	@$(RUN) native
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { codeOf, KmsError } from '../shared/errors.ts';
 import { AllowList } from './allow-list.ts';
@@ -8,6 +9,7 @@ import { probe } from './health.ts';
 import { openLink } from './link/open.ts';
 import { stdoutLog, writeEnclaveLog } from './log.ts';
 import { MemberHosts } from './member-hosts.ts';
+import { loadSpliceAddon } from './native/splice-addon.ts';
 import { prometheusText } from './prometheus.ts';
 import { Relay } from './relay.ts';
 import { EnclaveServices } from './services.ts';
@@ -20,6 +22,8 @@ const DRAIN_MS = 2_000;
 /** For the parent before this one to let go of port and sockets. */
 const TAKEOVER_MS = 5_000;
 const TAKEOVER_POLL_MS = 25;
+/** Where `make native` puts it. */
+const SPLICE_ADDON = fileURLToPath(new URL('../out/native/splice.node', import.meta.url));
 
 /**
  * `--config <file>`: runs until SIGTERM or SIGINT; it then lets go of its sockets at once, so that the next parent can
@@ -58,6 +62,7 @@ async function serve(config: ParentConfig, configFile: string): Promise<void> {
       onTelemetry: (stream) => telemetry.take(stream),
       onService: (service, stream) => services.answer(service, stream),
       resolve: (text) => hosts.get(text),
+      addon: loadSpliceAddon(SPLICE_ADDON),
     }),
   );
   const server =

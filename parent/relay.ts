@@ -8,6 +8,7 @@ import type { Log, LogReason } from '../shared/log.ts';
 import type { ParentService } from '../shared/parent-service.ts';
 import { Admission } from './admission.ts';
 import { readDestination } from './destination.ts';
+import type { SpliceAddon } from './native/splice-addon.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { SPLICE_BUFFER_BYTES, type Splice, splice } from './splice.ts';
 
@@ -59,6 +60,8 @@ export interface RelayOptions {
   /** Where an allowed address is to be found; default: where its name leads. */
   readonly resolve?: (text: string) => Address | undefined;
   readonly limits?: Partial<RelayLimits>;
+  /** Lets the kernel carry bytes. */
+  readonly addon?: SpliceAddon | undefined;
 }
 
 /** What the relay has done and is doing. */
@@ -270,7 +273,8 @@ export class Relay {
       enclave.destroy();
       return;
     }
-    const carried = splice(outside, enclave, this.#buffers, this.#limits.idleMs, (idle) => {
+    const options = { buffers: this.#buffers, idleMs: this.#limits.idleMs, addon: this.#options.addon };
+    const carried = splice(outside, enclave, options, (idle) => {
       this.#splices.delete(carried);
       this.#bytes.in += carried.bytes.fromA;
       this.#bytes.out += carried.bytes.fromB;

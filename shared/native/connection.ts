@@ -66,6 +66,15 @@ export class NativeConnection {
     this.#want(this.#interest | READABLE);
   }
 
+  get descriptor(): number {
+    return this.#descriptor;
+  }
+
+  /** Until the next read(). */
+  rest(): void {
+    this.#want(this.#interest & ~READABLE);
+  }
+
   /** One at a time. @param done called once, with an error if the connection broke or was closed before */
   write(chunks: readonly Uint8Array[], done: Done): void {
     this.#pending = { chunks, done, chunk: 0, from: 0 };

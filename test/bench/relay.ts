@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { TLS_POLICY } from '../../enclave/net/tls-policy.ts';
+import { buildAddon, findCompiler, findHeaders } from '../../infra/build/native.ts';
 import { freePort } from '../../infra/local/process.ts';
 import { type Job, median, wallSeconds } from './job.ts';
 import { ECHO, TRANSFER, TRANSFER_BYTES } from './relay-end.ts';
@@ -151,6 +152,9 @@ async function startEnds(): Promise<Ends> {
   };
   const configFile = join(directory, 'parent.json');
   writeFileSync(configFile, JSON.stringify(config));
+  // As on a node: with it the kernel carries the bytes.
+  if (findCompiler() !== undefined && findHeaders() !== undefined) buildAddon('splice');
+  else process.stderr.write('no C compiler: the parent is measured without its native layer\n');
   await start('relay-end.ts', [path]);
   await start('../../parent/main.ts', ['--config', configFile]);
   await sleep(100);

@@ -1,10 +1,12 @@
+import { writeFileSync } from 'node:fs';
 import { loadAddon, type NativeAddon } from '../../../enclave/native/addon.ts';
 import { buildAddon, findCompiler, findHeaders } from '../../../infra/build/native.ts';
+import { loadSpliceAddon, type SpliceAddon } from '../../../parent/native/splice-addon.ts';
 
 const missing =
   findCompiler() === undefined ? 'a C compiler' : findHeaders() === undefined ? "Node's headers" : '';
 
-/** Only the image and these tests need the native layer; without a compiler they are skipped. */
+/** Only the image, parents on Nitro hosts and these tests need the native layer; without a compiler they are skipped. */
 export const canBuild: boolean = missing === '' && process.platform === 'linux';
 
 if (!canBuild) {
@@ -15,5 +17,31 @@ if (!canBuild) {
 
 /** Compiles into a file of the caller's. */
 export function builtAddon(path: string): NativeAddon {
-  return loadAddon(buildAddon(path));
+  return loadAddon(buildAddon('kms', path));
+}
+
+/** As the parent loads it. @param refuses what its splice(2) does not do, as some sockets of some kernels do not */
+export function builtSplice(path: string, refuses?: 'reading' | 'writing'): SpliceAddon {
+  const more: string[] = [];
+  if (refuses !== undefined) {
+    const socket = refuses === 'reading' ? 'in' : 'out';
+    writeFileSync(
+      `${path}.c`,
+      `#define _GNU_SOURCE
+      #include <errno.h>
+      #include <fcntl.h>
+      #include <sys/types.h>
+      #include <sys/stat.h>
+      ssize_t __real_splice(int, loff_t *, int, loff_t *, size_t, unsigned);
+      ssize_t __wrap_splice(int in, loff_t *from, int out, loff_t *to, size_t size, unsigned flags) {
+        struct stat about;
+        if (fstat(${socket}, &about) == 0 && S_ISSOCK(about.st_mode)) return errno = EINVAL, -1;
+        return __real_splice(in, from, out, to, size, flags);
+      }`,
+    );
+    more.push(`${path}.c`, '-Wl,--wrap=splice');
+  }
+  const addon = loadSpliceAddon(buildAddon('splice', path, more));
+  if (addon === undefined) throw new Error('the splice addon that was built does not load');
+  return addon;
 }

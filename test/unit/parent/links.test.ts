@@ -21,7 +21,7 @@ import { ANY_CID } from '../../../shared/native/addon.ts';
 import { VSOCK_PORTS } from '../../../shared/native/link.ts';
 import { concat, utf8 } from '../../../shared/wire/bytes.ts';
 import { VhostBackend } from '../../faults/vhost-backend.ts';
-import { builtAddon, canBuild } from '../native/built.ts';
+import { builtAddon, builtSplice, canBuild } from '../native/built.ts';
 import { freePort, type Logged, recorder, tcp, until } from '../net/nodes.ts';
 
 let directory = '';
@@ -36,13 +36,21 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+/** Who carries the bytes; and whether it is the kernel. */
+const carriers: (readonly [string, boolean])[] = [['the relay', false]];
+if (canBuild) carriers.push(['the kernel', true]);
+
 /** A relay over this link, its public address, and what it logged. */
-async function relayOver(link: Link<Duplex>): Promise<{ readonly address: string; readonly log: Logged[] }> {
+async function relayOver(
+  link: Link<Duplex>,
+  byKernel: boolean,
+): Promise<{ readonly address: string; readonly log: Logged[] }> {
   const address = `127.0.0.1:${await freePort()}`;
   const log: Logged[] = [];
   const relay = await Relay.open({
     ...{ link, listen: parseAddress(address), log: recorder(log) },
     allowed: async () => new Set([address]),
+    addon: byKernel ? builtSplice(join(directory, 'splice.node')) : undefined,
   });
   closers.push(() => relay.close());
   return { address, log };
@@ -95,8 +103,8 @@ describe('vhost link', () => {
     closers.push(() => backend.close());
   });
 
-  it('vhost link: the relay carries bytes both ways through the backend', async () => {
-    const { address } = await relayOver(new VhostLink(path, VSOCK_PORTS));
+  it.each(carriers)('vhost link: %s carries bytes both ways through the backend', async (_who, byKernel) => {
+    const { address } = await relayOver(new VhostLink(path, VSOCK_PORTS), byKernel);
     await carriesBothWays(
       address,
       (onStream) => backend.guestListens(VSOCK_PORTS.ingress, onStream),
@@ -183,15 +191,18 @@ describe.skipIf(!canBuild)('vsock link of the parent', () => {
     return { own: address, other: address };
   };
 
-  it('vsock link of the parent: meets the enclave’s, and the relay carries bytes both ways over them', async () => {
-    const enclave = new EnclaveLink(addon, socketFiles());
-    const { address } = await relayOver(new VsockLink(addon, socketFiles()));
-    await carriesBothWays(
-      address,
-      (onStream) => enclave.listen('ingress', onStream),
-      () => enclave.connect('egress'),
-    );
-  });
+  it.each(carriers)(
+    'vsock link of the parent: meets the enclave’s, and %s carries bytes both ways over them',
+    async (_who, byKernel) => {
+      const enclave = new EnclaveLink(addon, socketFiles());
+      const { address } = await relayOver(new VsockLink(addon, socketFiles()), byKernel);
+      await carriesBothWays(
+        address,
+        (onStream) => enclave.listen('ingress', onStream),
+        () => enclave.connect('egress'),
+      );
+    },
+  );
 
   it('vsock link of the parent: streams go to the enclave’s context, and come from no other', async () => {
     const asked: unknown[] = [];

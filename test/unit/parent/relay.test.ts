@@ -1,18 +1,21 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UnixLink as EnclaveLink } from '../../../enclave/link/unix.ts';
 import { readParentConfig } from '../../../parent/config.ts';
 import { UnixLink } from '../../../parent/link/unix.ts';
+import type { SpliceAddon } from '../../../parent/native/splice-addon.ts';
 import { LARGE_BUFFERS_BYTES, Relay, type RelayLimits } from '../../../parent/relay.ts';
 import { SPLICE_BUFFER_BYTES } from '../../../parent/splice.ts';
 import { parseAddress } from '../../../shared/address.ts';
 import { egressLine, MAX_EGRESS_LINE_BYTES, readEgressLine } from '../../../shared/egress.ts';
 import { silent } from '../../../shared/log.ts';
 import { concat, utf8 } from '../../../shared/wire/bytes.ts';
+import { builtSplice, canBuild } from '../native/built.ts';
 import { freePort, type Logged, recorder, tcp, until } from '../net/nodes.ts';
 
 const limits: Partial<RelayLimits> = { maxInbound: 3, maxOutbound: 2, idleMs: 60_000, connectMs: 1_000 };
@@ -20,6 +23,7 @@ const limits: Partial<RelayLimits> = { maxInbound: 3, maxOutbound: 2, idleMs: 60
 let directory = '';
 let address = '';
 let relay: Relay | undefined;
+let addon: SpliceAddon | undefined;
 let log: Logged[] = [];
 const servers: Server[] = [];
 const sockets: Socket[] = [];
@@ -49,6 +53,7 @@ async function start(
     allowed: async () => new Set(allowed),
     ...{ log: recorder(log), isMember },
     limits: { ...limits, ...change },
+    addon,
   });
 }
 
@@ -93,7 +98,13 @@ function collect(socket: Socket): { bytes: Buffer } {
   return all;
 }
 
-describe('relay', () => {
+describe.each(canBuild ? ['this process', 'the kernel'] : ['this process'])('relay by %s', (who) => {
+  const built = mkdtempSync(join(tmpdir(), 'kms-relay-'));
+  beforeAll(() => {
+    addon = who === 'the kernel' ? builtSplice(join(built, 'splice.node')) : undefined;
+  });
+  afterAll(() => rmSync(built, { recursive: true, force: true }));
+
   it('relay: carries bytes both ways between the port and the enclave', async () => {
     await enclave((stream) => stream.pipe(stream));
     await start();

@@ -1,15 +1,17 @@
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { type AddressInfo, createConnection, createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import type { SpliceAddon } from '../../../parent/native/splice-addon.ts';
 import { readingInto } from '../../../parent/own-buffer.ts';
 import { ReadBuffers, SMALL_BYTES } from '../../../parent/read-buffers.ts';
 import { SPLICE_BUFFER_BYTES, type Splice, splice } from '../../../parent/splice.ts';
+import { builtSplice, canBuild } from '../native/built.ts';
 import { until } from '../net/nodes.ts';
 
 const LARGE_BYTES = 512 * 1024;
@@ -90,6 +92,26 @@ interface RigOptions {
   readonly buffers?: ReadBuffers;
   readonly idleMs?: number;
   readonly wrapped?: boolean;
+  readonly addon?: SpliceAddon;
+}
+
+/** Who carries: this process, or the kernel, which may not splice every socket. */
+const ways: (readonly [string, RigOptions])[] = [
+  ['sockets', {}],
+  ['other streams', { wrapped: true }],
+];
+if (canBuild) {
+  ways.push(
+    ['kernel', { addon: builtSplice(join(directory, 'splice.node')) }],
+    [
+      'kernel that splices nothing from sockets',
+      { addon: builtSplice(join(directory, 'in.node'), 'reading') },
+    ],
+    [
+      'kernel that splices nothing to sockets',
+      { addon: builtSplice(join(directory, 'out.node'), 'writing') },
+    ],
+  );
 }
 
 /** outside - (accepted, connected) - inside, as a relay has them. */
@@ -97,13 +119,14 @@ async function rig({
   buffers = new ReadBuffers(16 << 20),
   idleMs = IDLE_MS,
   wrapped,
-}: RigOptions = {}): Promise<Rig> {
+  addon,
+}: RigOptions): Promise<Rig> {
   const [outside, accepted] = await connection('tcp');
   const [connected, inside] = await connection('unix');
   const ends: boolean[] = [];
   const [a, b] =
     wrapped === true ? [kept(new Wrapped(accepted)), kept(new Wrapped(connected))] : [accepted, connected];
-  const spliced = splice(a, b, buffers, idleMs, (idle) => ends.push(idle));
+  const spliced = splice(a, b, { buffers, idleMs, addon }, (idle) => ends.push(idle));
   closers.push(() => spliced.end());
   return { outside, inside, spliced, ends };
 }
@@ -139,25 +162,25 @@ async function writeAll(stream: Socket, bytes: Buffer, mostBytes: number): Promi
 const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 describe('splice', () => {
-  it.each([
-    ['sockets', false],
-    ['other streams', true],
-  ])('splice: %s: what goes in comes out, both ways at once, whoever hesitates', async (_name, wrapped) => {
-    const shapes = [
-      [9_000_000, 1_000_000, 400],
-      [3_000_000, 3_000_000, 70_000],
-      [200_000, 12_000_000, 300],
-    ] as const;
-    for (const [thereBytes, backBytes, mostBytes] of shapes) {
-      const { outside, inside, spliced } = await rig({ wrapped });
-      const [there, back] = [randomBytes(thereBytes), randomBytes(backBytes)];
-      const reading = Promise.all([readAll(inside, thereBytes, true), readAll(outside, backBytes, true)]);
-      await Promise.all([writeAll(outside, there, 200_000), writeAll(inside, back, mostBytes * 100)]);
-      expect(await reading).toEqual([digestOf(there), digestOf(back)]);
-      expect(spliced.bytes).toEqual({ fromA: thereBytes, fromB: backBytes });
-      await until(() => spliced.flushed);
-    }
-  });
+  it.each(ways)(
+    'splice: %s: what goes in comes out, both ways at once, whoever hesitates',
+    async (_name, way) => {
+      const shapes = [
+        [9_000_000, 1_000_000, 400],
+        [3_000_000, 3_000_000, 70_000],
+        [200_000, 12_000_000, 300],
+      ] as const;
+      for (const [thereBytes, backBytes, mostBytes] of shapes) {
+        const { outside, inside, spliced } = await rig(way);
+        const [there, back] = [randomBytes(thereBytes), randomBytes(backBytes)];
+        const reading = Promise.all([readAll(inside, thereBytes, true), readAll(outside, backBytes, true)]);
+        await Promise.all([writeAll(outside, there, 200_000), writeAll(inside, back, mostBytes * 100)]);
+        expect(await reading).toEqual([digestOf(there), digestOf(back)]);
+        expect(spliced.bytes).toEqual({ fromA: thereBytes, fromB: backBytes });
+        await until(() => spliced.flushed);
+      }
+    },
+  );
 
   it('splice: this version of node lets every socket read into buffers of ours', async () => {
     for (const kind of ['tcp', 'unix'] as const) {
@@ -173,13 +196,10 @@ describe('splice', () => {
     ).toBe(undefined);
   });
 
-  it.each([
-    ['sockets', false],
-    ['other streams', true],
-  ])(
+  it.each(ways)(
     'splice: %s: a reader that does not read stops the writer, and loses nothing',
-    async (_name, wrapped) => {
-      const { outside, inside, spliced } = await rig({ wrapped });
+    async (_name, way) => {
+      const { outside, inside, spliced } = await rig(way);
       const bytes = randomBytes(48 << 20);
       outside.write(bytes);
       let before = -1;
@@ -193,76 +213,86 @@ describe('splice', () => {
     },
   );
 
-  it('splice: what had arrived before, and what comes with the end, arrives', async () => {
-    for (const sizeBytes of [1, 5_000, 3_000_000]) {
-      const [outside, accepted] = await connection('tcp');
-      const [connected, inside] = await connection('unix');
-      const bytes = randomBytes(sizeBytes);
-      // As after the line of an egress stream: some has been read, and the end may be known already.
-      const readable = once(accepted, 'readable');
-      outside.end(bytes);
-      await readable;
-      accepted.unshift(Buffer.from('first'));
-      await sleep(20);
-      const ended: boolean[] = [];
-      splice(accepted, connected, new ReadBuffers(LARGE_BYTES), IDLE_MS, (idle) => ended.push(idle));
-      expect(await readAll(inside, sizeBytes + 5, true)).toBe(
-        digestOf(Buffer.concat([Buffer.from('first'), bytes])),
-      );
-      await until(() => inside.destroyed && ended.length === 1);
-      expect(ended).toEqual([false]);
-    }
-  });
+  it.each(ways)(
+    'splice: %s: what had arrived before, and what comes with the end, arrives',
+    async (_name, way) => {
+      for (const sizeBytes of [1, 5_000, 3_000_000]) {
+        const [outside, accepted] = await connection('tcp');
+        const [connected, inside] = await connection('unix');
+        const bytes = randomBytes(sizeBytes);
+        // As after the line of an egress stream: some has been read, and the end may be known already.
+        const readable = once(accepted, 'readable');
+        outside.end(bytes);
+        await readable;
+        accepted.unshift(Buffer.from('first'));
+        await sleep(20);
+        const ended: boolean[] = [];
+        const options = { buffers: new ReadBuffers(LARGE_BYTES), idleMs: IDLE_MS, addon: way.addon };
+        const spliced = splice(accepted, connected, options, (idle) => ended.push(idle));
+        expect(await readAll(inside, sizeBytes + 5, true)).toBe(
+          digestOf(Buffer.concat([Buffer.from('first'), bytes])),
+        );
+        await until(() => inside.destroyed && ended.length === 1);
+        expect(ended).toEqual([false]);
+        expect(spliced.bytes).toEqual({ fromA: sizeBytes + 5, fromB: 0 });
+      }
+    },
+  );
 
-  it('splice: one side ends while the other does not read and still talks: all of it arrives', async () => {
-    const { outside, inside, ends } = await rig();
-    const bytes = randomBytes(4 << 20);
-    outside.resume().end(bytes);
-    for (let i = 0; i < 20; i++) {
-      inside.write(randomBytes(1_000));
-      await sleep(5);
-    }
-    expect(await readAll(inside, bytes.length, false)).toBe(digestOf(bytes));
-    await until(() => ends.length === 1);
-    expect(ends).toEqual([false]);
-  });
-
-  it.each(['outside', 'inside'] as const)(
-    'splice: %s breaks in the middle: both are gone, once',
-    async (who) => {
-      const { outside, inside, ends } = await rig();
-      for (const stream of [outside, inside]) stream.write(randomBytes(8 << 20));
-      await sleep(30);
-      const [broken, other] = who === 'outside' ? [outside, inside] : [inside, outside];
-      other.resume();
-      if (who === 'outside') broken.resetAndDestroy();
-      else broken.destroy();
-      await until(() => other.destroyed);
-      await sleep(20);
+  it.each(ways.filter(([, { wrapped }]) => wrapped !== true))(
+    'splice: %s: one side ends while the other does not read and still talks: all of it arrives',
+    async (_name, way) => {
+      const { outside, inside, ends } = await rig(way);
+      const bytes = randomBytes(4 << 20);
+      outside.resume().end(bytes);
+      for (let i = 0; i < 20; i++) {
+        inside.write(randomBytes(1_000));
+        await sleep(5);
+      }
+      expect(await readAll(inside, bytes.length, false)).toBe(digestOf(bytes));
+      await until(() => ends.length === 1);
       expect(ends).toEqual([false]);
     },
   );
 
-  it('splice: half-dead: a reader that takes nothing is idle, one that takes a little is not', async () => {
-    const stalled = await rig({ idleMs: 150 });
-    stalled.outside.write(randomBytes(8 << 20));
-    await until(() => stalled.ends.length === 1);
-    expect(stalled.ends).toEqual([true]);
-
-    const slow = await rig({ idleMs: 400 });
-    slow.outside.write(randomBytes(8 << 20));
-    const startedAt = performance.now();
-    let read = 0;
-    slow.inside.on('data', (chunk: Buffer) => {
-      read += chunk.length;
-      slow.inside.pause();
-      setTimeout(() => slow.inside.resume(), 10);
-    });
-    slow.inside.resume();
-    await until(() => read === 8 << 20);
-    expect(performance.now() - startedAt).toBeGreaterThan(400);
-    expect(slow.ends).toEqual([]);
+  it.each(
+    ways.flatMap(([name, way]) => (['outside', 'inside'] as const).map((who) => [name, who, way] as const)),
+  )('splice: %s: %s breaks in the middle: both are gone, once', async (_name, who, way) => {
+    const { outside, inside, ends } = await rig(way);
+    for (const stream of [outside, inside]) stream.write(randomBytes(8 << 20));
+    await sleep(30);
+    const [broken, other] = who === 'outside' ? [outside, inside] : [inside, outside];
+    other.resume();
+    if (who === 'outside') broken.resetAndDestroy();
+    else broken.destroy();
+    await until(() => other.destroyed);
+    await sleep(20);
+    expect(ends).toEqual([false]);
   });
+
+  it.each(ways)(
+    'splice: %s: half-dead: a reader that takes nothing is idle, one that takes a little is not',
+    async (_name, way) => {
+      const stalled = await rig({ ...way, idleMs: 150 });
+      stalled.outside.write(randomBytes(8 << 20));
+      await until(() => stalled.ends.length === 1);
+      expect(stalled.ends).toEqual([true]);
+
+      const slow = await rig({ ...way, idleMs: 400 });
+      slow.outside.write(randomBytes(8 << 20));
+      const startedAt = performance.now();
+      let read = 0;
+      slow.inside.on('data', (chunk: Buffer) => {
+        read += chunk.length;
+        slow.inside.pause();
+        setTimeout(() => slow.inside.resume(), 10);
+      });
+      slow.inside.resume();
+      await until(() => read === 8 << 20);
+      expect(performance.now() - startedAt).toBeGreaterThan(400);
+      expect(slow.ends).toEqual([]);
+    },
+  );
 
   it('splice: those who hold all large buffers and do not read slow nobody else down for ever', async () => {
     const buffers = new ReadBuffers(2 * LARGE_BYTES);
@@ -292,5 +322,57 @@ describe('splice', () => {
     expect(least).toBe(0);
     outside.write(randomBytes(SMALL_BYTES / 4));
     await until(() => buffers.free === 1);
+  });
+
+  it.runIf(canBuild)(
+    'splice: the kernel’s large pipes: those who fill them all slow nobody down for ever, and they come back',
+    async () => {
+      const addon = builtSplice(join(directory, 'large.node'));
+      const most = addon.freeLarge();
+      const stalled = await Promise.all(Array.from({ length: most + 4 }, () => rig({ addon })));
+      for (const { outside } of stalled) outside.write(randomBytes(8 << 20));
+      await until(() => addon.freeLarge() === 0);
+      await sleep(100);
+      const { outside, inside } = await rig({ addon });
+      const bytes = randomBytes(6 << 20);
+      outside.write(bytes);
+      expect(await readAll(inside, bytes.length, false)).toBe(digestOf(bytes));
+      for (const one of stalled.slice(1)) one.spliced.end();
+      expect(addon.freeLarge()).toBe(most - 1);
+      await readAll(stalled[0]!.inside, 8 << 20, false);
+      await until(() => addon.freeLarge() === most);
+    },
+  );
+
+  it.runIf(canBuild)(
+    'splice: a connection that the kernel carries costs descriptors only while it lasts',
+    async () => {
+      const addon = builtSplice(join(directory, 'descriptors.node'));
+      const open = (): number => readdirSync('/proc/self/fd').length;
+      const round = async (): Promise<void> => {
+        const rigs = await Promise.all(Array.from({ length: 20 }, () => rig({ addon })));
+        for (const { outside } of rigs) outside.write(randomBytes(1 << 20));
+        await sleep(50);
+        for (const close of closers.splice(0)) close();
+        await until(() => rigs.every(({ ends, inside }) => ends.length === 1 && inside.destroyed));
+        await sleep(50);
+      };
+      await round();
+      const before = open();
+      for (let i = 0; i < 3; i++) await round();
+      expect(open()).toBeLessThanOrEqual(before + 2);
+    },
+  );
+
+  it.runIf(canBuild)('splice: what is no connection is refused, and a handle is used once', () => {
+    const addon = builtSplice(join(directory, 'refused.node'));
+    const EBADF = -9;
+    expect(addon.carry(-1, -1, () => {})).toBe(EBADF);
+    expect(addon.carry(0, 1 << 20, () => {})).toBeLessThan(0);
+    expect(Reflect.apply(addon.carry, undefined, [0, 1])).toBeLessThan(0);
+    for (const other of [undefined, 7, {}]) {
+      expect(Reflect.apply(addon.state, undefined, [other])).toBe(EBADF);
+      expect(Reflect.apply(addon.close, undefined, [other])).toBe(EBADF);
+    }
   });
 });

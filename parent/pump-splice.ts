@@ -1,0 +1,62 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Pump } from './pump.ts';
+import type { ReadBuffers } from './read-buffers.ts';
+import type { Splice } from './splice.ts';
+
+/** splice() in this process: reads and writes, by node's streams. */
+export function pumpSplice(
+  a: Duplex,
+  b: Duplex,
+  buffers: ReadBuffers,
+  idleMs: number,
+  ended: (idle: boolean) => void,
+): Splice {
+  let movedAtMs = performance.now();
+  const moved = (): void => {
+    movedAtMs = performance.now();
+  };
+  const [there, back] = [new Pump(buffers, moved), new Pump(buffers, moved)];
+  for (const stream of [a, b]) if (stream instanceof Socket) stream.setNoDelay(true);
+  const [sideA, sideB] = [there.readFrom(a), back.readFrom(b)];
+
+  let over = false;
+  const finish = (idle: boolean): void => {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    for (const stream of [sideA, sideB, a, b]) stream.destroy();
+    there.end();
+    back.end();
+    ended(idle);
+  };
+  const watch = (): void => {
+    const leftMs = movedAtMs + idleMs - performance.now();
+    if (leftMs <= 0) finish(true);
+    else timer = setTimeout(watch, leftMs);
+  };
+  let timer = setTimeout(watch, idleMs);
+
+  for (const [from, to] of [
+    [sideA, sideB],
+    [sideB, sideA],
+  ] as const) {
+    from.once('end', () => to.end(() => finish(false)));
+    from.on('error', () => finish(false));
+    // After an end the other side is still being written to.
+    from.once('close', () => {
+      if (!from.readableEnded || to.destroyed) finish(false);
+    });
+  }
+  there.writeTo(sideB, a);
+  back.writeTo(sideA, b);
+  return {
+    get bytes() {
+      return { fromA: there.bytes, fromB: back.bytes };
+    },
+    get flushed() {
+      return there.flushed && back.flushed;
+    },
+    end: () => finish(false),
+  };
+}
