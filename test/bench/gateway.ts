@@ -43,7 +43,7 @@ export function gatewayJobs(bench: Pick<Workbench, 'started'>): readonly Job[] {
             'a contract’s request on the host chain to its verified callback, (4,1), one at a time, wall clock',
         },
       ],
-      ...{ warmUps: 3, runs: 20, seconds: 25 },
+      ...{ warmUps: 3, warmUpsAgain: 1, runs: 20, seconds: 25 },
       prepare: () => async () => {
         const { host, handle } = await started();
         const startedAt = wallSeconds();

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type Figure, type Job, median, type Run } from './job.ts';
 
 /** The median of `runs` warm runs. */
@@ -82,12 +84,14 @@ class JobRecord {
 
   /** The runs of one round. @returns the part of the job's rough seconds that they stand for */
   async block(round: number, baseline: Sampled): Promise<number> {
-    const { runs, warmUps, seconds } = this.#job;
+    const { runs, warmUps, warmUpsAgain = 0, seconds } = this.#job;
     const count = Math.ceil((runs * (round + 1)) / ROUNDS) - Math.ceil((runs * round) / ROUNDS);
     if (count === 0) return 0;
     const run = this.#run ?? this.#job.prepare();
-    if (this.#run === undefined) for (let i = 0; i < warmUps; i++) await run();
+    const uncounted = this.#run === undefined ? warmUps : warmUpsAgain;
     this.#run = run;
+    collectGarbage();
+    for (let i = 0; i < uncounted; i++) await run();
     for (let i = 0; i < count; i++) {
       const values = await run();
       for (const [figure, value] of values.entries()) this.#values[figure]?.push(value);
@@ -95,6 +99,13 @@ class JobRecord {
     this.#ntts.push(baseline.sample().ntt8192Us);
     return (seconds * count) / runs;
   }
+}
+
+/** That of the jobs before: collecting it is not this one's work, and not that of the processes beside it. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect === 'function') collect();
 }
 
 /** Four digits are more than the machine is good for. */

@@ -26,4 +26,13 @@ describe('bench session', () => {
     expect(failures).toEqual([{ name: 'b', error: new Error('gone') }]);
     expect(runs, 'it is not called again').toBe(4);
   });
+
+  it('runs that do not count come before the first round, and before each later one if a job wants so', async () => {
+    let runs = 0;
+    const one: Job = { ...job('a', () => [++runs]), warmUps: 3, warmUpsAgain: 2, runs: 10 };
+    const { measurements } = await measureAll([one], baseline, quiet);
+    // 4 5 | 8 9 | 12 13 | 16 17 | 20 21
+    expect(measurements.map(({ median, runs }) => [median, runs])).toEqual([[12.5, 10]]);
+    expect(runs).toBe(21);
+  });
 });
