@@ -30,7 +30,7 @@ export interface Lab {
 }
 
 const additions = ['nsm-evidence.c', 'nsm-evidence.h'];
-const PATCH = 'nsm-evidence.patch';
+const patches = ['nsm-evidence.patch', 'jump-cache.patch'];
 const MIN_MESON = [1, 5];
 /** Debian's own builds leave libcbor out, and with it the machine. */
 const CONFIGURE = [
@@ -80,7 +80,7 @@ function labDirectory(): string {
   return join(
     cacheDirectory(),
     'lab',
-    cacheKey(...inputs, ...[...additions, PATCH].map((name) => readFileSync(ours(name)))),
+    cacheKey(...inputs, ...[...additions, ...patches].map((name) => readFileSync(ours(name)))),
   );
 }
 
@@ -101,7 +101,7 @@ function buildQemu(directory: string): void {
   for (const path of [source, build]) rmSync(path, { recursive: true, force: true });
   run('dpkg-source', ['--no-check', '-x', fetchSource(QEMU), source], directory);
   for (const name of additions) copyFileSync(ours(name), join(source, 'hw/virtio', name));
-  run('patch', ['--strip=1', `--input=${ours(PATCH)}`], source);
+  for (const name of patches) run('patch', ['--strip=1', `--input=${ours(name)}`], source);
   writeFileSync(join(source, 'configs/devices/x86_64-softmmu/nitro.mak'), 'CONFIG_NITRO_ENCLAVE=y\n');
   mkdirSync(build);
   requireMeson();
