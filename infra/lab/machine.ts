@@ -22,7 +22,7 @@ export interface MachineOptions {
 }
 
 /** Images take their size twice while they are unpacked; the rest is Node's. */
-const MEMORY_MB = 1024;
+const MEMORY_MB = 768;
 /** Code that looks for wide vectors is slower with emulated ones. */
 const CPU = 'max,-avx,-avx2';
 const GUEST_CID = 4;
