@@ -54,6 +54,8 @@ async function main(): Promise<number> {
   const { only, json, help } = options();
   const bench = new Workbench(await Kernel.load());
   const all = [
+    // First: networks of other jobs stay up, and idle ones take their part of the cores too.
+    ...imageJobs(),
     ...mathJobs(bench),
     ...decryptionJobs(bench),
     ...userDecryptionJobs(bench),
@@ -62,7 +64,6 @@ async function main(): Promise<number> {
     ...relayJobs(),
     ...enclaveProcessJobs(),
     ...sealingJobs(),
-    ...imageJobs(),
     ...keygenJobs(bench),
     ...gatewayJobs(bench),
   ];
