@@ -57,12 +57,15 @@ export function kernelSplice(
   for (const stream of [a, b]) stream.on('error', () => finish(false)).once('close', () => finish(false));
   const early = { fromA: 0, fromB: 0 };
   const begin = (): void => {
-    if (over || state.held > 0) return;
+    if (over || state.held > 0 || a.destroyed || b.destroyed) return;
     const made = addon.carry(sideA.descriptor, sideB.descriptor, () => finish(false));
-    if (typeof made === 'number') finish(false);
+    // Not before whoever asked for this has it.
+    if (typeof made === 'number') setImmediate(() => finish(false));
     else handle = made;
   };
   const forward = (from: Duplex, { rest }: Resting, to: Duplex): number => {
+    // Where the end has been read already, the stream stays nevertheless: the kernel finds the end again.
+    from.allowHalfOpen = true;
     from.pause();
     const chunks: Buffer[] = [];
     for (let chunk = from.read(); Buffer.isBuffer(chunk); chunk = from.read()) chunks.push(chunk);

@@ -32,28 +32,29 @@
 typedef struct {
   int out;
   int in;
-  bool is_large;
+  int size;
 } Pipe;
 
+/* Of the one thread that runs the event loop: not for workers. */
 static Pipe spare_small[MAX_SPARE], spare_large[MAX_LARGE];
-static int small_count = 0, large_count = 0, large_made = 0;
+static int small_count = 0, large_count = 0, large_made = 0, large_most = MAX_LARGE;
+
+static bool is_large(const Pipe *pipe) { return pipe->size >= LARGE_BYTES; }
 
 static void close_pipe(Pipe *pipe) {
   close(pipe->out);
   close(pipe->in);
-  if (pipe->is_large) large_made--;
+  if (is_large(pipe)) large_made--;
 }
 
 /* 0 or minus errno */
-static int make_pipe(Pipe *pipe, bool is_large) {
+static int make_pipe(Pipe *pipe, bool large) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return -errno;
-  *pipe = (Pipe){.out = ends[0], .in = ends[1]};
-  /* Refused to a user who has many: a small one does as well. */
-  if (is_large && fcntl(pipe->in, F_SETPIPE_SZ, LARGE_BYTES) >= LARGE_BYTES) {
-    pipe->is_large = true;
-    large_made++;
-  }
+  /* Who has many pipes already gets none so large, and is not asked again. */
+  if (large && fcntl(ends[1], F_SETPIPE_SZ, LARGE_BYTES) < LARGE_BYTES) large_most = large_made;
+  *pipe = (Pipe){.out = ends[0], .in = ends[1], .size = fcntl(ends[1], F_GETPIPE_SZ)};
+  if (is_large(pipe)) large_made++;
   return 0;
 }
 
@@ -62,18 +63,18 @@ static int take_pipe(Pipe *pipe, bool much) {
     *pipe = spare_large[--large_count];
     return 0;
   }
-  bool is_large = much && large_made < MAX_LARGE;
-  if (!is_large && small_count > 0) {
+  bool large = much && large_made < large_most;
+  if (!large && small_count > 0) {
     *pipe = spare_small[--small_count];
     return 0;
   }
-  return make_pipe(pipe, is_large);
+  return make_pipe(pipe, large);
 }
 
 /* It is empty. */
 static void give_pipe(Pipe *pipe) {
-  if (pipe->is_large) spare_large[large_count++] = *pipe;
-  else if (small_count < MAX_SPARE) spare_small[small_count++] = *pipe;
+  if (is_large(pipe)) spare_large[large_count++] = *pipe;
+  else if (pipe->size >= SMALL_BYTES && small_count < MAX_SPARE) spare_small[small_count++] = *pipe;
   else close_pipe(pipe);
 }
 
@@ -96,7 +97,10 @@ typedef struct {
   size_t held;
   size_t last;
   uint64_t bytes;
+  /* The source has ended. */
   bool is_over;
+  /* The sink takes nothing any more. */
+  bool is_broken;
 } Way;
 
 struct Carriage {
@@ -106,6 +110,8 @@ struct Carriage {
   napi_ref callback;
   napi_async_context context;
   uint64_t moved_at;
+  /* In this turn. */
+  bool has_moved;
   int open_polls;
   bool has_ended;
   bool is_closing;
@@ -113,45 +119,62 @@ struct Carriage {
 
 /* Takes what is in the pipe, all of it, into memory: from now on this way reads and writes. */
 static int leave_pipe(Way *way) {
-  way->memory = malloc(SMALL_BYTES);
-  if (way->memory == NULL) return -ENOMEM;
+  uint8_t *memory = malloc(SMALL_BYTES);
+  if (memory == NULL) return -ENOMEM;
+  if (way->held > 0) {
+    /* A way's first filling is that of a small pipe. */
+    ssize_t size = read(way->pipe.out, memory, SMALL_BYTES);
+    if (size != (ssize_t)way->held) {
+      free(memory);
+      return -EIO;
+    }
+    give_pipe(&way->pipe);
+  }
+  way->memory = memory;
   way->memory_from = 0;
-  if (way->held == 0) return 0;
-  /* A way's first filling is that of a small pipe. */
-  ssize_t size = read(way->pipe.out, way->memory, SMALL_BYTES);
-  if (size != (ssize_t)way->held) return -EIO;
-  give_pipe(&way->pipe);
   return 0;
 }
 
+/* What the way holds is lost. */
+static void drop_held(Way *way) {
+  if (way->memory == NULL && way->held > 0) close_pipe(&way->pipe);
+  way->held = 0;
+}
+
+/* What splice(2) stops at for ever, and takes the end for one that comes too early: TCP's urgent bytes. */
+static bool hides_bytes(int fd) {
+  uint8_t byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* Into the empty way. Bytes, 0 at the end, or minus errno */
-static ssize_t fill(Way *way) {
-  ssize_t size;
+static ssize_t fill(Way *way, bool is_first) {
   if (way->memory == NULL) {
-    int status = take_pipe(&way->pipe, way->last >= MUCH_BYTES);
-    if (status < 0) return status;
-    size_t most = way->pipe.is_large ? LARGE_BYTES : SMALL_BYTES;
-    size = splice(way->from->fd, NULL, way->pipe.in, NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (size < 0) size = -errno;
-    if (size <= 0) give_pipe(&way->pipe);
-    if (size == -EINVAL) {
-      status = leave_pipe(way);
-      if (status < 0) return status;
+    ssize_t size = take_pipe(&way->pipe, way->last >= MUCH_BYTES);
+    bool has_pipe = size == 0;
+    if (has_pipe) {
+      size = splice(way->from->fd, NULL, way->pipe.in, NULL, (size_t)way->pipe.size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+      if (size > 0) return size;
+      if (size < 0) size = -errno;
+      give_pipe(&way->pipe);
+      bool may_hide = size == 0 || (size == -EAGAIN && is_first);
+      if (size != -EINVAL && !(may_hide && hides_bytes(way->from->fd))) return size;
     }
+    /* Neither without a pipe does the connection end. */
+    int status = leave_pipe(way);
+    if (status < 0) return status;
   }
-  if (way->memory != NULL) {
-    size = recv(way->from->fd, way->memory, SMALL_BYTES, MSG_DONTWAIT);
-    if (size < 0) size = -errno;
-    way->memory_from = 0;
-  }
-  return size;
+  ssize_t size = recv(way->from->fd, way->memory, SMALL_BYTES, MSG_DONTWAIT);
+  way->memory_from = 0;
+  return size < 0 ? -errno : size;
 }
 
 /* Out of the way that holds something. Bytes, or minus errno */
 static ssize_t drain(Way *way) {
   if (way->memory == NULL) {
     ssize_t size = splice(way->pipe.out, NULL, way->to->fd, NULL, way->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (size >= 0) return size;
+    if (size > 0) return size;
+    if (size == 0) return -EPIPE;
     if (errno != EINVAL) return -errno;
     int status = leave_pipe(way);
     if (status < 0) return status;
@@ -164,18 +187,19 @@ static ssize_t drain(Way *way) {
 
 static bool is_not_now(ssize_t status) { return status == -EAGAIN || status == -EINTR; }
 
-/* Moves what can be moved now. 0 or minus errno */
+/* Moves what can be moved now. 0, or minus errno if nothing more comes from its source */
 static int move(Way *way) {
   Carriage *carriage = way->from->carriage;
-  for (int filling = 0; filling < FILLINGS_PER_TURN && !way->is_over; filling++) {
+  for (int filling = 0; filling < FILLINGS_PER_TURN && !way->is_over && !way->is_broken; filling++) {
     if (way->held == 0) {
-      ssize_t size = fill(way);
+      ssize_t size = fill(way, filling == 0);
       if (is_not_now(size)) return 0;
       if (size < 0) return (int)size;
       if (size == 0) {
         way->is_over = true;
         break;
       }
+      carriage->has_moved = true;
       carriage->moved_at = uv_hrtime();
       way->held = way->last = (size_t)size;
       way->bytes += (uint64_t)size;
@@ -183,8 +207,12 @@ static int move(Way *way) {
     while (way->held > 0) {
       ssize_t size = drain(way);
       if (is_not_now(size)) return 0;
-      if (size < 0) return (int)size;
-      if (size == 0) return -EPIPE;
+      if (size < 0) {
+        drop_held(way);
+        carriage->has_moved = way->is_broken = true;
+        return 0;
+      }
+      carriage->has_moved = true;
       carriage->moved_at = uv_hrtime();
       way->held -= (size_t)size;
     }
@@ -201,7 +229,7 @@ static int wait_for_more(Carriage *carriage) {
     Side *side = &carriage->side[i];
     const Way *from_here = &carriage->way[i], *to_here = &carriage->way[1 - i];
     int events = 0;
-    if (!from_here->is_over && from_here->held == 0) events |= UV_READABLE;
+    if (!from_here->is_over && !from_here->is_broken && from_here->held == 0) events |= UV_READABLE;
     if (to_here->held > 0) events |= UV_WRITABLE;
     int status = events == 0 ? uv_poll_stop(&side->poll) : uv_poll_start(&side->poll, events, on_ready);
     if (status < 0) return status;
@@ -230,24 +258,24 @@ static void end(Carriage *carriage, int status) {
 static void on_ready(uv_poll_t *poll, int status, int events) {
   Side *side = (Side *)poll;
   Carriage *carriage = side->carriage;
-  (void)events;
   if (carriage->has_ended) return;
+  Way *from_here = &carriage->way[side == &carriage->side[1]], *to_here = &carriage->way[side == &carriage->side[0]];
+  /* A side that is broken may have sent something before; the calls themselves tell. */
+  bool is_well = status >= 0;
+  int failed = 0;
+  carriage->has_moved = false;
+  if (!is_well || (events & UV_READABLE) != 0) failed = move(from_here);
+  if (failed == 0 && (!is_well || (events & UV_WRITABLE) != 0)) failed = move(to_here);
+  /* Either side's end is that of both, once what it had sent is with the other; what a side had sent outlives its refusal to read. */
   for (int i = 0; i < 2; i++) {
-    int moved = move(&carriage->way[i]);
-    if (moved < 0) {
-      end(carriage, moved);
-      return;
-    }
-  }
-  /* Either side's end is that of both, once what it had sent is with the other. */
-  for (int i = 0; i < 2; i++) {
-    Way *way = &carriage->way[i];
-    if (!way->is_over || way->held > 0) continue;
+    if (!carriage->way[i].is_over || carriage->way[i].held > 0) continue;
     end(carriage, 0);
     return;
   }
-  if (status >= 0) status = wait_for_more(carriage);
-  if (status < 0) end(carriage, status);
+  if (failed == 0 && from_here->is_broken && to_here->is_broken) failed = -EPIPE;
+  if (failed == 0 && !is_well && !carriage->has_moved) failed = status;
+  if (failed == 0) failed = wait_for_more(carriage);
+  if (failed < 0) end(carriage, failed);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -369,10 +397,9 @@ static napi_value close_carriage(napi_env env, napi_callback_info info) {
   napi_value result = state_of(env, carriage);
   carriage->is_closing = carriage->has_ended = true;
   for (int i = 0; i < 2; i++) {
-    Way *way = &carriage->way[i];
-    if (way->memory != NULL) free(way->memory);
-    else if (way->held > 0) close_pipe(&way->pipe);
-    way->held = 0;
+    drop_held(&carriage->way[i]);
+    free(carriage->way[i].memory);
+    carriage->way[i].memory = NULL;
   }
   for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&carriage->side[i].poll, on_closed);
   return result;
@@ -381,7 +408,7 @@ static napi_value close_carriage(napi_env env, napi_callback_info info) {
 /* freeLarge(): how many large pipes can be taken now */
 static napi_value free_large(napi_env env, napi_callback_info info) {
   (void)info;
-  return number(env, large_count + MAX_LARGE - large_made);
+  return number(env, large_count + large_most - large_made);
 }
 
 NAPI_MODULE_INIT() {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { loadAddon, type NativeAddon } from '../../../enclave/native/addon.ts';
 import { buildAddon, findCompiler, findHeaders } from '../../../infra/build/native.ts';
@@ -44,4 +45,10 @@ export function builtSplice(path: string, refuses?: 'reading' | 'writing'): Spli
   const addon = loadSpliceAddon(buildAddon('splice', path, more));
   if (addon === undefined) throw new Error('the splice addon that was built does not load');
   return addon;
+}
+
+/** An ordinary program of the system's. */
+export function builtProgram(path: string, source: string): string {
+  execFileSync(findCompiler() ?? 'cc', ['-x', 'c', '-o', path, '-'], { input: source });
+  return path;
 }

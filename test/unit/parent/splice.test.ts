@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -11,7 +12,7 @@ import type { SpliceAddon } from '../../../parent/native/splice-addon.ts';
 import { readingInto } from '../../../parent/own-buffer.ts';
 import { ReadBuffers, SMALL_BYTES } from '../../../parent/read-buffers.ts';
 import { SPLICE_BUFFER_BYTES, type Splice, splice } from '../../../parent/splice.ts';
-import { builtSplice, canBuild } from '../native/built.ts';
+import { builtProgram, builtSplice, canBuild } from '../native/built.ts';
 import { until } from '../net/nodes.ts';
 
 const LARGE_BYTES = 512 * 1024;
@@ -160,6 +161,21 @@ async function writeAll(stream: Socket, bytes: Buffer, mostBytes: number): Promi
 }
 
 const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Sends letters to a port of this machine, with urgent bytes between that no reader sees. */
+const URGENT = `
+  #include <arpa/inet.h>
+  #include <stdlib.h>
+  #include <unistd.h>
+  int main(int count, char **arguments) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[count - 1]))};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) return 1;
+    send(fd, "abc", 3, 0), usleep(50000), send(fd, "!", 1, MSG_OOB), usleep(50000), send(fd, "def", 3, 0);
+    usleep(50000), send(fd, "!", 1, MSG_OOB), send(fd, "ghi", 3, 0);
+    return close(fd);
+  }`;
 
 describe('splice', () => {
   it.each(ways)(
@@ -363,6 +379,65 @@ describe('splice', () => {
       expect(open()).toBeLessThanOrEqual(before + 2);
     },
   );
+
+  it.each(ways.filter(([, { addon }]) => addon !== undefined))(
+    'splice: %s: a connection that had ended before: what it brought is written, however long that takes',
+    async (_name, { addon }) => {
+      const [outside, accepted] = await connection('tcp');
+      const [connected, inside] = await connection('unix');
+      const bytes = randomBytes(5_000);
+      const readable = once(accepted, 'readable');
+      outside.end(bytes);
+      await readable;
+      await sleep(20);
+      const ends: boolean[] = [];
+      const options = { buffers: new ReadBuffers(LARGE_BYTES), idleMs: IDLE_MS, addon };
+      // The system takes it later.
+      const write = connected._write.bind(connected);
+      connected._write = (...given) => void setTimeout(() => write(...given), 50);
+      splice(accepted, connected, options, (idle) => ends.push(idle));
+      expect(await readAll(inside, bytes.length, false)).toBe(digestOf(bytes));
+      await until(() => inside.destroyed && ends.length === 1);
+      expect(ends).toEqual([false]);
+    },
+  );
+
+  it.each(ways.filter(([, { addon }]) => addon !== undefined))(
+    'splice: %s: who answers and closes without having read all it was sent is heard',
+    async (_name, way) => {
+      for (let i = 0; i < 5; i++) {
+        const { outside, inside, ends } = await rig(way);
+        outside.write(randomBytes(8 << 20));
+        await once(inside.resume(), 'data');
+        inside.pause();
+        const answer = randomBytes(100_000);
+        inside.write(answer, () => inside.destroy());
+        expect(await readAll(outside, answer.length, false)).toBe(digestOf(answer));
+        await until(() => ends.length === 1);
+      }
+    },
+  );
+
+  it.runIf(canBuild)('splice: urgent bytes of TCP, which splice(2) stops at, stop nothing', async () => {
+    const addon = builtSplice(join(directory, 'urgent.node'));
+    const program = builtProgram(join(directory, 'urgent'), URGENT);
+    const server = createServer({ allowHalfOpen: false, pauseOnConnect: true });
+    closers.push(() => server.close());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    const { port } = server.address() as AddressInfo;
+    const ended = once(spawn(program, [`${port}`]), 'exit');
+    const [socket] = await accepted;
+    const [connected, inside] = await connection('unix');
+    const options = { buffers: new ReadBuffers(LARGE_BYTES), idleMs: IDLE_MS, addon };
+    splice(kept(socket), connected, options, () => {});
+    const all = [];
+    inside.resume();
+    for await (const chunk of inside) all.push(chunk);
+    expect(String(Buffer.concat(all))).toBe('abcdefghi');
+    await ended;
+  });
 
   it.runIf(canBuild)('splice: what is no connection is refused, and a handle is used once', () => {
     const addon = builtSplice(join(directory, 'refused.node'));
