@@ -403,18 +403,29 @@ describe('splice', () => {
   );
 
   it.each(ways.filter(([, { addon }]) => addon !== undefined))(
-    'splice: %s: who answers and closes without having read all it was sent is heard',
+    'splice: %s: who answers and closes without having read all it was sent is heard by a slow reader',
     async (_name, way) => {
-      for (let i = 0; i < 5; i++) {
-        const { outside, inside, ends } = await rig(way);
-        outside.write(randomBytes(8 << 20));
-        await once(inside.resume(), 'data');
-        inside.pause();
-        const answer = randomBytes(100_000);
-        inside.write(answer, () => inside.destroy());
-        expect(await readAll(outside, answer.length, false)).toBe(digestOf(answer));
-        await until(() => ends.length === 1);
+      const { outside, inside, ends } = await rig(way);
+      outside.write(randomBytes(8 << 20));
+      let taken = 0;
+      for (let i = 0; i < 1_000; i++) {
+        const chunk = Buffer.alloc(16 << 10, i);
+        inside.write(chunk, (error) => {
+          if (!error) taken += chunk.length;
+        });
       }
+      // Both ways are full now.
+      for (let before = -1; taken !== before; await sleep(100)) before = taken;
+      inside.destroy();
+      await sleep(50);
+      expect(ends).toEqual([]);
+      let heard = 0;
+      outside.on('data', (chunk: Buffer) => {
+        heard += chunk.length;
+      });
+      await until(() => ends.length === 1 && outside.destroyed);
+      expect(taken).toBeGreaterThan(0);
+      expect(heard).toBeGreaterThanOrEqual(taken);
     },
   );
 
