@@ -16,7 +16,10 @@ export interface Job {
   readonly figures: readonly Figure[];
   /** Runs before the first that counts. */
   readonly warmUps: number;
-  /** Runs before the first that counts in each later round: other jobs have had the machine in between; default 0. */
+  /**
+   * Runs before the first that counts in each later round: other jobs have had the machine in between, and their garbage is collected
+   * before; default 0.
+   */
   readonly warmUpsAgain?: number;
   readonly runs: number;
   /** Of the whole job, roughly: for the progress bar only. */

@@ -90,7 +90,7 @@ class JobRecord {
     const run = this.#run ?? this.#job.prepare();
     const uncounted = this.#run === undefined ? warmUps : warmUpsAgain;
     this.#run = run;
-    collectGarbage();
+    if (warmUpsAgain > 0) collectGarbage();
     for (let i = 0; i < uncounted; i++) await run();
     for (let i = 0; i < count; i++) {
       const values = await run();
@@ -101,7 +101,7 @@ class JobRecord {
   }
 }
 
-/** That of the jobs before: collecting it is not this one's work, and not that of the processes beside it. */
+/** That of the jobs before: whoever collects it meanwhile keeps the processes that are measured waiting. It also forgets compiled code. */
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   const collect: unknown = runInNewContext('gc');
