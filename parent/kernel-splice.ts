@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { whenIdle } from './idle.ts';
 import type { SpliceAddon, SpliceHandle } from './native/splice-addon.ts';
 import { NativeStream } from './native/stream.ts';
 import type { Splice } from './splice.ts';
@@ -24,7 +25,6 @@ export function kernelSplice(
 ): Splice | undefined {
   const [sideA, sideB] = [restingOf(a), restingOf(b)];
   if (sideA === undefined || sideB === undefined) return undefined;
-  for (const stream of [a, b]) if (stream instanceof Socket) stream.setNoDelay(true);
   let handle: SpliceHandle | undefined;
   let over = false;
   /** While there is no handle, and after it. */
@@ -39,20 +39,16 @@ export function kernelSplice(
   const finish = (idle: boolean): void => {
     if (over) return;
     over = true;
-    clearTimeout(timer);
+    endWatch();
     if (handle !== undefined) state = { ...read(addon.close(handle)), held: 0 };
     handle = undefined;
     a.destroy();
     b.destroy();
     ended(idle);
   };
-  const watch = (): void => {
-    const restedMs =
-      handle === undefined ? performance.now() - movedAtMs : read(addon.state(handle)).restedMs;
-    if (restedMs >= idleMs) finish(true);
-    else timer = setTimeout(watch, Math.ceil(idleMs - restedMs));
-  };
-  let timer = setTimeout(watch, idleMs);
+  const restedMs = (): number =>
+    handle === undefined ? performance.now() - movedAtMs : read(addon.state(handle)).restedMs;
+  const endWatch = whenIdle(idleMs, restedMs, () => finish(true));
 
   for (const stream of [a, b]) stream.on('error', () => finish(false)).once('close', () => finish(false));
   const early = { fromA: 0, fromB: 0 };

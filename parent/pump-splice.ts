@@ -1,5 +1,5 @@
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { whenIdle } from './idle.ts';
 import { Pump } from './pump.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import type { Splice } from './splice.ts';
@@ -17,25 +17,23 @@ export function pumpSplice(
     movedAtMs = performance.now();
   };
   const [there, back] = [new Pump(buffers, moved), new Pump(buffers, moved)];
-  for (const stream of [a, b]) if (stream instanceof Socket) stream.setNoDelay(true);
   const [sideA, sideB] = [there.readFrom(a), back.readFrom(b)];
 
   let over = false;
   const finish = (idle: boolean): void => {
     if (over) return;
     over = true;
-    clearTimeout(timer);
+    endWatch();
     for (const stream of [sideA, sideB, a, b]) stream.destroy();
     there.end();
     back.end();
     ended(idle);
   };
-  const watch = (): void => {
-    const leftMs = movedAtMs + idleMs - performance.now();
-    if (leftMs <= 0) finish(true);
-    else timer = setTimeout(watch, leftMs);
-  };
-  let timer = setTimeout(watch, idleMs);
+  const endWatch = whenIdle(
+    idleMs,
+    () => performance.now() - movedAtMs,
+    () => finish(true),
+  );
 
   for (const [from, to] of [
     [sideA, sideB],

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { kernelSplice } from './kernel-splice.ts';
 import type { SpliceAddon } from './native/splice-addon.ts';
@@ -37,6 +38,7 @@ export function splice(
   { buffers, idleMs, addon }: SpliceOptions,
   ended: (idle: boolean) => void,
 ): Splice {
+  for (const stream of [a, b]) if (stream instanceof Socket) stream.setNoDelay(true);
   const byKernel = addon && kernelSplice(addon, a, b, idleMs, ended);
   return byKernel ?? pumpSplice(a, b, buffers, idleMs, ended);
 }

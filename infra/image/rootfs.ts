@@ -58,12 +58,7 @@ async function ownFiles(of: ImageClass, own: Origin): Promise<readonly ImageFile
 }
 
 function addon(): Uint8Array {
-  const scratch = mkdtempSync(join(tmpdir(), 'kms-addon-'));
-  try {
-    return new Uint8Array(readFileSync(buildAddon('kms', join(scratch, 'kms.node'))));
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  return inScratch((scratch) => new Uint8Array(readFileSync(buildAddon('kms', join(scratch, 'kms.node')))));
 }
 
 function nodeBinary(): ImageFile {
@@ -76,27 +71,22 @@ function nodeBinary(): ImageFile {
   const purl = `pkg:npm/${NODE.package}@${NODE.version}`;
   return {
     ...{ path: places.node, mode: PROGRAM, contents: stripped(contents) },
-    // The hash is that of npm's file, which anybody can strip.
-    origin: { name: NODE.package, version: NODE.version, purl, sha256: NODE.sha256 },
+    origin: { name: NODE.package, version: NODE.version, purl },
   };
 }
 
 /** Without names for debuggers, which no enclave has: a seventh of the file, all of it in memory. */
 function stripped(program: Uint8Array): Uint8Array {
-  const scratch = mkdtempSync(join(tmpdir(), 'kms-strip-'));
-  try {
+  return inScratch((scratch) => {
     const path = join(scratch, 'program');
     writeFileSync(path, program);
     execFileSync('strip', ['--strip-all', path], { env: buildEnvironment() });
     return new Uint8Array(readFileSync(path));
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  });
 }
 
 function libraryFiles(library: (typeof LIBRARIES)[number]): readonly ImageFile[] {
-  const scratch = mkdtempSync(join(tmpdir(), 'kms-library-'));
-  try {
+  return inScratch((scratch) => {
     unpackPackage(fetchPackage(library), scratch);
     return library.files.map((name) => ({
       // The loader is where programs name it, everything else where it looks.
@@ -105,6 +95,13 @@ function libraryFiles(library: (typeof LIBRARIES)[number]): readonly ImageFile[]
       contents: libraryIn(scratch, name),
       origin: debianOrigin(library, 'amd64'),
     }));
+  });
+}
+
+function inScratch<T>(use: (directory: string) => T): T {
+  const scratch = mkdtempSync(join(tmpdir(), 'kms-rootfs-'));
+  try {
+    return use(scratch);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -21,14 +21,21 @@ export function builtAddon(path: string): NativeAddon {
   return loadAddon(buildAddon('kms', path));
 }
 
-/** As the parent loads it. @param refuses what its splice(2) does not do, as some sockets of some kernels do not */
-export function builtSplice(path: string, refuses?: 'reading' | 'writing'): SpliceAddon {
-  const more: string[] = [];
-  if (refuses !== undefined) {
-    const socket = refuses === 'reading' ? 'in' : 'out';
-    writeFileSync(
-      `${path}.c`,
-      `#define _GNU_SOURCE
+/** What stands in place of a system call, by what it does not do: some kernels splice not every socket, and all have limits. */
+const wraps = {
+  reading: ['splice', spliceRefusing('in')],
+  writing: ['splice', spliceRefusing('out')],
+  pipes: [
+    'pipe2',
+    `#include <errno.h>
+    int __wrap_pipe2(int *ends, int flags) {
+      return (void)ends, (void)flags, errno = EMFILE, -1;
+    }`,
+  ],
+} as const;
+
+function spliceRefusing(socket: 'in' | 'out'): string {
+  return `#define _GNU_SOURCE
       #include <errno.h>
       #include <fcntl.h>
       #include <sys/types.h>
@@ -38,9 +45,16 @@ export function builtSplice(path: string, refuses?: 'reading' | 'writing'): Spli
         struct stat about;
         if (fstat(${socket}, &about) == 0 && S_ISSOCK(about.st_mode)) return errno = EINVAL, -1;
         return __real_splice(in, from, out, to, size, flags);
-      }`,
-    );
-    more.push(`${path}.c`, '-Wl,--wrap=splice');
+      }`;
+}
+
+/** As the parent loads it. */
+export function builtSplice(path: string, refuses?: keyof typeof wraps): SpliceAddon {
+  const more: string[] = [];
+  if (refuses !== undefined) {
+    const [call, source] = wraps[refuses];
+    writeFileSync(`${path}.c`, source);
+    more.push(`${path}.c`, `-Wl,--wrap=${call}`);
   }
   const addon = loadSpliceAddon(buildAddon('splice', path, more));
   if (addon === undefined) throw new Error('the splice addon that was built does not load');

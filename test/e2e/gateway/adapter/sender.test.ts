@@ -70,6 +70,7 @@ async function overtaken(asked: Promise<Answer>, heads: Heads): Promise<Answer> 
   await heads.changed(count, 20_000, stopAll.signal);
   return answer;
 }
+
 /** Of the account, mined. */
 const sentCount = (): Promise<number> => chain.client().nonce(account.address, 'latest');
 const waiting = async (): Promise<number> =>
