@@ -1,4 +1,5 @@
 import type { Digest, EpochId, KeyId, PartyId } from '../shared/ids.ts';
+import type { SignedAnchor } from './gateway/anchor-desk.ts';
 import type { BatchRequest } from './gateway/batch-desk.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
 import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
@@ -58,6 +59,8 @@ export interface NodeApi {
   answer(request: GatewayRequest, signal: AbortSignal): Promise<GatewayAnswer>;
   /** Many public results under one signature of each member, all of which this node has answered before. */
   signBatch(request: BatchRequest, signal: AbortSignal): Promise<readonly PartyWord[]>;
+  /** Its newest state that has taken effect, for the registry. @throws {KmsError} UNAVAILABLE before there is one */
+  signAnchor(): Promise<SignedAnchor>;
   /** What operators commanded on the gateway, proven. */
   carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress>;
 }

@@ -66,7 +66,7 @@ async function readConfig(): Promise<EnclaveConfig> {
 }
 
 async function standardParts(
-  { anchorDirectory, roundMs, openingMs, cloudMs }: EnclaveConfig,
+  { roundMs, openingMs, cloudMs }: EnclaveConfig,
   link: Link<Duplex>,
   log: Log,
   open: OpenPlatform,
@@ -83,7 +83,6 @@ async function standardParts(
     nsm: platform.nsm,
     openCloud: (place) => openAwsCloud(aws, place),
     openSuccessor: (place, measurements) => openAwsSuccessor(aws, place, measurements),
-    anchor: platform.openAnchor(anchorDirectory),
     link,
     primitives: nodePrimitives,
     rng: systemRng,

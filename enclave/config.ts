@@ -4,8 +4,6 @@ import type { LinkConfig } from './link/open.ts';
 
 /** An enclave's configuration: one JSON file. Nothing in it is secret, nothing in it is trusted by a peer. */
 export interface EnclaveConfig {
-  /** Of the anchor of a local mock network. */
-  readonly anchorDirectory: string | undefined;
   /** `socketDirectory`, which holds the sockets shared with the parent, or `parentCid`, the parent's AF_VSOCK context. */
   readonly link: LinkConfig;
   /** Length of a synchronous round: network bound plus clock error. */
@@ -34,7 +32,6 @@ export async function readEnclaveConfig(path: string): Promise<EnclaveConfig> {
     return entry;
   };
   const config = {
-    anchorDirectory: optionalText(path, 'anchorDirectory', take('anchorDirectory')),
     link: linkOf(path, take('socketDirectory'), take('parentCid')),
     roundMs: millisecondsOf(path, 'roundMs', take('roundMs')),
     openingMs: millisecondsOf(path, 'openingMs', take('openingMs')),
@@ -67,10 +64,6 @@ function textOf(path: string, name: string, value: unknown): string {
   if (typeof value !== 'string' || value === '')
     throw new KmsError('BAD_INPUT', `${path} lacks the string "${name}"`);
   return value;
-}
-
-function optionalText(path: string, name: string, value: unknown): string | undefined {
-  return value === undefined ? undefined : textOf(path, name, value);
 }
 
 function optionalMilliseconds(path: string, name: string, value: unknown): number | undefined {

@@ -128,7 +128,7 @@ export class Member {
       this.#ports.gateway &&
       gatewayWork({
         ...{ membership: this.membership, gateway: this.#ports.gateway, store: state, nowMs, send },
-        ...{ keys, ceremonies, desk, signer, signerOf },
+        ...{ keys, ceremonies, desk, signer, signerOf, inEffect: () => this.#ports.seal.inEffect },
       });
     this.#work = { keys, ceremonies, desk, gateway };
   }

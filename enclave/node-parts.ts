@@ -8,7 +8,6 @@ import type { ChainHead } from '../shared/network/chain-head.ts';
 import type { Measurement } from '../shared/network/measurement.ts';
 import type { Storage } from '../shared/network/storage.ts';
 import type { Primitives, Rng } from '../shared/primitives.ts';
-import type { Anchor } from '../shared/sealing/anchor.ts';
 import type { Build } from './configurations.ts';
 import type { DecryptorFactory } from './key-ring.ts';
 import type { Work } from './member.ts';
@@ -40,8 +39,6 @@ export interface NodeParts {
    * @throws {KmsError} KMS_POLICY, KMS_REFUSED, KMS_UNAVAILABLE
    */
   readonly openSuccessor: (place: CloudPlace, measurements: readonly Measurement[]) => Promise<SuccessorKeys>;
-  /** Undefined: nothing remembers states outside the nodes (production before capability 5). */
-  readonly anchor: Anchor | undefined;
   readonly link: Link<Duplex>;
   readonly primitives: Primitives;
   readonly rng: Rng;

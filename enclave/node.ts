@@ -9,6 +9,7 @@ import { peerMessage } from '../shared/protocol/peer-message.ts';
 import { decode, encode } from '../shared/wire/codec.ts';
 import type { JoinedNetwork, JoinRequest, NodeApi, NodeDescription } from './api.ts';
 import { Configurations } from './configurations.ts';
+import type { SignedAnchor } from './gateway/anchor-desk.ts';
 import type { BatchRequest } from './gateway/batch-desk.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
 import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
@@ -52,7 +53,7 @@ export class Node implements NodeApi {
   readonly #facts = { founding: false, booting: false, recalled: false, unsealed: false };
   /** Why the node does not go on by itself. */
   #loss: string | undefined;
-  /** Nothing of a protocol is read or said before this node was ready once. */
+  /** Nothing of a protocol is read or said while this node is not ready. */
   readonly #held = new HeldMessages<ProtocolMessage>();
   #working = false;
   /** The state is open, or will not be. */
@@ -93,7 +94,8 @@ export class Node implements NodeApi {
     this.#opened.resolve();
     this.#member?.stop();
     await this.#network?.close();
-    this.#sealed?.chains?.close();
+    this.#sealed?.onChain?.watch.close();
+    this.#sealed?.onChain?.chains.close();
     this.#sealed?.seal.close();
   }
 
@@ -134,6 +136,10 @@ export class Node implements NodeApi {
     return this.#services.signBatch(request, signal);
   }
 
+  signAnchor(): Promise<SignedAnchor> {
+    return this.#services.signAnchor();
+  }
+
   carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress> {
     return this.#services.carryOut(request, signal);
   }
@@ -157,6 +163,7 @@ export class Node implements NodeApi {
       ...this.#facts,
       acknowledged: (standing?.isAcknowledged ?? false) && (this.#sealed?.seal.isKnown ?? false),
       clockGood: standing?.isClockGood ?? false,
+      anchored: this.#sealed?.onChain?.watch.isSettled ?? true,
       lost: this.#loss !== undefined,
       superseded: standing?.isSuperseded ?? false,
       stopped: this.#configurations.chain?.conflict !== undefined,
@@ -167,6 +174,7 @@ export class Node implements NodeApi {
       void this.#leave().finally(() => this.#parts.onSuperseded?.());
     } else if (this.#phase === 'recover') {
       // What it keeps for others it still gives them; it has no word in anything else.
+      this.#sealed?.onChain?.watch.close();
       this.#member?.stop();
       void this.#network?.peers?.close();
     } else if (serves(this.#phase, 'protocols')) {
@@ -174,20 +182,24 @@ export class Node implements NodeApi {
     }
   }
 
-  /** Continues what was begun in earlier lives, and reads what came too early, once. */
+  /** Continues what was begun in earlier lives, once, and reads what came meanwhile. */
   #work(): void {
-    if (this.#working) return;
+    if (!this.#working) this.#resume();
+    for (const { from, message } of this.#held.release()) void this.#handle(from, message);
+  }
+
+  #resume(): void {
     this.#working = true;
     this.#member?.work?.ceremonies.load().catch((error: unknown) => {
       this.#parts.log('error', 'key-generations-not-continued', { code: codeOf(error) });
       // What this node has signed it does not know any more: it must not sign anything else.
       if (!this.#stop.signal.aborted) this.#lose(error);
     });
-    for (const { from, message } of this.#held.release()) void this.#handle(from, message);
   }
 
   /** No word to any peer any more. */
   async #leave(): Promise<void> {
+    this.#sealed?.onChain?.watch.close();
     this.#member?.stop();
     await this.#network?.leave();
   }
@@ -249,7 +261,7 @@ export class Node implements NodeApi {
   ): Promise<JoinedNetwork> {
     const { node: sealed, bootKey } = await reopenSealedNode(this.#ports, preview, entry, request);
     this.#sealed = sealed;
-    const { chain, roll, peers, seal } = sealed;
+    const { chain, roll, peers, seal, onChain } = sealed;
     await this.#open.speakAs({ identity: entry.identity, signer: bootKey }, chain.networkId);
     this.#newborn[Symbol.dispose]();
     if (chain.conflict !== undefined) {
@@ -262,7 +274,7 @@ export class Node implements NodeApi {
     this.#background('unsealing-failed', async () => {
       const state = await unseal(roll, seal, {
         recall: (party) => this.#open.recall(peers, party),
-        anchor: this.#parts.anchor,
+        anchor: onChain?.anchor,
         onRecalled: () => {
           this.#facts.recalled = true;
           this.#advance();
@@ -281,6 +293,7 @@ export class Node implements NodeApi {
   async #begin(state: StateStore): Promise<void> {
     await this.#member?.begin(state);
     this.#facts.unsealed = true;
+    this.#sealed?.onChain?.watch.start();
     this.#advance();
     this.#opened.resolve();
   }
@@ -312,12 +325,12 @@ export class Node implements NodeApi {
     };
   }
 
-  #enter(membership: Membership, { chain, chains, peers, seal }: SealedNode): Promise<Member> {
+  #enter(membership: Membership, { chain, onChain, peers, seal }: SealedNode): Promise<Member> {
     const domain = typedDomainOf(chain.genesis);
     const anchor = chain.genesis.gateway;
     return Member.enter(membership, {
       ...{ parts: this.#parts, network: this.#open, peers, seal },
-      gateway: domain && chains && { anchor, domain, heads: chains.heads },
+      gateway: domain && onChain && { anchor, domain, heads: onChain.chains.heads },
       mayEnrol: () => serves(this.#phase, 'protocols'),
       onMessage: (from, payload, line) => this.#receive(from, payload, line),
       onChange: () => this.#advance(),

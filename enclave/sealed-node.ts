@@ -4,8 +4,10 @@ import type { ConfigurationChain } from '../shared/network/chain.ts';
 import { badConfiguration, committeeOf, type Member, memberOf } from '../shared/network/configuration.ts';
 import type { Signer } from '../shared/primitives.ts';
 import type { Roll } from '../shared/protocol/machine.ts';
+import type { Anchor } from '../shared/sealing/anchor.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
 import type { JoinRequest } from './api.ts';
+import { ChainAnchor } from './chains/chain-anchor.ts';
 import { NetworkChains } from './chains/network-chains.ts';
 import type { Configurations } from './configurations.ts';
 import { BOOT_KEY, sealedSigner } from './identity.ts';
@@ -15,6 +17,7 @@ import { Roster } from './net/roster.ts';
 import type { PeerTrust } from './net/tls.ts';
 import type { Newborn } from './newborn.ts';
 import type { NodeParts } from './node-parts.ts';
+import { AnchorWatch } from './sealing/anchor-watch.ts';
 import type { Cloud } from './sealing/cloud.ts';
 import { NodeSeal } from './sealing/node-seal.ts';
 import { createTierOne, openTierOne, type TierOneOptions } from './sealing/tier-one.ts';
@@ -31,6 +34,13 @@ export interface SealedNodePorts {
   readonly onLost: (error: KmsError) => void;
 }
 
+/** What a node has of the gateway of its network. */
+export interface OnChain {
+  readonly chains: NetworkChains;
+  readonly anchor: Anchor;
+  readonly watch: AnchorWatch;
+}
+
 /** A node from the moment that its tier 1 is open: which member it is, and what it seals with. */
 export interface SealedNode {
   readonly entry: Member;
@@ -39,7 +49,7 @@ export interface SealedNode {
   readonly peers: PeerTrust;
   readonly seal: NodeSeal;
   /** Undefined in a network without a gateway. */
-  readonly chains: NetworkChains | undefined;
+  readonly onChain: OnChain | undefined;
 }
 
 /**
@@ -75,7 +85,8 @@ export async function foundSealedNode(
 ): Promise<SealedNode> {
   const cloud = await openCloud(ports.parts, preview, entry);
   const tierOne = await createTierOne(tierOneOf(ports, cloud, preview, entry));
-  await newborn.useBootSeed((seed) => tierOne.put(BOOT_KEY, seed));
+  const settled = AnchorWatch.founding(ports.parts.nowMs());
+  await newborn.useBootSeed((seed) => tierOne.change(new Map([[BOOT_KEY, seed], settled])));
   return sealedNode(ports, preview, entry, { cloud, tierOne }, request);
 }
 
@@ -116,11 +127,25 @@ async function sealedNode(
   });
   try {
     if (chains !== undefined) configurations.follow(chains.gateway);
-    return { ...(await openSeal(ports, entry, { cloud, tierOne }, request)), chains };
+    const sealed = await openSeal(ports, entry, { cloud, tierOne }, request);
+    return { ...sealed, onChain: chains && (await onChainOf(ports, chains, sealed)) };
   } catch (error) {
     chains?.close();
     throw error;
   }
+}
+
+async function onChainOf(
+  { parts: { nowMs, log }, onChange, onLost: onOld }: SealedNodePorts,
+  chains: NetworkChains,
+  { entry, chain, roll: { epoch }, seal }: Omit<SealedNode, 'onChain'>,
+): Promise<OnChain> {
+  const { gateway } = chain.genesis;
+  const anchor = new ChainAnchor({ heads: chains.heads, gateway, identity: entry.identity, epoch });
+  const watch = await AnchorWatch.open({
+    ...{ store: seal.tierOne, anchor, inEffect: () => seal.inEffect, nowMs, log, onChange, onOld },
+  });
+  return { chains, anchor, watch };
 }
 
 async function openSeal(
@@ -128,12 +153,12 @@ async function openSeal(
   entry: Member,
   { cloud, tierOne }: OpenTierOne,
   { genesis, configurations: given }: JoinRequest,
-): Promise<Omit<SealedNode, 'chains'>> {
+): Promise<Omit<SealedNode, 'onChain'>> {
   const chain = await configurations.join(genesis, given);
-  const { rng, log, anchor, roundMs: dealMs } = parts;
+  const { rng, log, roundMs: dealMs } = parts;
   const roll = rollOf(parts, chain, entry.party);
   const seal = await NodeSeal.open({
-    ...{ roll, cloud, tierOne, rng, log, anchor, dealMs, tell, incarnation, onChange, onLost },
+    ...{ roll, cloud, tierOne, rng, log, dealMs, tell, incarnation, onChange, onLost },
     lines: () => {
       const { peers } = network;
       return peers?.lines().filter((line) => peers.isAdmitted(line)) ?? [];

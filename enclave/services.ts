@@ -2,6 +2,7 @@ import { KmsError } from '../shared/errors.ts';
 import type { Permission } from '../shared/gateway/policy/claim.ts';
 import type { KeyId } from '../shared/ids.ts';
 import type { NodeApi } from './api.ts';
+import type { SignedAnchor } from './gateway/anchor-desk.ts';
 import type { BatchRequest } from './gateway/batch-desk.ts';
 import type { CommandProgress, CommandRequest } from './gateway/command-desk.ts';
 import type { GatewayAnswer, GatewayRequest } from './gateway/gateway-desk.ts';
@@ -42,6 +43,10 @@ export class Services implements Omit<NodeApi, 'describe' | 'join'> {
     const words = await this.#gateway('decrypt').batches.sign(request, signal);
     this.#serving('decrypt');
     return words;
+  }
+
+  async signAnchor(): Promise<SignedAnchor> {
+    return this.#gateway('anchor').anchor.sign();
   }
 
   async *carryOut(request: CommandRequest, signal: AbortSignal): AsyncIterable<CommandProgress> {

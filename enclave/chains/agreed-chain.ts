@@ -1,12 +1,14 @@
 import { KmsError } from '../../shared/errors.ts';
+import type { ProvenChain } from '../../shared/gateway/proof/proven-chain.ts';
 import type { Digest } from '../../shared/ids.ts';
 import type { Finality } from '../../shared/network/chain-access.ts';
 import { MAX_HEADER_LAG_S } from '../../shared/network/chain-head.ts';
 import { agreed } from './agreement.ts';
 import { type Block, blockName } from './block.ts';
-import type { ChainEndpoint } from './endpoint.ts';
+import type { ChainEndpoint, SlotsOf } from './endpoint.ts';
 import { claimsOf, type HeadClaim } from './head-claims.ts';
 import type { HeadFloor } from './head-floor.ts';
+import { provenBy } from './head-proof.ts';
 import { Patience } from './patience.ts';
 
 /** Whom to ask, and how many of them must say the same; k > m/2. */
@@ -108,6 +110,28 @@ export class AgreedChain {
     if (canonical === undefined || blockName(canonical) !== blockName(block)) return undefined;
     this.#remember(block);
     return block;
+  }
+
+  /**
+   * What a contract's storage holds at the head. One endpoint that proves it is enough.
+   * @throws {KmsError} UNAVAILABLE if none does; as refresh()
+   */
+  async prove(of: SlotsOf): Promise<ProvenChain> {
+    const { chainId } = this.#options;
+    const head = await this.refresh();
+    const patience = new Patience(this.#options.requestMs ?? REQUEST_MS);
+    const proofs = this.#options
+      .rpc()
+      .endpoints.map((one) => provenBy(one, chainId, head, of, patience.signal));
+    try {
+      return await Promise.any(patience.with(proofs));
+    } catch (cause) {
+      throw new KmsError('UNAVAILABLE', 'no endpoint of the chain proves what its newest block holds', {
+        cause,
+      });
+    } finally {
+      patience.enough();
+    }
   }
 
   async #newerThan(kept: Block): Promise<Block> {

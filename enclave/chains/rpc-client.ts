@@ -2,10 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { KmsError } from '../../shared/errors.ts';
+import { headerFromRpc, proofFromRpc } from '../../shared/gateway/proof/rpc.ts';
 import type { Digest } from '../../shared/ids.ts';
 import { type RpcEndpoint, rpcAddress } from '../../shared/network/rpc.ts';
+import { toHex } from '../../shared/wire/bytes.ts';
 import { type Block, quantity, readBlock, readQuantity } from './block.ts';
-import type { BlockTag, ChainEndpoint } from './endpoint.ts';
+import type { BlockTag, ChainEndpoint, SlotsOf } from './endpoint.ts';
 import { rpcCall, rpcResult } from './json-rpc.ts';
 import { PinnedKeyAgent } from './pinned-key-agent.ts';
 
@@ -44,6 +46,20 @@ export class RpcClient implements ChainEndpoint {
     const block = readBlock(await this.#call('eth_getBlockByHash', [`0x${hash}`, false], signal));
     if (block !== undefined && block.hash !== hash) throw another();
     return block;
+  }
+
+  async header(hash: Digest, signal: AbortSignal): Promise<Uint8Array> {
+    return headerFromRpc(await this.#call('eth_getBlockByHash', [`0x${hash}`, false], signal));
+  }
+
+  async proof(
+    { address, slots }: SlotsOf,
+    block: bigint,
+    signal: AbortSignal,
+  ): Promise<readonly Uint8Array[]> {
+    const names = slots.map((slot) => `0x${toHex(slot)}`);
+    const params = [`0x${toHex(address)}`, names, quantity(block)];
+    return proofFromRpc(await this.#call('eth_getProof', params, signal)).nodes;
   }
 
   /** Ends its connections. */

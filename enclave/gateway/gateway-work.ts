@@ -12,6 +12,8 @@ import type { DecryptionDesk } from '../decryption-desk.ts';
 import type { KeyRing } from '../key-ring.ts';
 import type { ResultSigner } from '../membership/result-signer.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
+import type { StateVersion } from '../store/versioned-store.ts';
+import { AnchorDesk } from './anchor-desk.ts';
 import { Authority } from './authority.ts';
 import { BatchDesk } from './batch-desk.ts';
 import { CommandDesk } from './command-desk.ts';
@@ -37,6 +39,7 @@ export interface GatewayWorkParts {
   readonly signerOf: (party: PartyId) => Promise<Uint8Array | undefined>;
   /** Tier 2. */
   readonly store: SealedStore;
+  readonly inEffect: () => StateVersion | undefined;
   readonly nowMs: () => number;
   readonly send: (to: PartyId, payload: Uint8Array) => void;
 }
@@ -46,6 +49,7 @@ export interface GatewayWork {
   readonly answers: GatewayDesk;
   readonly commands: CommandDesk;
   readonly batches: BatchDesk;
+  readonly anchor: AnchorDesk;
   readonly pool: SignaturePool;
 }
 
@@ -55,7 +59,8 @@ const WAIT_MS = 10_000;
 const BATCH_WAIT_MS = 2_000;
 
 export function gatewayWork(parts: GatewayWorkParts): GatewayWork {
-  const { membership, gateway, keys, ceremonies, desk, signer, signerOf, store, nowMs, send } = parts;
+  const { membership, gateway, keys, ceremonies, desk, signer, signerOf, store, inEffect, nowMs, send } =
+    parts;
   const { networkId, epoch, self } = membership;
   const { anchor, domain, heads } = gateway;
   const states = new KeyStates(store);
@@ -84,6 +89,7 @@ export function gatewayWork(parts: GatewayWorkParts): GatewayWork {
       recordDigest: (key) => keys.recordDigest(key),
     }),
     batches,
+    anchor: new AnchorDesk({ membership, domain, signer, inEffect }),
     pool,
   };
 }

@@ -17,8 +17,8 @@ export interface OwnStatePorts {
   readonly lines: () => readonly Line[];
   /** Number of this boot once n-1-t peers acknowledged it, else undefined. */
   readonly incarnation: () => number | undefined;
-  /** The record has taken effect. */
-  readonly onHeld: (record: StateRecord) => void;
+  /** The state has taken effect. */
+  readonly onHeld: () => void;
 }
 
 /**
@@ -32,6 +32,7 @@ export class OwnState {
   #record: StateRecord | undefined;
   #incarnation: number | undefined;
   #isOvertaken = false;
+  #inEffect: StateVersion | undefined;
   #isKnown = false;
   readonly #holders = new Set<PartyId>();
   #waiting: (() => void)[] = [];
@@ -45,6 +46,11 @@ export class OwnState {
   /** n-1-t peers have held a state that this boot announced; newer ones may be on their way. */
   get isKnown(): boolean {
     return this.#isKnown;
+  }
+
+  /** The newest state that took effect by the word of this boot. */
+  get inEffect(): StateVersion | undefined {
+    return this.#inEffect;
   }
 
   /** A peer holds a later state of this node: what this process has is old. */
@@ -85,7 +91,9 @@ export class OwnState {
     const needed = n - 1 - t;
     if (this.#holders.size >= needed || this.#holders.add(from).size < needed) return;
     this.#isKnown = true;
-    this.#ports.onHeld(this.#record);
+    const { version, digest } = record;
+    this.#inEffect = { version, digest };
+    this.#ports.onHeld();
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 

@@ -9,6 +9,7 @@ export type Phase =
   | 'catch-up'
   | 'ready'
   | 'degraded'
+  | 'unanchored'
   | 'recover'
   | 'superseded'
   | 'stopped';
@@ -18,6 +19,8 @@ export type Service =
   | 'join'
   /** Incarnation records, clock readings, attestation, sealed storage: the only messages of peers it reads before it is ready. */
   | 'membership'
+  /** Its signature that anchors its state. */
+  | 'anchor'
   /** Protocol messages, shares and statements; enrolment. */
   | 'protocols'
   | 'generate-key'
@@ -39,6 +42,8 @@ export interface Facts {
   readonly acknowledged: boolean;
   /** t+1 peers support this node's clock. */
   readonly clockGood: boolean;
+  /** What this node did is anchored, or was done just now; always in a network without a gateway. */
+  readonly anchored: boolean;
   /** The state is lost, damaged or old. */
   readonly lost: boolean;
   /** A higher incarnation of this identity is alive. */
@@ -55,7 +60,8 @@ interface Row {
   readonly refusal: string;
 }
 
-const WORK: readonly Service[] = ['join', 'membership', 'protocols', 'generate-key', 'read-keys', 'decrypt'];
+const STANDING: readonly Service[] = ['join', 'membership', 'anchor', 'read-keys'];
+const WORK: readonly Service[] = [...STANDING, 'protocols', 'generate-key', 'decrypt'];
 
 const table: Readonly<Record<Phase, Row>> = {
   unjoined: {
@@ -85,13 +91,19 @@ const table: Readonly<Record<Phase, Row>> = {
   },
   ready: {
     serves: [...WORK, 'user-decrypt'],
-    next: ({ acknowledged, clockGood }) => (acknowledged ? (clockGood ? undefined : 'degraded') : 'catch-up'),
+    next: workingPhase,
     refusal: '',
   },
   degraded: {
     serves: WORK,
-    next: ({ acknowledged, clockGood }) => (acknowledged ? (clockGood ? 'ready' : undefined) : 'catch-up'),
+    next: workingPhase,
     refusal: "too few peers support the node's clock",
+  },
+  unanchored: {
+    serves: STANDING,
+    next: workingPhase,
+    refusal:
+      "the state of the node is not anchored on the gateway chain; its parent's connector has to run, with funds, and the chain has to be there",
   },
   recover: {
     serves: [],
@@ -110,13 +122,20 @@ const table: Readonly<Record<Phase, Row>> = {
   },
 };
 
+/** Of a node that has been ready. */
+function workingPhase({ acknowledged, anchored, clockGood }: Facts): Phase {
+  if (!acknowledged) return 'catch-up';
+  if (!anchored) return 'unanchored';
+  return clockGood ? 'ready' : 'degraded';
+}
+
 /** The phase that the facts lead to, which may be several steps on. */
 export function phaseAfter(phase: Phase, facts: Facts): Phase {
   if (phase === 'stopped' || facts.stopped) return 'stopped';
   if (phase === 'superseded' || facts.superseded) return 'superseded';
   if (phase === 'recover' || facts.lost) return 'recover';
   const next = table[phase].next(facts);
-  return next === undefined ? phase : phaseAfter(next, facts);
+  return next === undefined || next === phase ? phase : phaseAfter(next, facts);
 }
 
 export function serves(phase: Phase, service: Service): boolean {

@@ -153,6 +153,12 @@ function nodeRoutes(router: ConnectRouter, api: NodeApi, limits: ApiLimits): voi
         return { words: [...(await api.signBatch({ epoch, leaves }, signal))] };
       }),
 
+    signAnchor: () =>
+      faulting(async () => {
+        const { anchor, signature } = await api.signAnchor();
+        return { ...anchor, signature };
+      }),
+
     async *carryOut({ claim, evidence }, { signal }) {
       try {
         using _slot = generations.take();

@@ -1,7 +1,5 @@
 import 'reflect-metadata';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import {
   BasicConstraintsExtension,
   KeyUsageFlags,
@@ -16,13 +14,9 @@ import { signedBytes, writeSign1 } from '../../shared/attestation/cose.ts';
 import { PCR_COUNT } from '../../shared/attestation/document.ts';
 import { MOCK_MEASUREMENT, ROOTS } from '../../shared/attestation/roots/mock.ts';
 import { KmsError } from '../../shared/errors.ts';
-import type { PartyId } from '../../shared/ids.ts';
 import { type Measurement, PCR_BYTES } from '../../shared/network/measurement.ts';
 import type { Rng } from '../../shared/primitives.ts';
-import type { Anchor } from '../../shared/sealing/anchor.ts';
-import { type StateRecord, stateRecordCodec } from '../../shared/sealing/state-record.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
-import { decode, encode } from '../../shared/wire/codec.ts';
 import { NsmClient } from '../nsm/client.ts';
 import type { AttestationRequest } from '../nsm/nsm.ts';
 import { decodeRequest } from '../nsm/request.ts';
@@ -31,8 +25,8 @@ import { systemRng } from '../primitives.ts';
 import type { OpenPlatform, Platform } from './platform.ts';
 
 /*
- * The platform of mock enclaves, whole: an imitation of the security module and an anchor in a directory. It is an ordinary
- * process that its operator can read; only networks whose id says mock accept it. No other build contains this file.
+ * The platform of mock enclaves, whole: an imitation of the security module. It is an ordinary process that its operator can
+ * read; only networks whose id says mock accept it. No other build contains this file.
  */
 
 /**
@@ -69,11 +63,7 @@ export const openPlatform: OpenPlatform = async () => openMockPlatform();
 
 export function openMockPlatform(options: MockOptions = {}): Platform {
   const device = new MockSecurityModule(options);
-  return {
-    name: 'mock',
-    nsm: new NsmClient((request) => device.respond(request)),
-    openAnchor: (directory) => (directory === undefined ? undefined : new DirectoryAnchor(directory)),
-  };
+  return { name: 'mock', nsm: new NsmClient((request) => device.respond(request)) };
 }
 
 export interface Issuer {
@@ -285,47 +275,4 @@ function derOf(certificate: X509Certificate): Uint8Array {
 
 function refused(code: NsmErrorCode): NsmResponse {
   return { kind: 'Error', code };
-}
-
-/**
- * What a chain does for a real network, in a directory that all nodes of a mock network share: one file a party, with its
- * highest state record.
- */
-export class DirectoryAnchor implements Anchor {
-  readonly #directory: string;
-  /** One write after the other. */
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(directory: string) {
-    this.#directory = directory;
-  }
-
-  async highest(party: PartyId): Promise<number> {
-    return (await this.#read(party))?.version ?? 0;
-  }
-
-  advance(record: StateRecord): Promise<void> {
-    const next = this.#last.then(async () => {
-      if (record.version <= (await this.highest(record.party))) return;
-      const path = this.#path(record.party);
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      await writeFile(`${path}.tmp`, encode(stateRecordCodec, record), { mode: 0o600, flush: true });
-      await rename(`${path}.tmp`, path);
-    });
-    this.#last = next.catch(() => undefined);
-    return next;
-  }
-
-  async #read(party: PartyId): Promise<StateRecord | undefined> {
-    try {
-      return decode(stateRecordCodec, new Uint8Array(await readFile(this.#path(party))));
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-
-  #path(party: PartyId): string {
-    return join(this.#directory, `${party}.anchor`);
-  }
 }

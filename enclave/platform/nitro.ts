@@ -4,19 +4,12 @@ import { IMAGE_ADDON, loadAddon } from '../native/addon.ts';
 import { NsmClient, type NsmTransport } from '../nsm/client.ts';
 import type { OpenPlatform } from './platform.ts';
 
-/** A Nitro enclave, or one under emulation: documents come from /dev/nsm. Nothing but the gateway chain can be its anchor. */
+/** A Nitro enclave, or one under emulation: documents come from /dev/nsm. */
 export const openPlatform: OpenPlatform = async () => {
   const nsm = new NsmClient(deviceTransport());
   // Fails now rather than at the first request if the device is not there.
   await nsm.describe();
-  return {
-    name: 'nitro',
-    nsm,
-    openAnchor(directory) {
-      if (directory === undefined) return undefined;
-      throw new KmsError('BAD_INPUT', 'an enclave has no directory for an anchor');
-    },
-  };
+  return { name: 'nitro', nsm };
 };
 
 function deviceTransport(): NsmTransport {

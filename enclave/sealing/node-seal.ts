@@ -3,7 +3,6 @@ import type { Log } from '../../shared/log.ts';
 import type { MembershipMessage, SealMessage } from '../../shared/membership/messages.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import { type Membership, peersOf, type Roll } from '../../shared/protocol/machine.ts';
-import type { Anchor } from '../../shared/sealing/anchor.ts';
 import { NODE_SCOPE, scopeName } from '../../shared/sealing/scope.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
 import { Halves } from '../membership/halves.ts';
@@ -26,7 +25,6 @@ export interface NodeSealParts {
   readonly rng: Rng;
   /** How long a new half waits for all other nodes: a round of the synchronous protocols. */
   readonly dealMs: number;
-  readonly anchor: Anchor | undefined;
   readonly log: Log;
   readonly tell: (line: Line, message: MembershipMessage) => void;
   /** Connections to the latest processes of members. */
@@ -81,6 +79,11 @@ export class NodeSeal {
     return this.#own?.isKnown ?? false;
   }
 
+  /** The newest state that took effect by the word of this boot. */
+  get inEffect(): StateVersion | undefined {
+    return this.#own?.inEffect;
+  }
+
   /** Others hold a later state of this node than it has. */
   get isOvertaken(): boolean {
     return this.#own?.isOvertaken ?? false;
@@ -126,16 +129,8 @@ export class NodeSeal {
 
   /** From now on the others are told of this node's state. */
   announce(membership: Membership, state: StateStore): void {
-    const { tell, lines, incarnation, anchor, log, onChange } = this.#parts;
-    this.#own = new OwnState(membership, state.state, {
-      ...{ tell, lines, incarnation },
-      onHeld: (record) => {
-        onChange();
-        anchor?.advance(record).catch((error: unknown) => {
-          log('warn', 'not-anchored', { code: codeOf(error), count: record.version });
-        });
-      },
-    });
+    const { tell, lines, incarnation, onChange: onHeld } = this.#parts;
+    this.#own = new OwnState(membership, state.state, { tell, lines, incarnation, onHeld });
     if (state.state.version > 0) void this.#own.announce(state.state);
   }
 

@@ -3,7 +3,7 @@ import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { PartyId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/log.ts';
 import { peersOf, type Roll } from '../../shared/protocol/machine.ts';
-import type { Anchor } from '../../shared/sealing/anchor.ts';
+import { type Anchor, heldAgainst } from '../../shared/sealing/anchor.ts';
 import type { Recollection } from '../membership/peer-memory.ts';
 import type { NodeSeal } from './node-seal.ts';
 import { Recollections } from './recollections.ts';
@@ -13,6 +13,7 @@ import type { StateStore } from './state-store.ts';
 export interface UnsealingPorts {
   /** Asks a member what it keeps for this node. @throws {KmsError} */
   readonly recall: (party: PartyId) => Promise<Recollection>;
+  /** Undefined in a network without a gateway. */
   readonly anchor: Anchor | undefined;
   /** n-1-t memories and t+1 release shares have come. */
   readonly onRecalled: () => void;
@@ -25,12 +26,18 @@ const BACKOFF_MS = { first: 50, last: 2_000 };
 const AGAIN_MS = 5_000;
 
 /** Failures that say nothing about the state itself: the next attempt may succeed. */
-const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'KMS_UNAVAILABLE', 'BUSY']);
+const PASSING: ReadonlySet<string> = new Set([
+  'UNAVAILABLE',
+  'TIMEOUT',
+  'KMS_UNAVAILABLE',
+  'BUSY',
+  'STALE_HEAD',
+]);
 
 /**
  * Opens tier 2 of a node that starts again: with what n-1-t others remember and t+1 of their release shares (decision 0005,
  * "Boot"). Waits as long as it takes.
- * @throws {KmsError} STORE_FAILED if the state is lost, damaged or older than its anchor; KMS_REFUSED, KMS_POLICY;
+ * @throws {KmsError} STORE_FAILED if the state is lost, damaged or not what is anchored; NOT_PROVEN; KMS_REFUSED, KMS_POLICY;
  *   SESSION_CLOSED when aborted
  */
 export async function unseal(roll: Roll, seal: NodeSeal, ports: UnsealingPorts): Promise<StateStore> {
@@ -71,12 +78,14 @@ async function openState(
 ): Promise<StateStore> {
   const known = recollections.highest;
   if (known === undefined) throw new KmsError('INTERNAL', 'too few memories');
-  const floor = (await anchor?.highest(roll.self)) ?? 0;
+  const anchored = await anchor?.newest();
   const state = await seal.open(roll, known);
   const { version } = state.state;
   if (version === 0) throw new KmsError('STORE_FAILED', 'the bucket has lost the state of this node');
-  if (version < floor) {
-    throw new KmsError('STORE_FAILED', `the state has version ${version}, but version ${floor} is anchored`);
+  if (anchored !== undefined && heldAgainst(state.state, anchored) === 'old') {
+    const what =
+      version < anchored.version ? `but version ${anchored.version}` : 'but another one of that version';
+    throw new KmsError('STORE_FAILED', `the state has version ${version}, ${what} is anchored`);
   }
   return state;
 }

@@ -1,16 +1,12 @@
 import { join } from 'node:path';
 import type { NetworkState, NodeState } from './state.ts';
-import { ANCHOR_DIRECTORY } from './state-directory.ts';
 
-/** What a node's enclave reads. @param directory the network's state directory */
-export function enclaveConfig(node: NodeState, network: NetworkState, directory: string): object {
+/** What a node's enclave reads. */
+export function enclaveConfig(node: NodeState, network: NetworkState): object {
   const { socketDirectory, image } = node;
   if (image !== undefined) return { image, ...vhostSocketOf(node) };
   const { roundMs, openingMs } = network;
-  // A mock network's anchor stands for the chain; an image has no such directory, and a lab's nodes are alike.
-  const isMock = (network.class ?? 'mock') === 'mock';
-  const anchor = isMock ? { anchorDirectory: join(directory, ANCHOR_DIRECTORY) } : {};
-  return { ...anchor, socketDirectory, roundMs, openingMs };
+  return { socketDirectory, roundMs, openingMs };
 }
 
 export interface ParentSurroundings {

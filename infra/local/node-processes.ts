@@ -77,8 +77,7 @@ export class NodeProcesses {
     const { entry, parentEntry = PARENT_ENTRY } = node;
     const home = join(state.directory, 'nodes', `${party}`);
     await mkdir(home, { recursive: true, mode: 0o700 });
-    const config =
-      role === 'enclave' ? enclaveConfig(node, state.all, state.directory) : await this.#parentConfig(node);
+    const config = role === 'enclave' ? enclaveConfig(node, state.all) : await this.#parentConfig(node);
     const configFile = join(home, `${role}.json`);
     await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
     await startProcess(

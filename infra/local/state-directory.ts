@@ -7,9 +7,8 @@ import { ACCOUNTS_DIRECTORY, GATEWAY_FILE, PROGRAMS_DIRECTORY } from './programs
 import { STATE_FILE } from './state.ts';
 
 export const CLOUD_DIRECTORY = 'cloud';
-export const ANCHOR_DIRECTORY = 'anchors';
 /** What a founding leaves that is broken off. */
-const OF_FOUNDING = [ANCHOR_DIRECTORY, GENESIS_FILE, CONFIGURATIONS_FILE];
+const OF_FOUNDING = [GENESIS_FILE, CONFIGURATIONS_FILE];
 /** What a network makes in its state directory; `client` is the command line's cache of public keys. */
 const OWN_ENTRIES = [
   'nodes',

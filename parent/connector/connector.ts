@@ -11,6 +11,7 @@ import { Sender } from '../../gateway/adapter/sender.ts';
 import { WorkList } from '../../gateway/adapter/work-list.ts';
 import { type Attempt, Workshop, type WorkshopOptions } from '../../gateway/adapter/workshop.ts';
 import { codeOf, KmsError } from '../../shared/errors.ts';
+import { Anchoring, type AnchorPace } from './anchoring.ts';
 import { askedIn, askedKey } from './asked.ts';
 import { CommandWork } from './command-work.ts';
 import type { ConnectorConfig } from './config.ts';
@@ -35,6 +36,7 @@ export interface ConnectorOptions {
   readonly signal: AbortSignal;
   readonly endpointOf?: EndpointOf;
   readonly silence?: Silence;
+  readonly anchorPace?: AnchorPace;
   readonly backoff?: WorkshopOptions['backoff'];
   readonly pollMs?: number;
 }
@@ -99,7 +101,8 @@ export class Connector {
       const tls = config.tls === undefined ? {} : { tls: config.tls };
       server = await UserServer.open({ listen, ...tls, userKeys, shares, keys: options.keys, party });
       log('info', 'connector-started', { address: account.address, count: party });
-      await connector.#follow(pollMs);
+      const anchoring = new Anchoring(ports, options.anchorPace);
+      await Promise.all([connector.#follow(pollMs), anchoring.run()]);
     } finally {
       ending.abort();
       server?.close();

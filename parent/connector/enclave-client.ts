@@ -4,6 +4,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { codeOf, KmsError } from '../../shared/errors.ts';
+import type { NodeAnchor } from '../../shared/gateway/node-anchor.ts';
 import { SIGNATURE_BYTES } from '../../shared/gateway/signature.ts';
 import type { KeyId } from '../../shared/ids.ts';
 import type { Link } from '../../shared/link.ts';
@@ -50,12 +51,19 @@ export interface EnclaveStatement {
   readonly signature: Uint8Array;
 }
 
+/** How far the node's state has come, as the registry takes it (NodeService.SignAnchor). */
+export interface EnclaveAnchor {
+  readonly anchor: NodeAnchor;
+  readonly signature: Uint8Array;
+}
+
 /** The enclave of this parent's node, as far as a connector needs it. Every method throws KmsError with the enclave's code. */
 export interface Enclave {
   /** Which member the node is; 0 before it has joined. */
   party(signal: AbortSignal): Promise<number>;
   answer(request: EnclaveRequest, signal: AbortSignal): Promise<EnclaveAnswer>;
   signBatch(batch: EnclaveBatch, signal: AbortSignal): Promise<readonly SignedWord[]>;
+  signAnchor(signal: AbortSignal): Promise<EnclaveAnchor>;
   carryOut(
     request: Pick<EnclaveRequest, 'claim' | 'evidence'>,
     signal: AbortSignal,
@@ -79,6 +87,7 @@ const WINDOW_BYTES = 4 << 20;
 const MAX_MESSAGE_BYTES = 20 << 20;
 const MAX_KEY_BYTES = 512 << 20;
 const MAX_WORDS = 64;
+const WORD_BYTES = 32;
 
 /**
  * NodeService of the enclave behind a link, by its ingress service, as any client's bytes come in. Connects at the first call, and again
@@ -121,6 +130,18 @@ export class EnclaveClient implements Enclave, CertifiedKeys {
       const { words } = await client.signBatch({ epoch, leaves: [...leaves] }, options);
       requireWords(words);
       return words;
+    });
+  }
+
+  signAnchor(signal: AbortSignal): Promise<EnclaveAnchor> {
+    return this.#call(async (client) => {
+      const options = { signal, timeoutMs: DESCRIBE_TIMEOUT_MS };
+      const { identity, version, state, auditHead, signature } = await client.signAnchor({}, options);
+      const words = [identity, state, auditHead];
+      if (words.some(({ length }) => length !== WORD_BYTES) || signature.length !== SIGNATURE_BYTES) {
+        throw new KmsError('BAD_ENCODING', 'the enclave answers something else');
+      }
+      return { anchor: { identity, version, state, auditHead }, signature };
     });
   }
 

@@ -17,6 +17,7 @@ export const slotNumbers = {
     configurations: 12,
     hostChainHashes: 17,
     anchors: 21,
+    anchorVersions: 22,
     contractsHash: 23,
   },
   Keys: { keySlots: 0, keyRecords: 1, commands: 6, phases: 7, epochChange: 9 },
@@ -50,6 +51,16 @@ export function memberSlot(epoch: bigint, party: number): Uint8Array {
 /** Of Registry.enrolments. @returns 32 bytes */
 export function enrolmentSlot(epoch: bigint, party: number): Uint8Array {
   return mappingSlot(slotNumbers.Registry.enrolments, word(epoch, 64), word(BigInt(party), 8));
+}
+
+/** Of Registry.anchors. @param identity 32 bytes @returns 32 bytes */
+export function anchorSlot(identity: Uint8Array): Uint8Array {
+  return mappingSlot(slotNumbers.Registry.anchors, identity);
+}
+
+/** Of Registry.anchorVersions. @param identity 32 bytes @returns 32 bytes */
+export function anchorVersionSlot(identity: Uint8Array): Uint8Array {
+  return mappingSlot(slotNumbers.Registry.anchorVersions, identity);
 }
 
 /** Of Keys.keySlots. @param keyId 32 bytes @returns 32 bytes */

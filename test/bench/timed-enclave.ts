@@ -8,7 +8,6 @@ import { openMockPlatform } from '../../enclave/platform/mock.ts';
 import { systemRng } from '../../enclave/primitives.ts';
 import { StateStore } from '../../enclave/sealing/state-store.ts';
 import { ENDPOINT_ROOTS } from '../../shared/attestation/roots/mock.ts';
-import type { Anchor } from '../../shared/sealing/anchor.ts';
 import { toHex } from '../../shared/wire/bytes.ts';
 import { directRoutes } from '../direct/routes.ts';
 import { ownLink } from '../faults/foreign-image.ts';
@@ -28,26 +27,21 @@ const party = home.slice(home.lastIndexOf('/') + 1);
 const file = join(home, '../../..', `timed-${party}`);
 const startedMs = new Map<number, number>();
 const opened = StateStore.open;
-StateStore.open = async (...given) => {
-  const store = await opened.apply(StateStore, given);
+StateStore.open = async (options, known) => {
+  const acknowledge: typeof options.acknowledge = async (state) => {
+    await options.acknowledge?.(state);
+    const beganMs = startedMs.get(state.version);
+    if (beganMs !== undefined) appendFileSync(file, `${performance.now() - beganMs}\n`);
+  };
+  const store = await opened.call(StateStore, { ...options, acknowledge }, known);
   void makeChanges(store);
   return store;
 };
 const link = await ownLink();
-const { nsm, openAnchor } = openMockPlatform();
-const real = openAnchor(join(home, '../../anchors'));
-
-const anchor: Anchor = {
-  highest: async (of) => (await real?.highest(of)) ?? 0,
-  async advance(record) {
-    const beganMs = startedMs.get(record.version);
-    if (beganMs !== undefined) appendFileSync(file, `${performance.now() - beganMs}\n`);
-    await real?.advance(record);
-  },
-};
+const { nsm } = openMockPlatform();
 
 await boot({
-  ...{ nsm, anchor, furtherRoutes: directRoutes },
+  ...{ nsm, furtherRoutes: directRoutes },
   async openCloud(place) {
     const { kmsKey, objects, dataKeys } = await openAwsCloud({ link, nsm, roots: ENDPOINT_ROOTS }, place);
     return {

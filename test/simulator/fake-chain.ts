@@ -79,6 +79,15 @@ export class FakeEndpoint implements ChainEndpoint {
     return undefined;
   }
 
+  /** It exists by arithmetic, without a state. */
+  header(): Promise<Uint8Array> {
+    return Promise.reject(new KmsError('UNAVAILABLE', 'this chain has no headers'));
+  }
+
+  proof(): Promise<readonly Uint8Array[]> {
+    return Promise.reject(new KmsError('UNAVAILABLE', 'this chain has no state'));
+  }
+
   #said(number: bigint): Block {
     const block = blockAt(number, this.branch, this.branchFrom);
     if (this.fault === 'false hash') return { ...block, hash: digest('66'.repeat(32)) };

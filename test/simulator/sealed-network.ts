@@ -6,6 +6,7 @@ import type { StateStore } from '../../enclave/sealing/state-store.ts';
 import { createTierOne, openTierOne } from '../../enclave/sealing/tier-one.ts';
 import { unseal } from '../../enclave/sealing/unsealing.ts';
 import type { Changes } from '../../enclave/store/sealed-store.ts';
+import { NO_STATE, type StateVersion } from '../../enclave/store/versioned-store.ts';
 import { committee } from '../../shared/committee.ts';
 import { type PartyId, partyId } from '../../shared/ids.ts';
 import { silent } from '../../shared/log.ts';
@@ -15,8 +16,7 @@ import {
   type SealMessage,
 } from '../../shared/membership/messages.ts';
 import { type Membership, peersOf } from '../../shared/protocol/machine.ts';
-import type { Anchor } from '../../shared/sealing/anchor.ts';
-import type { StateRecord } from '../../shared/sealing/state-record.ts';
+import type { Anchor, AnchoredState } from '../../shared/sealing/anchor.ts';
 import { decode, encode } from '../../shared/wire/codec.ts';
 import { MemoryCloud } from './memory-cloud.ts';
 import { memberships } from './simulation.ts';
@@ -56,19 +56,19 @@ export class Life {
   }
 }
 
-/** Keeps the highest version of each party. */
+/** Remembers the owner's newest state in effect, as a connector and a registry do. */
 export class MemoryAnchor implements Anchor {
-  readonly versions = new Map<PartyId, number>();
+  newestState: StateVersion | undefined;
   before: () => void = () => {};
 
-  async highest(party: PartyId): Promise<number> {
+  async newest(): Promise<AnchoredState> {
     this.before();
-    return this.versions.get(party) ?? 0;
+    const { version, digest } = this.newestState ?? NO_STATE;
+    return { version, is: (one) => one === digest, isOpen: true };
   }
 
-  async advance({ party, version }: StateRecord): Promise<void> {
-    this.before();
-    this.versions.set(party, Math.max(version, this.versions.get(party) ?? 0));
+  advance(state: StateVersion | undefined): void {
+    if (state !== undefined && state.version > (this.newestState?.version ?? 0)) this.newestState = state;
   }
 }
 
@@ -123,7 +123,7 @@ export class SealedNetwork {
   async copy(): Promise<SealedNetwork> {
     const clouds = new Map([...this.clouds].map(([party, cloud]) => [party, cloud.copy()]));
     const network = new SealedNetwork(clouds, this.#boots);
-    for (const [party, version] of this.anchor.versions) network.anchor.versions.set(party, version);
+    network.anchor.advance(this.anchor.newestState);
     for (const party of HOLDERS) await network.restartHolder(party);
     return network;
   }
@@ -212,7 +212,10 @@ export class SealedNetwork {
     const incarnation = party === OWNER ? ++this.#boots : 1;
     const seal = await NodeSeal.open({
       ...{ roll: parties.get(party)!, cloud: this.clouds.get(party)!, tierOne, rng: systemRng },
-      ...{ dealMs: this.dealMs, anchor: this.anchor, log: silent, onChange: () => {}, onLost: () => {} },
+      ...{ dealMs: this.dealMs, log: silent, onLost: () => {} },
+      onChange: () => {
+        if (party === OWNER && life.step()) this.anchor.advance(this.#processes.get(OWNER)?.seal.inEffect);
+      },
       tell: (line, message) => {
         if (life.step()) this.#send(party, line.party, message, incarnation, life);
       },

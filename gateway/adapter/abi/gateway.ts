@@ -11,6 +11,7 @@ const command =
 const permit =
   'struct UserDecryptionRequest { address user; address delegate; bytes32 publicKeyHash; uint256 hostChainId; address context; uint64 validFrom; uint64 validUntil; uint256 nonce; }';
 const epoch = 'struct Epoch { uint8 n; uint8 t; uint64 enrolled; uint64 activatedAt; uint64 retiredAt; }';
+const anchor = 'struct Anchor { bytes32 identity; uint64 version; bytes32 state; bytes32 auditHead; }';
 const operatorSet = 'struct OperatorSet { uint32 version; uint8 count; uint8 quorum; }';
 const hostChain =
   'struct HostChain { uint256 chainId; address verifier; address oracle; address accessControl; address compute; bytes32 verifierCodeHash; bytes32 oracleCodeHash; bytes32 accessControlCodeHash; bytes32 computeCodeHash; uint64 confirmations; }';
@@ -67,11 +68,14 @@ export const keysAbi = parseAbi([
 ]);
 
 export const registryAbi = parseAbi([
+  anchor,
   hostChain,
   epoch,
   operatorSet,
   'event EpochActivated(uint64 indexed epoch, uint8 n, uint8 t)',
   'event ActionCarriedOut(bytes32 indexed action)',
+  'function anchor(uint8 party, Anchor a, bytes signature)',
+  'function anchorVersions(bytes32) view returns (uint64)',
   'function contracts() view returns (address keys, address ciphertexts, address decryptions)',
   'function currentEpoch() view returns (uint64)',
   'function epochs(uint64 epoch) view returns (Epoch)',

@@ -16,7 +16,6 @@ import type { Configuration } from '../../../shared/network/configuration.ts';
 import { encodeGenesis, type Genesis } from '../../../shared/network/genesis.ts';
 import type { Measurement } from '../../../shared/network/measurement.ts';
 import { encodeSignedConfiguration } from '../../../shared/network/signed-configuration.ts';
-import type { Anchor } from '../../../shared/sealing/anchor.ts';
 import { openDirectNode } from '../../direct/node.ts';
 import type { DirectWork } from '../../direct/work.ts';
 import { mockNsm } from '../../simulator/attested.ts';
@@ -37,7 +36,6 @@ export interface LiveNetwork {
 export interface LiveOptions {
   readonly timing?: StandingTiming;
   readonly measurement?: Measurement;
-  readonly anchor?: Anchor;
   /** Of this node's security module and so of its clock, against the others'. */
   readonly clockOffsetMs?: () => number;
   readonly address?: string;
@@ -133,7 +131,6 @@ export class LiveNodes {
       }),
       openCloud: async () => cloud,
       openSuccessor: () => Promise.reject(new Error('not part of this test')),
-      anchor: options.anchor,
       link: new UnixLink(directory),
       primitives: nodePrimitives,
       rng: (sizeBytes) => {

@@ -70,9 +70,9 @@ async function rollBack(network: Network): Promise<void> {
   network.clouds.set(partyId(1), old);
 }
 
-/** Production before capability 5. */
+/** Before its first state is anchored. */
 function withoutAnchor(network: Network): void {
-  network.anchor.versions.clear();
+  network.anchor.newestState = undefined;
 }
 
 describe('attack on a restart', () => {
@@ -193,26 +193,46 @@ describe('attack on a restart', () => {
         await network.settled();
         second.seal.close();
         network.clouds.set(partyId(1), fork);
+        withoutAnchor(network);
         return (await startsWith(network)) === 2;
       },
     ));
 
+  const belowAnchor: Edit = {
+    file: UNSEALING,
+    find: "heldAgainst(state.state, anchored) === 'old'",
+    replace: "heldAgainst(state.state, anchored) === ('none' as never)",
+  };
+
   it('restart: all peers are rolled back with it, and the anchor is not', () =>
+    against('below-anchor', [belowAnchor], async (network) => {
+      const old = await network.copy();
+      await rollBack(network);
+      old.anchor.advance(network.anchor.newestState);
+      expect(old.anchor.newestState?.version).toBe(2);
+      return (await startsWith(old)) === 1;
+    }));
+
+  it('restart: after all were rolled back, another state of the version that is anchored', () =>
     against(
-      'below-anchor',
+      'beside-anchor',
       [
         {
-          file: 'enclave/sealing/unsealing.ts',
-          find: 'if (version < floor) {',
-          replace: 'if (version < 0 * floor) {',
+          file: 'shared/sealing/anchor.ts',
+          find: 'state.version === anchored.version && anchored.is(state.digest)',
+          replace: 'state.version === anchored.version',
         },
       ],
       async (network) => {
         const old = await network.copy();
         await rollBack(network);
-        for (const [party, version] of network.anchor.versions) old.anchor.versions.set(party, version);
-        expect(old.anchor.versions.get(partyId(1))).toBe(2);
-        return (await startsWith(old)) === 1;
+        const before = await old.restart();
+        await before.state.put('node/a', Uint8Array.of(2));
+        await old.settled();
+        before.seal.close();
+        old.anchor.newestState = network.anchor.newestState;
+        expect(old.anchor.newestState?.version).toBe(2);
+        return (await startsWith(old)) === 2;
       },
     ));
 });

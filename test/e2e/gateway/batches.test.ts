@@ -100,6 +100,7 @@ function together(
   const ready = new Set<bigint>();
   return {
     party: (signal) => enclave.party(signal),
+    signAnchor: (signal) => enclave.signAnchor(signal),
     carryOut: (request, signal) => enclave.carryOut(request, signal),
     signBatch: (batch, signal) => enclave.signBatch(batch, signal),
     async answer(request, signal) {

@@ -192,6 +192,7 @@ describe('connectors and users', () => {
       enclave: (enclave) => ({
         party: (signal) => enclave.party(signal),
         signBatch: (batch, signal) => enclave.signBatch(batch, signal),
+        signAnchor: (signal) => enclave.signAnchor(signal),
         carryOut: (request, signal) => enclave.carryOut(request, signal),
         answer: async (request, signal) => {
           const answer = await enclave.answer(request, signal);
@@ -246,6 +247,7 @@ function withoutWordOf(party: number, enclave: Enclave): Enclave {
   return {
     party: (signal) => enclave.party(signal),
     signBatch: (batch, signal) => enclave.signBatch(batch, signal),
+    signAnchor: (signal) => enclave.signAnchor(signal),
     carryOut: (request, signal) => enclave.carryOut(request, signal),
     async answer(request, signal) {
       const answer = await enclave.answer(request, signal);

@@ -124,6 +124,7 @@ describe('connectors', () => {
         enclave: (enclave) => ({
           party: (signal) => enclave.party(signal),
           signBatch: (batch, signal) => enclave.signBatch(batch, signal),
+          signAnchor: (signal) => enclave.signAnchor(signal),
           carryOut: (request, signal) => enclave.carryOut(request, signal),
           async answer(request, signal) {
             most[party - 1] = Math.max(most[party - 1]!, ++atEnclave);
@@ -263,6 +264,7 @@ describe('connectors that fail', () => {
       enclave: (enclave) => ({
         party: (signal) => enclave.party(signal),
         signBatch: (batch, signal) => enclave.signBatch(batch, signal),
+        signAnchor: (signal) => enclave.signAnchor(signal),
         carryOut: (request, signal) => enclave.carryOut(request, signal),
         async answer(request, signal) {
           proven.push(decodeEvidence(request.evidence).map(({ header }) => readHeader(header).number));
@@ -344,6 +346,7 @@ describe('connectors that fail', () => {
         signBatch: (batch, signal) => enclave.signBatch(batch, signal),
         answer: (request, signal) => enclave.answer(request, signal),
         // As the enclave says of the command's own block once that is too old.
+        signAnchor: (signal) => enclave.signAnchor(signal),
         carryOut: (request, signal) =>
           tries++ === 0
             ? enclave.carryOut(request, signal)
@@ -368,6 +371,7 @@ describe('connectors that fail', () => {
       enclave: (enclave) => ({
         party: (signal) => enclave.party(signal),
         signBatch: (batch, signal) => enclave.signBatch(batch, signal),
+        signAnchor: (signal) => enclave.signAnchor(signal),
         carryOut: (request, signal) => enclave.carryOut(request, signal),
         answer: () => Promise.reject(new KmsError('BUSY', 'played')),
       }),

@@ -214,7 +214,6 @@ describe('bundles', () => {
     mkdirSync(place);
     writeFileSync(join(place, 'enclave.mjs'), bundle('production').code);
     const config = {
-      anchorDirectory: join(place, 'anchor'),
       socketDirectory: place,
       roundMs: 100,
       openingMs: 100,
@@ -229,6 +228,5 @@ describe('bundles', () => {
     );
     expect(status).toBe(1);
     expect(stderr).toMatch(/native layer/);
-    expect(existsSync(config.anchorDirectory)).toBe(false);
   });
 });

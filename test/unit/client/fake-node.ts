@@ -28,6 +28,7 @@ export function fakeApi(does: Partial<NodeApi>): NodeApi {
     getKey: unused,
     answer: unused,
     signBatch: unused,
+    signAnchor: unused,
     carryOut: unused,
     ...does,
   };

@@ -11,12 +11,12 @@ import {
 
 const ends = ['recover', 'superseded', 'stopped'] as const;
 const early = ['unjoined', 'founding', 'boot', 'unseal', 'catch-up'] as const;
-const phases: readonly Phase[] = [...early, 'ready', 'degraded', ...ends];
+const phases: readonly Phase[] = [...early, 'ready', 'degraded', 'unanchored', ...ends];
 const work: readonly Service[] = ['protocols', 'generate-key', 'read-keys', 'decrypt', 'user-decrypt'];
-const services: readonly Service[] = ['join', 'membership', ...work];
+const services: readonly Service[] = ['join', 'membership', 'anchor', ...work];
 const good: Facts = {
   ...{ founding: false, booting: true, recalled: true, unsealed: true },
-  ...{ acknowledged: true, clockGood: true, lost: false, superseded: false, stopped: false },
+  ...{ acknowledged: true, clockGood: true, anchored: true, lost: false, superseded: false, stopped: false },
 };
 const newborn: Facts = { ...good, founding: true, booting: false, recalled: false };
 const facts = fc.record({
@@ -26,6 +26,7 @@ const facts = fc.record({
   unsealed: fc.boolean(),
   acknowledged: fc.boolean(),
   clockGood: fc.boolean(),
+  anchored: fc.boolean(),
   lost: fc.boolean(),
   superseded: fc.boolean(),
   stopped: fc.boolean(),
@@ -49,6 +50,11 @@ describe('phases', () => {
     expect(services.filter((service) => !serves('degraded', service))).toEqual(['user-decrypt']);
   });
 
+  it('phases: unanchored anchors, and does no work', () => {
+    const served = ['join', 'membership', 'anchor', 'read-keys'];
+    expect(services.filter((service) => serves('unanchored', service))).toEqual(served);
+  });
+
   it('phases: recover, superseded and stopped do nothing, for good', () => {
     for (const phase of ends) for (const service of services) expect(serves(phase, service)).toBe(false);
     fc.assert(
@@ -61,16 +67,18 @@ describe('phases', () => {
     );
   });
 
-  it('phases: ready needs an open state, acknowledgements and a clock, whatever came before', () => {
-    const start = fc.constantFrom(...phases.filter((phase) => !['ready', 'degraded'].includes(phase)));
+  it('phases: ready needs an open state, acknowledgements, a clock and an anchor, whatever came before', () => {
+    const start = fc.constantFrom(
+      ...phases.filter((phase) => !['ready', 'degraded', 'unanchored'].includes(phase)),
+    );
     fc.assert(
       fc.property(start, fc.array(facts, { maxLength: 6 }), (from, course) => {
         const end = course.reduce((phase, now) => phaseAfter(phase, now), from);
         const last = course.at(-1);
         if (last === undefined || end !== 'ready') return;
-        const { acknowledged, clockGood, lost, superseded, stopped } = last;
-        expect({ acknowledged, clockGood, lost, superseded, stopped }).toEqual({
-          ...{ acknowledged: true, clockGood: true },
+        const { acknowledged, clockGood, anchored, lost, superseded, stopped } = last;
+        expect({ acknowledged, clockGood, anchored, lost, superseded, stopped }).toEqual({
+          ...{ acknowledged: true, clockGood: true, anchored: true },
           ...{ lost: false, superseded: false, stopped: false },
         });
         if (from !== 'catch-up') expect(course.some(({ unsealed }) => unsealed)).toBe(true);
@@ -108,6 +116,13 @@ describe('phases', () => {
     ['ready', good, { acknowledged: false }, 'catch-up'],
     ['degraded', good, {}, 'ready'],
     ['degraded', good, { acknowledged: false }, 'catch-up'],
+    ['catch-up', good, { anchored: false }, 'unanchored'],
+    ['ready', good, { anchored: false }, 'unanchored'],
+    ['degraded', good, { anchored: false }, 'unanchored'],
+    ['unanchored', good, {}, 'ready'],
+    ['unanchored', good, { clockGood: false }, 'degraded'],
+    ['unanchored', good, { acknowledged: false }, 'catch-up'],
+    ['unanchored', good, { lost: true }, 'recover'],
     ['ready', good, { lost: true }, 'recover'],
     ['boot', good, { lost: true }, 'recover'],
     ['ready', good, { superseded: true }, 'superseded'],

@@ -12,7 +12,7 @@ const directory = mkdtempSync(join(tmpdir(), 'kms-link-'));
 const path = join(directory, 'config.json');
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const common = { anchorDirectory: '/tmp/anchors', roundMs: 100, openingMs: 200 };
+const common = { roundMs: 100, openingMs: 200 };
 
 function read(fields: object): ReturnType<typeof readEnclaveConfig> {
   writeFileSync(path, JSON.stringify({ ...common, ...fields }));

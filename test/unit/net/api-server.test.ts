@@ -77,7 +77,7 @@ describe('api server', () => {
   it('api server: nobody has a key made or anything decrypted but by evidence of a chain', () => {
     expect(Object.keys(NodeService.method)).toEqual([
       ...['describe', 'join', 'listKeys', 'getKey'],
-      ...['answer', 'signBatch', 'carryOut'],
+      ...['answer', 'signBatch', 'signAnchor', 'carryOut'],
     ]);
     for (const { input } of [NodeService.method.answer, NodeService.method.carryOut]) {
       expect(Object.keys(input.field)).toEqual(expect.arrayContaining(['claim', 'evidence']));

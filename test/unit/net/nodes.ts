@@ -107,6 +107,7 @@ export class TestNodes {
         getKey: unserved,
         answer: unserved,
         signBatch: unserved,
+        signAnchor: unserved,
         carryOut: unserved,
         ...this.#options.api,
       },

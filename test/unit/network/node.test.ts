@@ -37,7 +37,6 @@ async function open(): Promise<void> {
     nsm: mockNsm(),
     openCloud: async () => cloud,
     openSuccessor: () => Promise.reject(new Error('not part of this test')),
-    anchor: undefined,
     link: new UnixLink(directory),
     primitives: nodePrimitives,
     rng: systemRng,
