@@ -26,6 +26,8 @@ export interface MemberPorts {
   readonly gateway: Gateway | undefined;
   /** True while this node may sign statements. */
   readonly mayEnrol: () => boolean;
+  /** False while protocols that go on are not to be heard. */
+  readonly maySpeak: () => boolean;
   readonly onMessage: (from: PartyId, payload: Uint8Array, line: Line) => void | Promise<void>;
   /** Something changed that may change the phase. */
   readonly onChange: () => void;
@@ -90,9 +92,10 @@ export class Member {
 
   /** The node's own state is open from now on. @throws {KmsError} STORE_FAILED */
   async begin(state: StateStore): Promise<void> {
-    const { parts, network } = this.#ports;
+    const { parts, network, maySpeak } = this.#ports;
     const { kernel, rng, nowMs, log, roundMs, openingMs } = parts;
     const send = (to: PartyId, payload: Uint8Array): void => {
+      if (!maySpeak()) return;
       // A peer that cannot take messages is the transport's to report; the protocols live without it.
       try {
         network.peers?.send(to, payload);

@@ -30,6 +30,7 @@ import {
   type SealedNode,
   type SealedNodePorts,
 } from './sealed-node.ts';
+import { AnchorWatch } from './sealing/anchor-watch.ts';
 import type { StateStore } from './sealing/state-store.ts';
 import { unseal } from './sealing/unsealing.ts';
 import { Services } from './services.ts';
@@ -49,6 +50,7 @@ export class Node implements NodeApi {
   #network: NodeNetwork | undefined;
   #sealed: SealedNode | undefined;
   #member: Member | undefined;
+  #watch: AnchorWatch | undefined;
   #phase: Phase = 'unjoined';
   readonly #facts = { founding: false, booting: false, recalled: false, unsealed: false };
   /** Why the node does not go on by itself. */
@@ -94,7 +96,7 @@ export class Node implements NodeApi {
     this.#opened.resolve();
     this.#member?.stop();
     await this.#network?.close();
-    this.#sealed?.onChain?.watch.close();
+    this.#watch?.close();
     this.#sealed?.onChain?.chains.close();
     this.#sealed?.seal.close();
   }
@@ -163,7 +165,7 @@ export class Node implements NodeApi {
       ...this.#facts,
       acknowledged: (standing?.isAcknowledged ?? false) && (this.#sealed?.seal.isKnown ?? false),
       clockGood: standing?.isClockGood ?? false,
-      anchored: this.#sealed?.onChain?.watch.isSettled ?? true,
+      anchored: this.#sealed?.onChain === undefined || this.#watch?.isSettled === true,
       lost: this.#loss !== undefined,
       superseded: standing?.isSuperseded ?? false,
       stopped: this.#configurations.chain?.conflict !== undefined,
@@ -174,7 +176,7 @@ export class Node implements NodeApi {
       void this.#leave().finally(() => this.#parts.onSuperseded?.());
     } else if (this.#phase === 'recover') {
       // What it keeps for others it still gives them; it has no word in anything else.
-      this.#sealed?.onChain?.watch.close();
+      this.#watch?.close();
       this.#member?.stop();
       void this.#network?.peers?.close();
     } else if (serves(this.#phase, 'protocols')) {
@@ -185,7 +187,7 @@ export class Node implements NodeApi {
   /** Continues what was begun in earlier lives, once, and reads what came meanwhile. */
   #work(): void {
     if (!this.#working) this.#resume();
-    for (const { from, message } of this.#held.release()) void this.#handle(from, message);
+    for (const { from, message } of this.#held.release(performance.now())) void this.#handle(from, message);
   }
 
   #resume(): void {
@@ -199,7 +201,7 @@ export class Node implements NodeApi {
 
   /** No word to any peer any more. */
   async #leave(): Promise<void> {
-    this.#sealed?.onChain?.watch.close();
+    this.#watch?.close();
     this.#member?.stop();
     await this.#network?.leave();
   }
@@ -275,6 +277,7 @@ export class Node implements NodeApi {
       const state = await unseal(roll, seal, {
         recall: (party) => this.#open.recall(peers, party),
         anchor: onChain?.anchor,
+        nowMs: this.#parts.nowMs,
         onRecalled: () => {
           this.#facts.recalled = true;
           this.#advance();
@@ -293,9 +296,22 @@ export class Node implements NodeApi {
   async #begin(state: StateStore): Promise<void> {
     await this.#member?.begin(state);
     this.#facts.unsealed = true;
-    this.#sealed?.onChain?.watch.start();
+    this.#watchAnchor();
     this.#advance();
     this.#opened.resolve();
+  }
+
+  #watchAnchor(): void {
+    const { nowMs, log, headPollMs: pollMs } = this.#parts;
+    const { onChain, seal } = this.#sealed ?? {};
+    if (onChain === undefined || seal?.course === undefined) return;
+    this.#watch = new AnchorWatch({
+      ...{ anchor: onChain.anchor, course: seal.course, nowMs, log },
+      ...(pollMs === undefined ? {} : { pollMs }),
+      onChange: () => this.#advance(),
+      onOld: (error) => this.#lose(error),
+    });
+    this.#watch.start();
   }
 
   /** Its failure is the end of this node's way: the reason is for its operator. */
@@ -332,6 +348,7 @@ export class Node implements NodeApi {
       ...{ parts: this.#parts, network: this.#open, peers, seal },
       gateway: domain && onChain && { anchor, domain, heads: onChain.chains.heads },
       mayEnrol: () => serves(this.#phase, 'protocols'),
+      maySpeak: () => this.#phase !== 'unanchored',
       onMessage: (from, payload, line) => this.#receive(from, payload, line),
       onChange: () => this.#advance(),
     });
@@ -370,7 +387,7 @@ export class Node implements NodeApi {
         throw new KmsError('BAD_PEER', 'not the latest boot of this member');
       } else if (serves(this.#phase, 'protocols')) {
         await this.#handle(from, message);
-      } else if (!this.#held.hold(from, message, payload.length)) {
+      } else if (!this.#held.hold(from, message, payload.length, performance.now())) {
         throw new KmsError('BUSY', 'too much of this member is waiting');
       }
     } catch (error) {

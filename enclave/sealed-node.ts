@@ -2,6 +2,7 @@ import { codeOf, KmsError } from '../shared/errors.ts';
 import type { PartyId } from '../shared/ids.ts';
 import type { ConfigurationChain } from '../shared/network/chain.ts';
 import { badConfiguration, committeeOf, type Member, memberOf } from '../shared/network/configuration.ts';
+import { hasGateway } from '../shared/network/genesis.ts';
 import type { Signer } from '../shared/primitives.ts';
 import type { Roll } from '../shared/protocol/machine.ts';
 import type { Anchor } from '../shared/sealing/anchor.ts';
@@ -17,7 +18,6 @@ import { Roster } from './net/roster.ts';
 import type { PeerTrust } from './net/tls.ts';
 import type { Newborn } from './newborn.ts';
 import type { NodeParts } from './node-parts.ts';
-import { AnchorWatch } from './sealing/anchor-watch.ts';
 import type { Cloud } from './sealing/cloud.ts';
 import { NodeSeal } from './sealing/node-seal.ts';
 import { createTierOne, openTierOne, type TierOneOptions } from './sealing/tier-one.ts';
@@ -38,7 +38,6 @@ export interface SealedNodePorts {
 export interface OnChain {
   readonly chains: NetworkChains;
   readonly anchor: Anchor;
-  readonly watch: AnchorWatch;
 }
 
 /** A node from the moment that its tier 1 is open: which member it is, and what it seals with. */
@@ -85,8 +84,7 @@ export async function foundSealedNode(
 ): Promise<SealedNode> {
   const cloud = await openCloud(ports.parts, preview, entry);
   const tierOne = await createTierOne(tierOneOf(ports, cloud, preview, entry));
-  const settled = AnchorWatch.founding(ports.parts.nowMs());
-  await newborn.useBootSeed((seed) => tierOne.change(new Map([[BOOT_KEY, seed], settled])));
+  await newborn.useBootSeed((seed) => tierOne.put(BOOT_KEY, seed));
   return sealedNode(ports, preview, entry, { cloud, tierOne }, request);
 }
 
@@ -128,24 +126,19 @@ async function sealedNode(
   try {
     if (chains !== undefined) configurations.follow(chains.gateway);
     const sealed = await openSeal(ports, entry, { cloud, tierOne }, request);
-    return { ...sealed, onChain: chains && (await onChainOf(ports, chains, sealed)) };
+    return { ...sealed, onChain: chains && onChainOf(chains, sealed) };
   } catch (error) {
     chains?.close();
     throw error;
   }
 }
 
-async function onChainOf(
-  { parts: { nowMs, log }, onChange, onLost: onOld }: SealedNodePorts,
+function onChainOf(
   chains: NetworkChains,
-  { entry, chain, roll: { epoch }, seal }: Omit<SealedNode, 'onChain'>,
-): Promise<OnChain> {
+  { entry: { identity }, chain, roll: { epoch } }: Omit<SealedNode, 'onChain'>,
+): OnChain {
   const { gateway } = chain.genesis;
-  const anchor = new ChainAnchor({ heads: chains.heads, gateway, identity: entry.identity, epoch });
-  const watch = await AnchorWatch.open({
-    ...{ store: seal.tierOne, anchor, inEffect: () => seal.inEffect, nowMs, log, onChange, onOld },
-  });
-  return { chains, anchor, watch };
+  return { chains, anchor: new ChainAnchor({ heads: chains.heads, gateway, identity, epoch }) };
 }
 
 async function openSeal(
@@ -155,10 +148,11 @@ async function openSeal(
   { genesis, configurations: given }: JoinRequest,
 ): Promise<Omit<SealedNode, 'onChain'>> {
   const chain = await configurations.join(genesis, given);
-  const { rng, log, roundMs: dealMs } = parts;
+  const { rng, log, nowMs, roundMs: dealMs } = parts;
   const roll = rollOf(parts, chain, entry.party);
   const seal = await NodeSeal.open({
-    ...{ roll, cloud, tierOne, rng, log, dealMs, tell, incarnation, onChange, onLost },
+    ...{ roll, cloud, tierOne, rng, log, nowMs, dealMs, tell, incarnation, onChange, onLost },
+    isAnchored: hasGateway(chain.genesis),
     lines: () => {
       const { peers } = network;
       return peers?.lines().filter((line) => peers.isAdmitted(line)) ?? [];

@@ -7,6 +7,9 @@ import type { Anchor, AnchoredState } from '../../shared/sealing/anchor.ts';
 import { fromHex } from '../../shared/wire/bytes.ts';
 import type { AgreedHeads } from './agreed-heads.ts';
 
+/** Committees.NO_EPOCH: no epoch is active yet. */
+const NO_EPOCH = (1n << 64n) - 1n;
+
 export interface ChainAnchorOptions {
   readonly heads: Pick<AgreedHeads, 'chain'>;
   readonly gateway: GatewayAnchor;
@@ -35,13 +38,14 @@ export class ChainAnchor implements Anchor {
     const chain = await heads.chain(chainId);
     const proven = await chain.prove({ address, slots: Object.values(at) });
     const word = (slot: Uint8Array): bigint => proven.word(address, fromHex(registryCodeHash), slot);
+    const active = word(at.epoch);
     const version = Number(word(at.version));
     const commitment = word(at.commitment);
     const isCommitted = (state: NodeAnchor): boolean => numberOf(anchorCommitment(state)) === commitment;
     return {
       version,
       is: (digest) => isCommitted(nodeAnchor(identity, { version, digest })),
-      isOpen: word(at.epoch) === BigInt(epoch),
+      isEarly: active === NO_EPOCH || active < BigInt(epoch),
     };
   }
 }

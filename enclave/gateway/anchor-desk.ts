@@ -26,18 +26,21 @@ export interface SignedAnchor {
  */
 export class AnchorDesk {
   readonly #ports: AnchorDeskPorts;
+  #signed: SignedAnchor | undefined;
 
   constructor(ports: AnchorDeskPorts) {
     this.#ports = ports;
   }
 
-  /** @throws {KmsError} UNAVAILABLE before a state has taken effect in this life */
+  /** The same for the same state: whoever asks costs one signature a state. @throws {KmsError} UNAVAILABLE before a state has taken effect in this life */
   sign(): SignedAnchor {
     const { membership, domain, signer, inEffect } = this.#ports;
     const state = inEffect();
     if (state === undefined) throw new KmsError('UNAVAILABLE', 'no state has taken effect in this life yet');
+    if (this.#signed?.anchor.version === BigInt(state.version)) return this.#signed;
     const anchor = nodeAnchor(membership.signer.publicKey, state);
     const digest = typedDigest(domain, 'Anchor', anchor);
-    return { anchor, signature: signer.use((secret) => signDigest(digest, secret)) };
+    this.#signed = { anchor, signature: signer.use((secret) => signDigest(digest, secret)) };
+    return this.#signed;
   }
 }

@@ -18,7 +18,7 @@ export interface OwnStatePorts {
   /** Number of this boot once n-1-t peers acknowledged it, else undefined. */
   readonly incarnation: () => number | undefined;
   /** The state has taken effect. */
-  readonly onHeld: () => void;
+  readonly onHeld: (state: StateVersion) => void;
 }
 
 /**
@@ -93,7 +93,7 @@ export class OwnState {
     this.#isKnown = true;
     const { version, digest } = record;
     this.#inEffect = { version, digest };
-    this.#ports.onHeld();
+    this.#ports.onHeld(this.#inEffect);
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 

@@ -12,6 +12,7 @@ import type { Line } from '../net/line.ts';
 import type { Changes } from '../store/sealed-store.ts';
 import { NO_STATE, type StateVersion, type VersionedStore } from '../store/versioned-store.ts';
 import type { Cloud, SuccessorKeys } from './cloud.ts';
+import { Course } from './course.ts';
 import { JointDataKeys } from './joint-data-keys.ts';
 import { type ScopeHeader, scopeHeaderCodec } from './scope-header.ts';
 import { Scopes } from './scopes.ts';
@@ -26,6 +27,10 @@ export interface NodeSealParts {
   /** How long a new half waits for all other nodes: a round of the synchronous protocols. */
   readonly dealMs: number;
   readonly log: Log;
+  /** Enclave time. */
+  readonly nowMs: () => number;
+  /** In a network with a gateway. */
+  readonly isAnchored: boolean;
   readonly tell: (line: Line, message: MembershipMessage) => void;
   /** Connections to the latest processes of members. */
   readonly lines: () => readonly Line[];
@@ -51,6 +56,7 @@ export class NodeSeal {
   readonly #dataKeys: JointDataKeys;
   #own: OwnState | undefined;
   #state: StateStore | undefined;
+  #course: Course | undefined;
 
   private constructor(parts: NodeSealParts, memory: PeerMemory) {
     const { roll, cloud, rng, tell, lines, dealMs } = parts;
@@ -84,6 +90,11 @@ export class NodeSeal {
     return this.#own?.inEffect;
   }
 
+  /** What is held against the anchor. Undefined before the state is open, and where nothing is anchored. */
+  get course(): Course | undefined {
+    return this.#course;
+  }
+
   /** Others hold a later state of this node than it has. */
   get isOvertaken(): boolean {
     return this.#own?.isOvertaken ?? false;
@@ -112,11 +123,12 @@ export class NodeSeal {
 
   /** @param known what the other nodes vouch for. @throws {KmsError} STORE_FAILED */
   async open(roll: Roll, known: StateVersion): Promise<StateStore> {
-    const { cloud, rng } = this.#parts;
-    this.#state = await StateStore.open(
+    const { cloud, rng, nowMs, isAnchored } = this.#parts;
+    const state = await StateStore.open(
       {
         ...{ objects: cloud.objects, networkId: roll.networkId, party: roll.self, epoch: roll.epoch, rng },
         scopes: this.scopes,
+        along: () => this.#course?.record(nowMs()) ?? new Map(),
         acknowledge: async (state) => this.#own?.announce(state),
         onTrouble: (error) => this.#trouble(error),
         onLost: this.#parts.onLost,
@@ -124,12 +136,18 @@ export class NodeSeal {
       },
       known,
     );
-    return this.#state;
+    this.#course = isAnchored ? await Course.of(state.state, state) : undefined;
+    this.#state = state;
+    return state;
   }
 
   /** From now on the others are told of this node's state. */
   announce(membership: Membership, state: StateStore): void {
-    const { tell, lines, incarnation, onChange: onHeld } = this.#parts;
+    const { tell, lines, incarnation, nowMs, onChange } = this.#parts;
+    const onHeld = (held: StateVersion): void => {
+      this.#course?.tookEffect(held, nowMs());
+      onChange();
+    };
     this.#own = new OwnState(membership, state.state, { tell, lines, incarnation, onHeld });
     if (state.state.version > 0) void this.#own.announce(state.state);
   }

@@ -15,6 +15,8 @@ export interface StateStoreOptions
   readonly epoch: EpochId;
   /** Its scope `node` is open. */
   readonly scopes: Scopes;
+  /** What goes with every change. */
+  readonly along?: () => Changes;
   /** Scopes have ended: other nodes are to forget them. */
   readonly onEnded?: () => void;
 }
@@ -47,7 +49,7 @@ export class StateStore implements SealedStore {
    * @throws {KmsError} STORE_FAILED if that state is lost or was changed
    */
   static async open(options: StateStoreOptions, known: StateVersion): Promise<StateStore> {
-    const { scopes, epoch, onEnded: _, ...rest } = options;
+    const { scopes, epoch, along, onEnded: _, ...rest } = options;
     const name = (record: string): string => scopeName(scopeOf(record, epoch));
     const store = await VersionedStore.open(
       {
@@ -56,7 +58,8 @@ export class StateStore implements SealedStore {
         scopeOf: name,
         keyOf: (scope) => scopes.keyOf(scope),
         manifestScope: scopeName(NODE_SCOPE),
-        complete: (changes, names) => completed(scopes, name, changes, names),
+        complete: (changes, names) =>
+          new Map([...completed(scopes, name, changes, names), ...(along?.() ?? [])]),
       },
       known,
     );

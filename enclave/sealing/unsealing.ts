@@ -3,7 +3,7 @@ import { codeOf, KmsError } from '../../shared/errors.ts';
 import type { PartyId } from '../../shared/ids.ts';
 import type { Log } from '../../shared/log.ts';
 import { peersOf, type Roll } from '../../shared/protocol/machine.ts';
-import { type Anchor, heldAgainst } from '../../shared/sealing/anchor.ts';
+import type { Anchor } from '../../shared/sealing/anchor.ts';
 import type { Recollection } from '../membership/peer-memory.ts';
 import type { NodeSeal } from './node-seal.ts';
 import { Recollections } from './recollections.ts';
@@ -15,6 +15,8 @@ export interface UnsealingPorts {
   readonly recall: (party: PartyId) => Promise<Recollection>;
   /** Undefined in a network without a gateway. */
   readonly anchor: Anchor | undefined;
+  /** Enclave time. */
+  readonly nowMs: () => number;
   /** n-1-t memories and t+1 release shares have come. */
   readonly onRecalled: () => void;
   readonly signal: AbortSignal;
@@ -60,7 +62,7 @@ export async function unseal(roll: Roll, seal: NodeSeal, ports: UnsealingPorts):
         await seal.scopes.open(one, recollections.sharesFor(one));
       });
     await open(header);
-    const state = await patiently(both, log, () => openState(roll, seal, recollections, ports.anchor));
+    const state = await patiently(both, log, () => openState(roll, seal, recollections, ports));
     for (const one of await state.headers()) await open(one);
     for (const party of recollections.mistaken) log('warn', 'recollection-not-ours', { party });
     await seal.resume(state, (one) => recollections.holdersOf(one));
@@ -74,18 +76,18 @@ async function openState(
   roll: Roll,
   seal: NodeSeal,
   recollections: Recollections,
-  anchor: Anchor | undefined,
+  { anchor, nowMs }: Pick<UnsealingPorts, 'anchor' | 'nowMs'>,
 ): Promise<StateStore> {
   const known = recollections.highest;
   if (known === undefined) throw new KmsError('INTERNAL', 'too few memories');
+  const askedMs = nowMs();
   const anchored = await anchor?.newest();
   const state = await seal.open(roll, known);
   const { version } = state.state;
   if (version === 0) throw new KmsError('STORE_FAILED', 'the bucket has lost the state of this node');
-  if (anchored !== undefined && heldAgainst(state.state, anchored) === 'old') {
-    const what =
-      version < anchored.version ? `but version ${anchored.version}` : 'but another one of that version';
-    throw new KmsError('STORE_FAILED', `the state has version ${version}, ${what} is anchored`);
+  if (anchored !== undefined && seal.course?.against(anchored, askedMs) === 'old') {
+    const what = version < anchored.version ? `version ${anchored.version}` : 'another course of this node';
+    throw new KmsError('STORE_FAILED', `the state has version ${version}, but ${what} is anchored`);
   }
   return state;
 }

@@ -13,39 +13,45 @@ export interface AnchorPace {
   readonly latestMs: number;
 }
 
-/** Of an hour that an enclave works on without (enclave/sealing/anchor-watch.ts). */
+/** Of the hour that an enclave works on without (enclave/sealing/anchor-watch.ts), finality included. */
 export const ANCHOR_PACE: AnchorPace = { everyMs: 10_000, latestMs: 600_000 };
+
+type AnchorPorts = Pick<ConnectorPorts, 'enclave' | 'party' | 'sender' | 'log' | 'signal'> & {
+  readonly network: { readonly gateway: Pick<ConnectorPorts['network']['gateway'], 'registry'> };
+};
 
 /**
  * Has the registry remember how far the state of this node has come: when it starts, and whenever it has changed and stays. A key
  * generation changes it a dozen times in a row, and is one transaction.
  */
 export class Anchoring {
-  readonly #ports: ConnectorPorts;
+  readonly #ports: AnchorPorts;
   readonly #pace: AnchorPace;
-  #isWell = true;
-  /** Version that the registry did not take. */
-  #refused: bigint | undefined;
+  /** What has been said to go wrong. */
+  #trouble: string | undefined;
 
-  constructor(ports: ConnectorPorts, pace: AnchorPace = ANCHOR_PACE) {
+  constructor(ports: AnchorPorts, pace: AnchorPace = ANCHOR_PACE) {
     [this.#ports, this.#pace] = [ports, pace];
   }
 
   /** Until the signal is given. An enclave or a chain that is down is asked again. */
   async run(): Promise<void> {
-    const { signal } = this.#ports;
+    const { enclave, signal } = this.#ports;
     const { everyMs, latestMs } = this.#pace;
     let before: bigint | undefined;
     /** How long the newest state has waited. */
     let waitedMs = latestMs;
     while (!signal.aborted) {
-      const signed = await this.#told(() => this.#ports.enclave.signAnchor(signal));
-      if (signed !== undefined) {
+      try {
+        const signed = await enclave.signAnchor(signal);
         const { version } = signed.anchor;
         const isDue = version === before || waitedMs >= latestMs;
         before = version;
-        const isAnchored = await this.#told(() => (isDue ? this.#post(signed) : this.#isAnchored(signed)));
-        waitedMs = isAnchored === true ? 0 : waitedMs + everyMs;
+        const isAnchored = (await this.#isAnchored(signed)) || (isDue && (await this.#post(signed)));
+        waitedMs = isAnchored ? 0 : waitedMs + everyMs;
+        if (isAnchored) this.#trouble = undefined;
+      } catch (error) {
+        if (!signal.aborted) this.#warn(codeOf(error), 'anchor-delayed', { code: codeOf(error) });
       }
       await pause(everyMs, signal);
     }
@@ -53,7 +59,6 @@ export class Anchoring {
 
   /** @returns whether it is on the chain now */
   async #post(signed: EnclaveAnchor): Promise<boolean> {
-    if (await this.#isAnchored(signed)) return true;
     const { network, party, sender, log } = this.#ports;
     const { anchor, signature } = signed;
     const { identity, version, state, auditHead } = anchor;
@@ -61,10 +66,9 @@ export class Anchoring {
     const call = callOf(network.gateway.registry, 'anchor', [party, said, hexOf(signature)]);
     const outcome = await sender.send(`anchor-${version}`, call, () => this.#isAnchored(signed));
     if (outcome.kind === 'refused') {
-      // Until its epoch is active nobody's signer is enrolled, which is no reason to say it at every turn.
-      if (this.#refused !== version)
-        log('info', 'anchor-refused', { count: Number(version), ...revertOf(outcome.refusal) });
-      this.#refused = version;
+      // Until its epoch is active nobody's signer is enrolled.
+      const { revert } = revertOf(outcome.refusal);
+      this.#warn(revert ?? 'refused', 'anchor-refused', revertOf(outcome.refusal));
       return false;
     }
     log('info', 'anchored', { count: Number(version) });
@@ -76,17 +80,9 @@ export class Anchoring {
     return (await read(registry, 'anchorVersions', [hexOf(identity)])) >= version;
   }
 
-  /** Undefined for what failed: said once, not at every turn. */
-  async #told<T>(task: () => Promise<T>): Promise<T | undefined> {
-    const { signal, log } = this.#ports;
-    try {
-      const result = await task();
-      this.#isWell = true;
-      return result;
-    } catch (error) {
-      if (this.#isWell && !signal.aborted) log('warn', 'anchor-delayed', { code: codeOf(error) });
-      this.#isWell = false;
-      return undefined;
-    }
+  /** Once, not at every turn. */
+  #warn(trouble: string, event: string, fields: Parameters<AnchorPorts['log']>[2]): void {
+    if (this.#trouble !== trouble) this.#ports.log('warn', event, fields);
+    this.#trouble = trouble;
   }
 }

@@ -64,7 +64,7 @@ export class MemoryAnchor implements Anchor {
   async newest(): Promise<AnchoredState> {
     this.before();
     const { version, digest } = this.newestState ?? NO_STATE;
-    return { version, is: (one) => one === digest, isOpen: true };
+    return { version, is: (one) => one === digest, isEarly: false };
   }
 
   advance(state: StateVersion | undefined): void {
@@ -96,6 +96,8 @@ export class SealedNetwork {
   readonly clouds: Map<PartyId, MemoryCloud>;
   readonly anchor = new MemoryAnchor();
   readonly down = new Set<PartyId>();
+  /** Enclave time. */
+  nowMs: () => number = Date.now;
   /** How long a half waits for all holders. */
   dealMs = 2;
   rule: Rule = (_from, _to, message) => message;
@@ -167,6 +169,7 @@ export class SealedNetwork {
         return this.recall(party);
       },
       anchor: this.anchor,
+      nowMs: () => this.nowMs(),
       onRecalled: () => {},
       signal: life.signal,
       log: silent,
@@ -212,7 +215,7 @@ export class SealedNetwork {
     const incarnation = party === OWNER ? ++this.#boots : 1;
     const seal = await NodeSeal.open({
       ...{ roll: parties.get(party)!, cloud: this.clouds.get(party)!, tierOne, rng: systemRng },
-      ...{ dealMs: this.dealMs, log: silent, onLost: () => {} },
+      ...{ dealMs: this.dealMs, nowMs: () => this.nowMs(), isAnchored: true, log: silent, onLost: () => {} },
       onChange: () => {
         if (party === OWNER && life.step()) this.anchor.advance(this.#processes.get(OWNER)?.seal.inEffect);
       },

@@ -162,8 +162,13 @@ export class LiveNodes {
   }
 
   /** A later life of that node on a bucket: where the earlier one was, unless that one lives. */
-  async again(of: LiveNode, cloud: MemoryCloud = of.cloud): Promise<LiveNode> {
-    const live = await this.open(of.party, cloud, of.closed ? { address: of.address } : {});
+  async again(
+    of: LiveNode,
+    cloud: MemoryCloud = of.cloud,
+    options: Omit<LiveOptions, 'address'> = {},
+  ): Promise<LiveNode> {
+    const address = of.closed ? { address: of.address } : {};
+    const live = await this.open(of.party, cloud, { ...options, ...address });
     await this.join(live);
     return live;
   }

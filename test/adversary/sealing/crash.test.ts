@@ -107,7 +107,8 @@ function after(before: State, all: readonly Changes[], bits: number): State {
 }
 
 async function contentOf(store: StateStore): Promise<State> {
-  const names = (await store.list('')).filter((name) => !/^(scopes|erasing)\//.test(name));
+  // What the store writes by itself.
+  const names = (await store.list('')).filter((name) => !/^(scopes|erasing|anchor)\//.test(name));
   const records = await Promise.all(
     names.map(async (name) => [name, toHex((await store.get(name))!)] as const),
   );

@@ -200,8 +200,8 @@ describe('attack on a restart', () => {
 
   const belowAnchor: Edit = {
     file: UNSEALING,
-    find: "heldAgainst(state.state, anchored) === 'old'",
-    replace: "heldAgainst(state.state, anchored) === ('none' as never)",
+    find: "seal.course?.against(anchored, askedMs) === 'old'",
+    replace: "seal.course?.against(anchored, askedMs) === ('none' as never)",
   };
 
   it('restart: all peers are rolled back with it, and the anchor is not', () =>
@@ -218,9 +218,9 @@ describe('attack on a restart', () => {
       'beside-anchor',
       [
         {
-          file: 'shared/sealing/anchor.ts',
-          find: 'state.version === anchored.version && anchored.is(state.digest)',
-          replace: 'state.version === anchored.version',
+          file: 'enclave/sealing/course.ts',
+          find: '!anchored.is(station.digest)',
+          replace: '!anchored',
         },
       ],
       async (network) => {

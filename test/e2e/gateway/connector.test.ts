@@ -78,6 +78,15 @@ async function requested(handle: Hex, lifetimeS = 600n): Promise<bigint> {
 }
 
 describe('connectors', () => {
+  test('the registry remembers how far each node has come', async () => {
+    const { registry } = gateway();
+    for (const { node } of network.enclaves.nodes.all) {
+      const { anchor } = await node.signAnchor();
+      const known = { to: registry, name: 'anchorVersions', args: [bytesToHex(anchor.identity)] };
+      await eventually(async () => (await reader().read(known)) === anchor.version);
+    }
+  }, 60_000);
+
   test('commands are carried out by all nodes, and told to host chains', async () => {
     ({ key, id: keyId } = await network.makeKey());
     expect(await reader().read({ to: gateway().keys, name: 'keyState', args: [keyId] })).toBe(2);

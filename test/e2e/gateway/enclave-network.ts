@@ -17,9 +17,10 @@ import { digest } from '../../../shared/ids.ts';
 import { type Enrolment, enrolmentCodec } from '../../../shared/membership/enrolment.ts';
 import { nodeEnrolment, packedSignatures } from '../../../shared/membership/node-enrolment.ts';
 import { decode } from '../../../shared/wire/codec.ts';
-import { allIn, eventually, LiveNodes } from '../../adversary/membership/live-nodes.ts';
+import { allIn, eventually, LiveNodes, type LiveOptions } from '../../adversary/membership/live-nodes.ts';
 import { mockGenesis, operators } from '../../simulator/network.ts';
 import { bytesOf } from './founded.ts';
+import { rpc } from './played-network.ts';
 
 /** Secret of the one who may bring inputs. */
 export const SUBMITTER: Uint8Array = keccak256(toHex('submitter'), 'bytes');
@@ -51,7 +52,8 @@ export class EnclaveNetwork implements AsyncDisposable {
     this.contracts = contracts;
   }
 
-  static async start(): Promise<EnclaveNetwork> {
+  /** @param options of every node */
+  static async start(options: LiveOptions = {}): Promise<EnclaveNetwork> {
     const chains = await startChains();
     const { gateway } = chains;
     const fronts = new Map<number, readonly TlsFront[]>();
@@ -74,7 +76,7 @@ export class EnclaveNetwork implements AsyncDisposable {
       measurementDelayBlocks: 1_000_000,
       rpc: rpcOf(gateway.chain.chainId),
     });
-    const nodes = await LiveNodes.start(undefined, {
+    const nodes = await LiveNodes.start(new Map([1, 2, 3, 4].map((party) => [party, options])), {
       genesis,
       headPollMs: 200,
       reachable: [...fronts.values()].flat().map(({ address }) => address),
@@ -105,6 +107,14 @@ export class EnclaveNetwork implements AsyncDisposable {
   /** An account of the gateway chain that is nobody's operator. */
   get relayer(): LocalAccount {
     return this.chains.gateway.operators[3]!;
+  }
+
+  /** All chains go forward in time. */
+  async travel(seconds: number): Promise<void> {
+    for (const chain of [this.chains.gateway.chain, ...this.chains.hosts]) {
+      await rpc(chain, 'evm_increaseTime', seconds);
+      await rpc(chain, 'evm_mine');
+    }
   }
 
   /** What a parent hands to its enclave, proven at the newest blocks. */

@@ -187,21 +187,6 @@ describe('what others hold of a sealed node', { timeout: 2 * PATIENCE_MS }, () =
     await network.decryptsBy(second, 3);
   });
 
-  it('rollback: with all buckets turned back at once the anchor decides, for every node', async () => {
-    await network.kill(...network.parties);
-    const own = await network.copyBuckets(...network.parties);
-    await network.putBack(old);
-    await network.start(...network.parties);
-    for (const party of network.parties) {
-      expect((await network.shows(party, 'recover')).reason).toMatch(/but version \d+ is anchored/);
-    }
-    await network.kill(...network.parties);
-    await network.putBack(own);
-    await network.start(...network.parties);
-    await network.local.connected();
-    await network.decryptsByAll(key);
-  });
-
   it('swapped: what belongs to another node opens nothing', async () => {
     const manifest = await newestKey(1, 'tier-2/manifests/');
     const cases = [
