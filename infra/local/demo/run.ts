@@ -4,6 +4,7 @@ import type { Wallet } from '../../../client/gateway/wallet.ts';
 import type { Hex } from '../../../gateway/adapter/chain-data.ts';
 import { codeOf, KmsError } from '../../../shared/errors.ts';
 import type { Value } from '../../../shared/fhe/value.ts';
+import { refuseRollbackOfAll } from './anchors.ts';
 import { attestAll, refuseForeignEnclave } from './attestation.ts';
 import { type Computation, computation, expectValue, PRESET, randomValue } from './computation.ts';
 import { generateDespite, generateWithout } from './keys.ts';
@@ -92,6 +93,8 @@ export class Demo {
           { network, makeSpareKey: (party) => stage.makeSpareKey(party) },
           PARTY_TURNED_BACK,
         );
+      case 'rollback-of-all-refused':
+        return refuseRollbackOfAll(stage);
       case 'cloud-owner-refused':
         return refuseCloudOwner(network, CLOUD_OWNED, COLLUDERS);
       case 'foreign-enclave-refused':

@@ -91,7 +91,8 @@ async function exchange(network: LocalNetwork, bucket: string, here: string, awa
   await network.startCloud();
 }
 
-async function statusWhen(
+/** @throws {KmsError} TIMEOUT */
+export async function statusWhen(
   network: LocalNetwork,
   party: number,
   isIt: (status: NodeStatus) => boolean,
