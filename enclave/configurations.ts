@@ -1,7 +1,7 @@
 import { KmsError } from '../shared/errors.ts';
 import type { Digest } from '../shared/ids.ts';
-import { ConfigurationChain } from '../shared/network/chain.ts';
-import type { ChainHead } from '../shared/network/chain-head.ts';
+import { ConfigurationChain, type ConfigurationLink } from '../shared/network/chain.ts';
+import type { ChainHead, GatewayChain } from '../shared/network/chain-head.ts';
 import { badConfiguration, type Configuration } from '../shared/network/configuration.ts';
 import { decodeGenesis, encodeGenesis, hasGateway, MAX_GENESIS_BYTES } from '../shared/network/genesis.ts';
 import type { Measurement } from '../shared/network/measurement.ts';
@@ -61,7 +61,7 @@ export class Configurations {
   readonly #parts: ConfigurationsParts;
   #store: SealedStore | undefined;
   #chain: ConfigurationChain | undefined;
-  #gateway: ChainHead | undefined;
+  #gateway: GatewayChain | undefined;
   /** Of the chain; nothing before there is one. */
   #genesisBytes: Uint8Array = new Uint8Array(0);
 
@@ -93,8 +93,8 @@ export class Configurations {
     if (sealed !== undefined) this.#chain = this.#read(sealed);
   }
 
-  /** The head of the gateway chain, by which configurations become valid if the network has one. */
-  follow(gateway: ChainHead): void {
+  /** The gateway chain, by which configurations are known and become valid if the network has one. */
+  follow(gateway: GatewayChain): void {
     this.#gateway = gateway;
   }
 
@@ -117,8 +117,8 @@ export class Configurations {
    * Joins a network or takes further configurations of the one it has joined; what is known already is fine. Durable
    * when the promise resolves. One call at a time.
    * @returns the chain; one with a `conflict` means that the node must stop
-   * @throws {KmsError} BAD_GENESIS of another network, class or root; BAD_CONFIGURATION, BAD_SIGNATURE; CONFLICT; STALE_HEAD,
-   *   UNAVAILABLE if a configuration is new and the block now is not known
+   * @throws {KmsError} BAD_GENESIS of another network, class or root; BAD_CONFIGURATION, also for one that is not published;
+   *   BAD_SIGNATURE; CONFLICT; STALE_HEAD, UNAVAILABLE if a configuration is new and the chain now is not known
    */
   async join(genesisBytes: Uint8Array, configurations: readonly Uint8Array[]): Promise<ConfigurationChain> {
     const known = this.#chain;
@@ -154,6 +154,7 @@ export class Configurations {
   async #extend(chain: ConfigurationChain, signed: SignedConfiguration): Promise<ConfigurationChain> {
     const block = this.#blockIn(chain);
     const longer = chain.extend(signed, block);
+    if (longer.conflict !== undefined) return this.#withRival(chain, longer, signed.configuration.number);
     if (longer.links.length === chain.links.length || signed.configuration.number === 0) return longer;
     const head = this.#headIn(chain);
     if (head === undefined) {
@@ -169,7 +170,35 @@ export class Configurations {
         `the window of configuration ${number} is open until block ${overlapUntilBlock}; now is block ${now}`,
       );
     }
+    if (hasGateway(chain.genesis)) await this.#requirePublished(longer.newest);
     return chain.extend(signed, now);
+  }
+
+  /** Retired keys stop nobody: where the chain holds what is accepted here, a rival of it is nobody's. */
+  async #withRival(
+    chain: ConfigurationChain,
+    split: ConfigurationChain,
+    number: number,
+  ): Promise<ConfigurationChain> {
+    const published = hasGateway(chain.genesis) ? await this.#gateway?.published(number) : undefined;
+    if (published === undefined || published !== chain.links[number]?.digest) return split;
+    throw new KmsError(
+      'CONFLICT',
+      `this is a rival of configuration ${number}, which is on the gateway chain`,
+    );
+  }
+
+  /** What is signed and not published, be it by retired keys, is nobody's configuration. */
+  async #requirePublished({ digest, signed: { configuration } }: ConfigurationLink): Promise<void> {
+    const { number } = configuration;
+    const published = await this.#gateway?.published(number);
+    if (published === digest) return;
+    if (published !== undefined) {
+      throw new KmsError('CONFLICT', `the gateway chain has another configuration ${number} than this one`);
+    }
+    throw badConfiguration(
+      `configuration ${number} is not on the gateway chain; its operators publish it first (kms net config publish)`,
+    );
   }
 
   /** @throws {KmsError} BAD_GENESIS unless this build may join such a network */

@@ -135,10 +135,9 @@ async function sealedNode(
 
 function onChainOf(
   chains: NetworkChains,
-  { entry: { identity }, chain, roll: { epoch } }: Omit<SealedNode, 'onChain'>,
+  { entry: { identity }, roll: { epoch } }: Omit<SealedNode, 'onChain'>,
 ): OnChain {
-  const { gateway } = chain.genesis;
-  return { chains, anchor: new ChainAnchor({ heads: chains.heads, gateway, identity, epoch }) };
+  return { chains, anchor: new ChainAnchor({ registry: chains.registry, identity, epoch }) };
 }
 
 async function openSeal(

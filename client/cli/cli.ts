@@ -19,6 +19,7 @@ import { keys } from './keys.ts';
 import { net } from './net.ts';
 import { netConfigApply } from './net-config-apply.ts';
 import { netConfigPropose } from './net-config-propose.ts';
+import { netConfigPublish } from './net-config-publish.ts';
 import { netConfigShow } from './net-config-show.ts';
 import { netConfigSign } from './net-config-sign.ts';
 import { netGenesis } from './net-genesis.ts';
@@ -38,6 +39,7 @@ export const commands: readonly Command[] = [
   netConfigSign,
   netConfigShow,
   netConfigApply,
+  netConfigPublish,
   nodeJoin,
   nodeShow,
   attest,

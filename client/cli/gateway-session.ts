@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { KmsError } from '../../shared/errors.ts';
 import { GatewayClient } from '../gateway/gateway-client.ts';
 import type { GatewayPlaces } from '../gateway/gateway-file.ts';
@@ -26,6 +27,15 @@ export const actingOptions: Options = {
     help: 'key of the account that asks and pays (default: accounts/user.key of the state directory)',
   },
   host: { value: 'CHAIN', help: 'id of the host chain (default: the first of the gateway file)' },
+};
+
+/** Whose approvals are given from here. */
+export const operatorOptions: Options = {
+  operator: {
+    value: 'FILE',
+    help: "key of an operator's account (default: all accounts/operator-*.key of the state directory)",
+    repeatable: true,
+  },
 };
 
 /** Options of commands that may bring an input in. */
@@ -94,6 +104,24 @@ export function walletFor(
 
 export function accountFile(given: Arguments, terminal: Terminal, name: string): string {
   return join(stateDirectory(given, terminal), 'accounts', `${name}.key`);
+}
+
+/** @throws {KmsError} BAD_INPUT without any, or for a file that is no key */
+export async function operatorsOf(given: Arguments, terminal: Terminal): Promise<readonly Wallet[]> {
+  const named = given.texts('operator');
+  const files =
+    named.length > 0 ? named : await operatorFiles(dirname(accountFile(given, terminal, 'operator-1')));
+  return Promise.all(files.map(readWallet));
+}
+
+async function operatorFiles(directory: string): Promise<readonly string[]> {
+  const names = await readdir(directory).catch((): string[] => []);
+  const found = names.filter((name) => /^operator-\d+\.key$/.test(name)).sort();
+  if (found.length > 0) return found.map((name) => join(directory, name));
+  throw new KmsError(
+    'BAD_INPUT',
+    `there is no operator's key in ${directory}; name the files with --operator`,
+  );
 }
 
 async function placesOf(given: Arguments, terminal: Terminal): Promise<GatewayPlaces> {

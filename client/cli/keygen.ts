@@ -1,15 +1,8 @@
-import { readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { KmsError } from '../../shared/errors.ts';
 import type { GaloisOption } from '../../shared/fhe/galois.ts';
 import { DEFAULT_PRESET, presetByName, presets } from '../../shared/fhe/presets.ts';
-import type { Wallet } from '../gateway/wallet.ts';
-import { readWallet } from './account-file.ts';
-import type { Arguments } from './arguments.ts';
 import type { Command } from './command.ts';
-import { accountFile, GatewaySession, gatewayOptions } from './gateway-session.ts';
+import { GatewaySession, gatewayOptions, operatorOptions, operatorsOf } from './gateway-session.ts';
 import { duration } from './progress.ts';
-import type { Terminal } from './terminal.ts';
 
 const choices: readonly GaloisOption[] = ['none', 'sum', 'all'];
 
@@ -34,11 +27,7 @@ export const keygen: Command = {
       choices: presets.map(({ name }) => name),
     },
     galois: { value: 'WHICH', help: 'Galois keys', default: 'none', choices },
-    operator: {
-      value: 'FILE',
-      help: "key of an operator's account (default: all accounts/operator-*.key of the state directory)",
-      repeatable: true,
-    },
+    ...operatorOptions,
     ...gatewayOptions,
     timeout: { value: 'SECONDS', help: 'how long to wait for each step', default: '1800' },
   },
@@ -63,21 +52,3 @@ export const keygen: Command = {
     };
   },
 };
-
-/** @throws {KmsError} BAD_INPUT without any, or for a file that is no key */
-async function operatorsOf(given: Arguments, terminal: Terminal): Promise<readonly Wallet[]> {
-  const named = given.texts('operator');
-  const files =
-    named.length > 0 ? named : await operatorFiles(dirname(accountFile(given, terminal, 'operator-1')));
-  return Promise.all(files.map(readWallet));
-}
-
-async function operatorFiles(directory: string): Promise<readonly string[]> {
-  const names = await readdir(directory).catch((): string[] => []);
-  const found = names.filter((name) => /^operator-\d+\.key$/.test(name)).sort();
-  if (found.length > 0) return found.map((name) => join(directory, name));
-  throw new KmsError(
-    'BAD_INPUT',
-    `there is no operator's key in ${directory}; name the files with --operator`,
-  );
-}

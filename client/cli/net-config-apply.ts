@@ -10,7 +10,8 @@ export const netConfigApply: Command = {
   summary: "add a completely signed configuration to the network's file",
   forms: ['FILE'],
   details: [
-    "Nodes are given it with 'kms node join', those of a network on this machine by 'kms net up'. Clients read the file.",
+    "Nodes are given it with 'kms node join', those of a network on this machine by 'kms net up'; where there is a gateway they take " +
+      "it once 'kms net config publish' has put it on its chain. Clients read the file.",
   ],
   options: networkFileOptions,
   maxPositionals: 1,

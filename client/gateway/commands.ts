@@ -6,8 +6,9 @@ import { KmsError } from '../../shared/errors.ts';
 import type { GatewayCommand } from '../../shared/gateway/commitments.ts';
 import { word } from '../../shared/gateway/word.ts';
 import { concat, equalBytes } from '../../shared/wire/bytes.ts';
+import { approve, MORE_OPERATORS } from './approval.ts';
 import type { GatewayContext } from './context.ts';
-import { eventIn, send } from './transactions.ts';
+import { eventIn } from './transactions.ts';
 import { quietly, waitFor } from './waiting.ts';
 import type { Wallet } from './wallet.ts';
 
@@ -42,40 +43,17 @@ export async function carryOut(
   operators: readonly Wallet[],
   wanted: Commanded,
 ): Promise<CarriedOut> {
-  const action = await approve(context, operators, wanted);
-  const command = await requested(context, action, wanted);
-  return { command, statement: await activated(context, command, wanted) };
-}
-
-/** @returns the action that the approvals are recorded under */
-async function approve(
-  { gateway, waiting }: GatewayContext,
-  operators: readonly Wallet[],
-  { kind, payload, what }: Commanded,
-): Promise<Hex> {
-  const { registry, keys, chain } = gateway;
+  const { keys } = context.gateway;
   // Whoever commands the same at the same time sends the same call.
   const count = await read(keys, 'commandCount', []);
-  const salt = BigInt(keccak256(concat(payload, word(count))));
-  const call = callOf(keys, 'request', [kind, hexOf(payload), LIFETIME_S, salt]);
-  const action = await read(registry, 'actionOf', [keys.address, keccak256(call.data)]);
-  const { quorum } = await read(registry, 'operatorSet', []);
-  for (const operator of operators) {
-    const index = await read(registry, 'operatorIndex', [operator.address]);
-    if (index === 0) {
-      throw new KmsError(
-        'NOT_PERMITTED',
-        `cannot ${what}: ${operator.address} is no operator of this gateway`,
-      );
-    }
-    const approvals = await read(registry, 'approvalsOf', [action]);
-    // Carried out meanwhile, or approved by this operator before.
-    if ((await read(keys, 'commandCount', [])) !== count) break;
-    if (((approvals >> BigInt(index - 1)) & 1n) === 1n) continue;
-    waiting.onProgress(`operators approve: ${what}`, sizeOf(approvals), quorum);
-    await send(quietly(waiting), operator, chain, call, `approve the command to ${what}`);
-  }
-  return action;
+  const salt = BigInt(keccak256(concat(wanted.payload, word(count))));
+  const action = await approve(context, operators, {
+    call: callOf(keys, 'request', [wanted.kind, hexOf(wanted.payload), LIFETIME_S, salt]),
+    what: wanted.what,
+    isOver: async () => (await read(keys, 'commandCount', [])) !== count,
+  });
+  const command = await requested(context, action, wanted);
+  return { command, statement: await activated(context, command, wanted) };
 }
 
 /** The command that the last approval made. */
@@ -88,7 +66,7 @@ async function requested(
   const topics = [topicOf(registry.abi, 'ActionCarriedOut'), action];
   const awaited = {
     what: `the approvals of more operators: ${what}`,
-    look: 'give the account keys of enough operators, or have the others run the same command now',
+    look: MORE_OPERATORS,
   };
   const carriedOut = await waitFor(waiting, awaited, () => newest(chain, registry.address, topics));
   const { command } = await eventIn(waiting, keys, 'CommandRequested', carriedOut);
@@ -135,8 +113,4 @@ export async function newest(
 ): Promise<ChainLogEntry | undefined> {
   for await (const logs of eventsBackwards(chain, address, topics, 0n)) return logs.at(-1);
   return undefined;
-}
-
-function sizeOf(set: bigint): number {
-  return set.toString(2).replaceAll('0', '').length;
 }

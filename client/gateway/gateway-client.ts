@@ -2,6 +2,7 @@ import type { Hex } from '../../gateway/adapter/chain-data.ts';
 import type { Rng } from '../../shared/primitives.ts';
 import type { KmsClient } from '../sdk/kms-client.ts';
 import type { NetworkKey } from '../sdk/network-key.ts';
+import { type Published, publishConfigurations } from './configurations.ts';
 import { type EndpointOf, type GatewayContext, openContext } from './context.ts';
 import type { Decryption } from './decryption.ts';
 import type { GatewayPlaces } from './gateway-file.ts';
@@ -58,6 +59,11 @@ export class GatewayClient {
   /** @see generateKey */
   generateKey(wanted: KeyWanted): Promise<NetworkKey> {
     return generateKey(this.#context, wanted);
+  }
+
+  /** @see publishConfigurations */
+  publishConfigurations(operators: readonly Wallet[]): Promise<readonly Published[]> {
+    return publishConfigurations(this.#context, operators);
   }
 
   /** For an application's contract, which calls Compute. @see prepareInput */

@@ -2,23 +2,20 @@ import { anchorCommitment, type NodeAnchor, nodeAnchor } from '../../shared/gate
 import { anchorSlot, anchorVersionSlot, plainSlot, slotNumbers } from '../../shared/gateway/slots.ts';
 import { numberOf } from '../../shared/gateway/word.ts';
 import type { EpochId } from '../../shared/ids.ts';
-import type { GatewayAnchor } from '../../shared/network/genesis.ts';
 import type { Anchor, AnchoredState } from '../../shared/sealing/anchor.ts';
-import { fromHex } from '../../shared/wire/bytes.ts';
-import type { AgreedHeads } from './agreed-heads.ts';
+import type { GatewayRegistry } from './gateway-registry.ts';
 
 /** Committees.NO_EPOCH: no epoch is active yet. */
 const NO_EPOCH = (1n << 64n) - 1n;
 
 export interface ChainAnchorOptions {
-  readonly heads: Pick<AgreedHeads, 'chain'>;
-  readonly gateway: GatewayAnchor;
+  readonly registry: Pick<GatewayRegistry, 'words'>;
   /** Of the node, 32 bytes. */
   readonly identity: Uint8Array;
   readonly epoch: EpochId;
 }
 
-/** What the registry on the gateway chain remembers of a node, proven at the newest block that is agreed on. */
+/** What the registry on the gateway chain remembers of a node. */
 export class ChainAnchor implements Anchor {
   readonly #options: ChainAnchorOptions;
 
@@ -26,21 +23,16 @@ export class ChainAnchor implements Anchor {
     this.#options = options;
   }
 
-  /** @throws {KmsError} NOT_PROVEN for another contract than genesis'; as AgreedChain.prove() */
+  /** @throws {KmsError} as GatewayRegistry.words() */
   async newest(): Promise<AnchoredState> {
-    const { heads, gateway, identity, epoch } = this.#options;
-    const { chainId, registry: address, registryCodeHash } = gateway;
-    const at = {
-      version: anchorVersionSlot(identity),
-      commitment: anchorSlot(identity),
-      epoch: plainSlot(slotNumbers.Registry.currentEpoch),
-    };
-    const chain = await heads.chain(chainId);
-    const proven = await chain.prove({ address, slots: Object.values(at) });
-    const word = (slot: Uint8Array): bigint => proven.word(address, fromHex(registryCodeHash), slot);
-    const active = word(at.epoch);
-    const version = Number(word(at.version));
-    const commitment = word(at.commitment);
+    const { registry, identity, epoch } = this.#options;
+    const slots = [
+      anchorVersionSlot(identity),
+      anchorSlot(identity),
+      plainSlot(slotNumbers.Registry.currentEpoch),
+    ];
+    const [anchored = 0n, commitment, active = NO_EPOCH] = await registry.words(slots);
+    const version = Number(anchored);
     const isCommitted = (state: NodeAnchor): boolean => numberOf(anchorCommitment(state)) === commitment;
     return {
       version,

@@ -1,10 +1,13 @@
 import { codeOf } from '../../shared/errors.ts';
+import type { Digest } from '../../shared/ids.ts';
 import type { Log } from '../../shared/log.ts';
-import type { ChainHead } from '../../shared/network/chain-head.ts';
+import type { GatewayChain } from '../../shared/network/chain-head.ts';
 import type { AgreedChain } from './agreed-chain.ts';
+import type { GatewayRegistry } from './gateway-registry.ts';
 
 export interface GatewayHeadOptions {
   readonly chain: AgreedChain;
+  readonly registry: Pick<GatewayRegistry, 'configuration'>;
   readonly log: Log;
   /** How often the chain is asked without a reason. */
   readonly pollMs?: number;
@@ -15,7 +18,7 @@ export interface GatewayHeadOptions {
 const POLL_MS = 4_000;
 
 /** The gateway chain as that by which configurations become valid: followed as long as the node lives. */
-export class GatewayHead implements ChainHead {
+export class GatewayHead implements GatewayChain {
   readonly #options: GatewayHeadOptions;
   readonly #timer: NodeJS.Timeout;
   #isWell = true;
@@ -32,6 +35,10 @@ export class GatewayHead implements ChainHead {
 
   async now(): Promise<number> {
     return Number((await this.#options.chain.refresh()).number);
+  }
+
+  published(number: number): Promise<Digest | undefined> {
+    return this.#options.registry.configuration(number);
   }
 
   close(): void {

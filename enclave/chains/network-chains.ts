@@ -4,6 +4,7 @@ import type { NodeParts } from '../node-parts.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import { AgreedHeads, endpointsThrough } from './agreed-heads.ts';
 import { GatewayHead } from './gateway-head.ts';
+import { GatewayRegistry } from './gateway-registry.ts';
 
 export interface NetworkChainsOptions {
   readonly parts: Pick<NodeParts, 'link' | 'nowMs' | 'log' | 'headPollMs'>;
@@ -20,10 +21,12 @@ export interface NetworkChainsOptions {
 export class NetworkChains {
   readonly heads: AgreedHeads;
   readonly gateway: GatewayHead;
+  readonly registry: GatewayRegistry;
 
-  private constructor(heads: AgreedHeads, gateway: GatewayHead) {
+  private constructor(heads: AgreedHeads, gateway: GatewayHead, registry: GatewayRegistry) {
     this.heads = heads;
     this.gateway = gateway;
+    this.registry = registry;
   }
 
   /** Undefined for a network without a gateway. @throws {KmsError} STORE_FAILED */
@@ -40,7 +43,8 @@ export class NetworkChains {
     const chain = await heads.chain(gatewayId);
     height = () => chain.height;
     const poll = headPollMs === undefined ? {} : { pollMs: headPollMs };
-    return new NetworkChains(heads, new GatewayHead({ chain, log, onBlock, ...poll }));
+    const registry = new GatewayRegistry(chain, genesis.gateway);
+    return new NetworkChains(heads, new GatewayHead({ chain, registry, log, onBlock, ...poll }), registry);
   }
 
   close(): void {

@@ -43,6 +43,11 @@ export function hostChainSlot(chainId: bigint): Uint8Array {
   return mappingSlot(slotNumbers.Registry.hostChainHashes, word(chainId));
 }
 
+/** Of Registry.configurations. @returns 32 bytes */
+export function configurationSlot(number: bigint): Uint8Array {
+  return mappingSlot(slotNumbers.Registry.configurations, word(number, 64));
+}
+
 /** Of Registry.members. @returns 32 bytes */
 export function memberSlot(epoch: bigint, party: number): Uint8Array {
   return mappingSlot(slotNumbers.Registry.members, word(epoch, 64), word(BigInt(party), 8));

@@ -1,9 +1,17 @@
+import type { Digest } from '../ids.ts';
+
 /** The newest block of the gateway chain that this node believes. */
 export interface ChainHead {
   /** What is valid is decided by it. Never decreases; 0 before any block is known. */
   block(): number;
   /** The block now, for what must not be judged by an old one. @throws {KmsError} STALE_HEAD, UNAVAILABLE if it is not known */
   now(): Promise<number>;
+}
+
+/** The gateway chain, which knows what operators have published too. */
+export interface GatewayChain extends ChainHead {
+  /** Digest of the configuration that the registry holds under a number, now; undefined: none. @throws {KmsError} as now(); NOT_PROVEN */
+  published(number: number): Promise<Digest | undefined>;
 }
 
 /**

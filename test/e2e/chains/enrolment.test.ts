@@ -7,6 +7,7 @@ import {
   foundGateway,
   type LocalGateway,
   type ProposedNode,
+  publishConfigurations,
 } from '../../../infra/local/chains/gateway.ts';
 import { TlsFront } from '../../../infra/local/chains/tls-front.ts';
 import { typedDomainOf } from '../../../shared/gateway/eip712.ts';
@@ -93,6 +94,14 @@ async function joins(node: LiveNode): Promise<boolean> {
   );
 }
 
+/** What operators have signed so far. */
+function publish(): Promise<void> {
+  return publishConfigurations(
+    gateway,
+    live.chain.links.map(({ digest: of }) => `0x${of}` as const),
+  );
+}
+
 async function mine(blocks: number): Promise<void> {
   const headers = { 'content-type': 'application/json' };
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'anvil_mine', params: [blocks] });
@@ -148,6 +157,8 @@ describe('a network on its gateway', () => {
     // So far ahead that only mine() gets there.
     const activationBlock = Number(number) + 1_000;
     live.grow({ activationBlock, overlapUntilBlock: activationBlock });
+    await expect(live.join(node!)).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
+    await publish();
     // Of two endpoints one lies already: no head, no new configuration.
     fronts[2]!.fault = { kind: 'closes' };
     await eventually(async () => node!.log.some(({ event }) => event === 'gateway-head-unknown'));
@@ -157,6 +168,7 @@ describe('a network on its gateway', () => {
     expect((await node!.node.describe()).network?.configuration.number).toBe(1);
     // A configuration after it waits until its window is over, by the chain.
     live.grow({ activationBlock: activationBlock + 10, overlapUntilBlock: activationBlock + 10 });
+    await publish();
     await expect(live.join(node!)).rejects.toMatchObject({ code: 'BAD_CONFIGURATION' });
     await mine(1_000);
     for (const each of live.all) await eventually(() => joins(each));

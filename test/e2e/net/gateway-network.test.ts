@@ -356,6 +356,34 @@ describe('local network on a gateway', { timeout: UP_MS }, () => {
     expect((await state()).chains!.programs).toEqual(programs);
   });
 
+  it('gateway network: a configuration counts once operators have published it', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'kms-configuration-'));
+    try {
+      const next = join(home, 'next.bin');
+      const good = async (...argv: string[]): Promise<unknown> => {
+        const { code, stdout } = await kms(...argv, '--json');
+        expect(code).toBe(0);
+        return JSON.parse(stdout);
+      };
+      const { block } = (await network.chains())[0]!;
+      await good('net', 'config', 'propose', '--activate', `${block! + 5}`, '--overlap', '5', '-o', next);
+      for (const party of [1, 2, 3]) {
+        await good('net', 'config', 'sign', next, '--key', network.governanceKeyFile(party));
+      }
+      await good('net', 'config', 'apply', next);
+      const [address] = network.addresses;
+      expect((await kms('node', 'join', address!)).code).not.toBe(0);
+      expect(await good('net', 'config', 'publish')).toMatchObject({ published: [{ number: 1 }] });
+      expect(await onRegistry('configurationCount')).toBe(2n);
+      for (const one of network.addresses) await good('node', 'join', one);
+      const cards = (await network.status()).map(({ card }) => card?.network?.configuration.number);
+      expect(cards).toEqual([1, 1, 1, 1]);
+      expect(await good('net', 'config', 'publish')).toEqual({ published: [] });
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
+  });
+
   it('gateway network: down leaves no process; up finds chains, contracts and nodes as they were', async () => {
     const found = await state();
     const before = await network.chains();

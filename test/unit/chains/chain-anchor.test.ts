@@ -4,10 +4,17 @@ import { AgreedChain } from '../../../enclave/chains/agreed-chain.ts';
 import type { Block } from '../../../enclave/chains/block.ts';
 import { ChainAnchor } from '../../../enclave/chains/chain-anchor.ts';
 import type { ChainEndpoint, SlotsOf } from '../../../enclave/chains/endpoint.ts';
+import { GatewayRegistry } from '../../../enclave/chains/gateway-registry.ts';
 import { HeadFloor } from '../../../enclave/chains/head-floor.ts';
 import { KmsError } from '../../../shared/errors.ts';
 import { anchorCommitment, nodeAnchor } from '../../../shared/gateway/node-anchor.ts';
-import { anchorSlot, anchorVersionSlot, plainSlot, slotNumbers } from '../../../shared/gateway/slots.ts';
+import {
+  anchorSlot,
+  anchorVersionSlot,
+  configurationSlot,
+  plainSlot,
+  slotNumbers,
+} from '../../../shared/gateway/slots.ts';
 import { numberOf } from '../../../shared/gateway/word.ts';
 import { digest, epochId } from '../../../shared/ids.ts';
 import { toHex, utf8 } from '../../../shared/wire/bytes.ts';
@@ -25,6 +32,7 @@ const state = digest('ab'.repeat(32));
 const other = digest('cd'.repeat(32));
 
 interface World {
+  readonly published?: string;
   readonly of?: Uint8Array;
   readonly version?: number;
   readonly epoch?: bigint;
@@ -33,12 +41,20 @@ interface World {
 }
 
 /** A chain whose registry remembers one node, or nobody. */
-function chainWith({ of = identity, version = 0, epoch = 2n, codeHash = code, number = 7n }: World) {
+function chainWith({
+  of = identity,
+  version = 0,
+  epoch = 2n,
+  codeHash = code,
+  number = 7n,
+  published,
+}: World) {
   const words = new Map([[toHex(plainSlot(slotNumbers.Registry.currentEpoch)), epoch]]);
   if (version > 0) {
     words.set(toHex(anchorVersionSlot(of)), BigInt(version));
     words.set(toHex(anchorSlot(of)), numberOf(anchorCommitment(nodeAnchor(of, { version, digest: state }))));
   }
+  if (published !== undefined) words.set(toHex(configurationSlot(3n)), BigInt(`0x${published}`));
   return blockOf(number, NOW_S, [{ address: registry, codeHash, storage: words }]);
 }
 
@@ -89,7 +105,7 @@ beforeEach(() => {
   on({ version: 5 });
 });
 
-async function anchor(): Promise<ChainAnchor> {
+async function known(): Promise<GatewayRegistry> {
   const chain = new AgreedChain({
     chainId: CHAIN_ID,
     rules: () => ({ finality: { kind: 'finalized' }, maxHeadAgeS: 120 }),
@@ -98,19 +114,17 @@ async function anchor(): Promise<ChainAnchor> {
     nowMs: () => Number(nowS) * 1000,
     requestMs: 200,
   });
-  return new ChainAnchor({
-    heads: { chain: async () => chain },
-    gateway: {
-      chainId: CHAIN_ID,
-      registry,
-      registryCodeHash: digest(toHex(code)),
-      finality: { kind: 'finalized' },
-    },
-    ...{ identity, epoch: epochId(EPOCH) },
-  });
+  const gateway = {
+    chainId: CHAIN_ID,
+    registry,
+    registryCodeHash: digest(toHex(code)),
+    finality: { kind: 'finalized' } as const,
+  };
+  return new GatewayRegistry(chain, gateway);
 }
 
-const newest = async () => (await anchor()).newest();
+const newest = async () =>
+  new ChainAnchor({ registry: await known(), identity, epoch: epochId(EPOCH) }).newest();
 const refusedWith = (of: string) => expect.objectContaining({ code: of });
 
 describe('chain anchor', () => {
@@ -181,5 +195,15 @@ describe('chain anchor', () => {
     nowS += 121n;
     await expect(newest()).rejects.toThrow(refusedWith('STALE_HEAD'));
     expect(endpoints.map(({ asked }) => asked)).toEqual([0, 0, 0]);
+  });
+});
+
+describe('gateway registry', () => {
+  it('gateway registry: what is published under a number, and nothing where nothing is', async () => {
+    on({ published: other });
+    expect(await (await known()).configuration(3)).toBe(other);
+    expect(await (await known()).configuration(2)).toBeUndefined();
+    on({ published: other, codeHash: keccak_256(utf8('other code')) });
+    await expect((await known()).configuration(3)).rejects.toThrow(refusedWith('NOT_PROVEN'));
   });
 });

@@ -3,7 +3,8 @@ import { type Build, Configurations } from '../../../enclave/configurations.ts';
 import { nodePrimitives } from '../../../enclave/primitives.ts';
 import type { Changes, SealedStore } from '../../../enclave/store/sealed-store.ts';
 import { KmsError } from '../../../shared/errors.ts';
-import { digest } from '../../../shared/ids.ts';
+
+import { type Digest, digest } from '../../../shared/ids.ts';
 import { ConfigurationChain } from '../../../shared/network/chain.ts';
 import type { ChainHead } from '../../../shared/network/chain-head.ts';
 import { encodeGenesis, type Genesis } from '../../../shared/network/genesis.ts';
@@ -256,6 +257,8 @@ describe('configurations of a node', () => {
       ...all(there),
       ...some.map(encodeSignedConfiguration),
     ];
+    const digestsOf = (chain: ConfigurationChain, ...some: readonly SignedConfiguration[]) =>
+      some.reduce((so, next) => so.extend(next), chain).links.map(({ digest }) => digest);
     // What other networks go by is not asked.
     const blind = await open();
     await blind.join(of, all(there));
@@ -264,10 +267,23 @@ describe('configurations of a node', () => {
     let now: () => Promise<number> = () => Promise.reject(new KmsError('STALE_HEAD', 'too old'));
     let known = 40;
     const configurations = await open();
-    configurations.follow({ block: () => known, now: () => now() });
+    let published: (number: number) => Promise<Digest | undefined> = async (number) =>
+      digestsOf(there, one, two)[number];
+    configurations.follow({ block: () => known, now: () => now(), published: (number) => published(number) });
     await configurations.join(of, all(there));
     await expect(configurations.join(of, give(one))).rejects.toMatchObject({ code: 'STALE_HEAD' });
     now = async () => 45;
+    // What operators have signed and not published, or published otherwise, counts for nothing.
+    for (const [shown, refusal] of [
+      [async () => undefined, 'BAD_CONFIGURATION'],
+      [async () => there.newest.digest, 'CONFLICT'],
+      [() => Promise.reject(new KmsError('UNAVAILABLE', 'nobody')), 'UNAVAILABLE'],
+    ] as const) {
+      published = shown;
+      await expect(configurations.join(of, give(one))).rejects.toMatchObject({ code: refusal });
+      expect([configurations.chain?.links.length, configurations.chain?.conflict]).toEqual([1, undefined]);
+    }
+    published = async (number) => digestsOf(there, one, two)[number];
     const longer = await configurations.join(of, give(one));
     expect(longer.newest.publishedBlock).toBe(45);
     // Known ones are no reason to ask.
@@ -284,5 +300,16 @@ describe('configurations of a node', () => {
     });
     now = async () => 61;
     expect((await configurations.join(of, give(one, two))).newest.publishedBlock).toBe(61);
+
+    // By keys that signed once: against what is published it does nothing; where nothing is, or something else, the node stops.
+    const rivalOfOne = sign(successor(there, { activationBlock: 51, overlapUntilBlock: 60 }));
+    const brought = [encodeSignedConfiguration(rivalOfOne)];
+    await expect(configurations.join(of, brought)).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect(configurations.chain?.conflict).toBeUndefined();
+    published = () => Promise.reject(new KmsError('UNAVAILABLE', 'nobody'));
+    await expect(configurations.join(of, brought)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(configurations.chain?.conflict).toBeUndefined();
+    published = async (number) => digestsOf(there, rivalOfOne)[number];
+    expect((await configurations.join(of, brought)).conflict).toEqual(rivalOfOne);
   });
 });
