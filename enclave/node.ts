@@ -165,7 +165,7 @@ export class Node implements NodeApi {
       ...this.#facts,
       acknowledged: (standing?.isAcknowledged ?? false) && (this.#sealed?.seal.isKnown ?? false),
       clockGood: standing?.isClockGood ?? false,
-      anchored: this.#sealed?.onChain === undefined || this.#watch?.isSettled === true,
+      anchored: this.#isAnchored,
       lost: this.#loss !== undefined,
       superseded: standing?.isSuperseded ?? false,
       stopped: this.#configurations.chain?.conflict !== undefined,
@@ -181,6 +181,8 @@ export class Node implements NodeApi {
       void this.#network?.peers?.close();
     } else if (serves(this.#phase, 'protocols')) {
       this.#work();
+      // What it was to say meanwhile it has not said.
+      if (before === 'unanchored') this.#introduceAll();
     }
   }
 
@@ -188,6 +190,11 @@ export class Node implements NodeApi {
   #work(): void {
     if (!this.#working) this.#resume();
     for (const { from, message } of this.#held.release(performance.now())) void this.#handle(from, message);
+  }
+
+  #introduceAll(): void {
+    for (const party of this.#network?.peers?.connected() ?? [])
+      this.#member?.work?.ceremonies.introduce(party);
   }
 
   #resume(): void {
@@ -301,10 +308,16 @@ export class Node implements NodeApi {
     this.#opened.resolve();
   }
 
+  /** Always so in a network without a gateway. */
+  get #isAnchored(): boolean {
+    return this.#sealed?.onChain === undefined || this.#watch?.isSettled === true;
+  }
+
   #watchAnchor(): void {
     const { nowMs, log, headPollMs: pollMs } = this.#parts;
     const { onChain, seal } = this.#sealed ?? {};
     if (onChain === undefined || seal?.course === undefined) return;
+    if (this.#stop.signal.aborted || this.#loss !== undefined) return;
     this.#watch = new AnchorWatch({
       ...{ anchor: onChain.anchor, course: seal.course, nowMs, log },
       ...(pollMs === undefined ? {} : { pollMs }),
@@ -348,7 +361,7 @@ export class Node implements NodeApi {
       ...{ parts: this.#parts, network: this.#open, peers, seal },
       gateway: domain && onChain && { anchor, domain, heads: onChain.chains.heads },
       mayEnrol: () => serves(this.#phase, 'protocols'),
-      maySpeak: () => this.#phase !== 'unanchored',
+      maySpeak: () => this.#isAnchored,
       onMessage: (from, payload, line) => this.#receive(from, payload, line),
       onChange: () => this.#advance(),
     });

@@ -19,7 +19,9 @@ export interface AnchorWatchOptions {
 
 /** For so long a node works on although its newest states are not known to be anchored. */
 export const ANCHOR_GRACE_MS = 60 * 60_000;
-const POLL_MS = { settled: 30_000, unsettled: 2_000 };
+const POLL_MS = { settled: 30_000, first: 2_000, unsettled: 12_000 };
+/** Until a connector's anchor is there where blocks are final at once; elsewhere it takes minutes. */
+const FIRST_LOOKS = 15;
 
 /**
  * Sees to it that what this node does is anchored soon: whoever could turn back a node and enough of its peers, and has it anchor
@@ -29,6 +31,8 @@ export class AnchorWatch {
   readonly #options: AnchorWatchOptions;
   #isWell = true;
   #isClosed = false;
+  /** That have found nothing settled, one after the other. */
+  #looks = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AnchorWatchOptions) {
@@ -38,7 +42,7 @@ export class AnchorWatch {
   /** What this node has done is anchored, or has been done just now. */
   get isSettled(): boolean {
     const { course, nowMs } = this.#options;
-    return nowMs() - course.settledMs <= ANCHOR_GRACE_MS;
+    return !course.isFull && nowMs() - course.settledMs <= ANCHOR_GRACE_MS;
   }
 
   /** Begins to ask what is anchored. */
@@ -53,7 +57,9 @@ export class AnchorWatch {
 
   #again(): void {
     if (this.#isClosed) return;
-    const { pollMs = this.isSettled ? POLL_MS.settled : POLL_MS.unsettled } = this.#options;
+    const unsettled = this.#looks < FIRST_LOOKS ? POLL_MS.first : POLL_MS.unsettled;
+    const { pollMs = this.isSettled ? POLL_MS.settled : unsettled } = this.#options;
+    this.#looks = this.isSettled ? 0 : this.#looks + 1;
     this.#timer = setTimeout(() => this.start(), pollMs).unref();
   }
 

@@ -128,7 +128,7 @@ export class NodeSeal {
       {
         ...{ objects: cloud.objects, networkId: roll.networkId, party: roll.self, epoch: roll.epoch, rng },
         scopes: this.scopes,
-        along: () => this.#course?.record(nowMs()) ?? new Map(),
+        along: (version) => this.#course?.record(version, nowMs()) ?? new Map(),
         acknowledge: async (state) => this.#own?.announce(state),
         onTrouble: (error) => this.#trouble(error),
         onLost: this.#parts.onLost,

@@ -15,8 +15,8 @@ export interface StateStoreOptions
   readonly epoch: EpochId;
   /** Its scope `node` is open. */
   readonly scopes: Scopes;
-  /** What goes with every change. */
-  readonly along?: () => Changes;
+  /** What goes with every change. @param version that it makes */
+  readonly along?: (version: number) => Changes;
   /** Scopes have ended: other nodes are to forget them. */
   readonly onEnded?: () => void;
 }
@@ -59,7 +59,7 @@ export class StateStore implements SealedStore {
         keyOf: (scope) => scopes.keyOf(scope),
         manifestScope: scopeName(NODE_SCOPE),
         complete: (changes, names) =>
-          new Map([...completed(scopes, name, changes, names), ...(along?.() ?? [])]),
+          new Map([...completed(scopes, name, changes, names), ...(along?.(store.state.version + 1) ?? [])]),
       },
       known,
     );

@@ -39,17 +39,16 @@ export class Anchoring {
     const { enclave, signal } = this.#ports;
     const { everyMs, latestMs } = this.#pace;
     let before: bigint | undefined;
-    /** How long the newest state has waited. */
-    let waitedMs = latestMs;
+    /** When the newest state was last found on the chain. */
+    let anchoredMs = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
       try {
         const signed = await enclave.signAnchor(signal);
         const { version } = signed.anchor;
-        const isDue = version === before || waitedMs >= latestMs;
+        const isDue = version === before || performance.now() - anchoredMs >= latestMs;
         before = version;
         const isAnchored = (await this.#isAnchored(signed)) || (isDue && (await this.#post(signed)));
-        waitedMs = isAnchored ? 0 : waitedMs + everyMs;
-        if (isAnchored) this.#trouble = undefined;
+        if (isAnchored) [anchoredMs, this.#trouble] = [performance.now(), undefined];
       } catch (error) {
         if (!signal.aborted) this.#warn(codeOf(error), 'anchor-delayed', { code: codeOf(error) });
       }
