@@ -32,7 +32,7 @@ export async function refuseRollbackOfAll(stage: Stage): Promise<string> {
   await whileDown(({ bucket, old }) => cp(bucket, old, { recursive: true }));
   await network.connected();
   const later = await progressSince(stage);
-  await stage.makeSpareKey(1);
+  await stage.makeSpareKey();
   await eventually('the registry remembers what every node has done since', later);
   await whileDown(async ({ bucket, old, own }) => {
     await rename(bucket, own);

@@ -89,10 +89,7 @@ export class Demo {
       case 'cold-start-all':
         return startAllCold(network, decrypt);
       case 'rollback-refused':
-        return refuseRollback(
-          { network, makeSpareKey: (party) => stage.makeSpareKey(party) },
-          PARTY_TURNED_BACK,
-        );
+        return refuseRollback({ network, makeSpareKey: () => stage.makeSpareKey() }, PARTY_TURNED_BACK);
       case 'rollback-of-all-refused':
         return refuseRollbackOfAll(stage);
       case 'cloud-owner-refused':

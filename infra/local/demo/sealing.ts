@@ -39,8 +39,8 @@ export async function startAllCold(network: LocalNetwork, decrypt: () => Promise
 /** A network one of whose nodes is turned back. */
 interface Rolled {
   readonly network: LocalNetwork;
-  /** Done when that node has its share. */
-  readonly makeSpareKey: (party: number) => Promise<void>;
+  /** Done when all nodes have their shares. */
+  readonly makeSpareKey: () => Promise<void>;
 }
 
 /** A bucket is put back to what it was before a key was made; then it gets its own contents back. */
@@ -56,7 +56,7 @@ export async function refuseRollback({ network, makeSpareKey }: Rolled, party: n
   await network.startCloud();
   await network.startNode(party);
   await network.connected();
-  await makeSpareKey(party);
+  await makeSpareKey();
   await network.stopNode(party);
   await exchange(network, bucket, old, own);
   await network.startNode(party);

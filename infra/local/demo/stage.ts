@@ -102,14 +102,17 @@ export class Stage {
     return { gateway, host };
   }
 
-  /** One that is not activated, for what it changes in the nodes. @param party that has its share in the end @throws {KmsError} TIMEOUT */
-  async makeSpareKey(party: number): Promise<void> {
-    const keysOf = async (): Promise<number> =>
-      (await this.kms.status()).find((node) => node.party === party)?.keyCount ?? 0;
-    const before = await keysOf();
+  /** One that is not activated, for what it changes in the nodes, all of which have their shares and have said so. @throws {KmsError} TIMEOUT */
+  async makeSpareKey(): Promise<void> {
     const preset = presetCode(presetByName(SMALL_PRESET));
-    await this.#command(commandKinds.keyGeneration, concat(word(BigInt(preset)), word(0n)));
-    await eventually(`node ${party} has its share`, async () => (await keysOf()) > before);
+    const id = await this.#command(commandKinds.keyGeneration, concat(word(BigInt(preset)), word(0n)));
+    const { gateway } = await this.contracts();
+    const [reader] = gateway.operators;
+    const hasSaid = async ({ party }: { readonly party: number }): Promise<boolean> =>
+      BigInt(String(await reader!.read({ to: gateway.keys, name: 'responses', args: [id, party] }))) !== 0n;
+    await eventually('all nodes have their shares', async () =>
+      (await Promise.all(this.kms.network.members.map(hasSaid))).every((one) => one),
+    );
   }
 
   /** The key encrypts no more: its preset can have another active one. @throws {KmsError} TIMEOUT */
@@ -117,14 +120,15 @@ export class Stage {
     await this.#command(commandKinds.lifecycle, concat(fromHex(id), word(BigInt(keyStates.deactivated))));
   }
 
-  /** By a quorum of operators, carried out by the nodes. */
-  async #command(kind: number, payload: Uint8Array): Promise<void> {
+  /** By a quorum of operators, carried out by the nodes. @returns its id */
+  async #command(kind: number, payload: Uint8Array): Promise<unknown> {
     const { gateway } = await this.contracts();
     const [reader] = gateway.operators;
     const { id } = await command(gateway, kind, hexOf(payload));
     await eventually(`the nodes carry out command ${id}`, async () => {
       return (await reader!.read({ to: gateway.keys, name: 'phases', args: [id] })) === CARRIED_OUT;
     });
+    return id;
   }
 
   wallet(name: string): Promise<Wallet> {

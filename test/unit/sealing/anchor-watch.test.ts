@@ -205,6 +205,20 @@ describe('anchor watch', () => {
     expect(life.works).toBe(true);
   });
 
+  it('anchor watch: what a life adds while its anchors are withheld gives the next one no time', async () => {
+    let life = await Life.begin();
+    await passed(100);
+    await life.change();
+    await passed(50);
+    // A chain that is away now, so that only what the state says counts.
+    isDown = true;
+    await life.change();
+    life = await life.again();
+    expect(life.works).toBe(true);
+    await passed(11);
+    expect(life.works).toBe(false);
+  });
+
   it('anchor watch: to turn the state back to its anchor and forward again gives no more time', async () => {
     let life = await Life.begin();
     const anchoredVersion = life.version;
