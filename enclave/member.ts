@@ -146,6 +146,11 @@ export class Member {
     else await gateway?.pool.receive(from, message.topic, message, message.asks);
   }
 
+  /** Tells all members that are connected of every key, as if they had just come up. */
+  introduce(): void {
+    for (const party of this.#ports.network.peers?.connected() ?? []) this.#work?.ceremonies.introduce(party);
+  }
+
   stop(): void {
     this.standing.stop();
     this.#work?.ceremonies.stop();

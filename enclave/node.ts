@@ -25,10 +25,12 @@ import type { NodeParts } from './node-parts.ts';
 import { bindToNetwork } from './nsm/network-binding.ts';
 import {
   foundSealedNode,
+  joinedNetwork,
   placeIn,
   reopenSealedNode,
   type SealedNode,
   type SealedNodePorts,
+  sealForSuccessor,
 } from './sealed-node.ts';
 import { AnchorWatch } from './sealing/anchor-watch.ts';
 import type { StateStore } from './sealing/state-store.ts';
@@ -109,7 +111,7 @@ export class Node implements NodeApi {
     };
     return {
       ...{ identity, bootKey, phase: this.#phase, reason: this.#loss },
-      network: chain && this.#sealed && this.#joinedNetwork(chain, this.#sealed.entry.party),
+      network: chain && this.#sealed && joinedNetwork(chain, this.#sealed.entry.party),
       connectedPeers: this.#network?.peers?.connected() ?? [],
       keyIds: this.#member?.work?.keys.ids ?? [],
       enrolment: enrolment && encode(enrolmentCodec, enrolment),
@@ -182,7 +184,7 @@ export class Node implements NodeApi {
     } else if (serves(this.#phase, 'protocols')) {
       this.#work();
       // What it was to say meanwhile it has not said.
-      if (before === 'unanchored') this.#introduceAll();
+      if (before === 'unanchored') this.#member?.introduce();
     }
   }
 
@@ -190,11 +192,6 @@ export class Node implements NodeApi {
   #work(): void {
     if (!this.#working) this.#resume();
     for (const { from, message } of this.#held.release(performance.now())) void this.#handle(from, message);
-  }
-
-  #introduceAll(): void {
-    for (const party of this.#network?.peers?.connected() ?? [])
-      this.#member?.work?.ceremonies.introduce(party);
   }
 
   #resume(): void {
@@ -220,20 +217,8 @@ export class Node implements NodeApi {
     const chain = await this.#configurations.join(genesis, configurations);
     await this.#follow(chain);
     if (this.#phase === 'stopped') requireService(this.#phase, 'join');
-    await this.#sealForSuccessor(chain);
-    return this.#joinedNetwork(chain, this.#sealed.entry.party);
-  }
-
-  /** While a later image is on its way in, what this one seals opens for both. Called again with each introduction. */
-  async #sealForSuccessor({ networkId, newest }: ConfigurationChain): Promise<void> {
-    if (this.#sealed === undefined || !this.#facts.unsealed) return;
-    const { entry, seal } = this.#sealed;
-    const { members, measurements, number } = newest.signed.configuration;
-    const storage = members[entry.party - 1]?.storage;
-    if (storage === undefined || storage.kmsKey === seal.kmsKey) return;
-    const place = { storage, networkId, party: entry.party };
-    await seal.sealFor(await this.#parts.openSuccessor(place, measurements));
-    this.#parts.log('info', 'sealed-for-successor', { count: number });
+    if (this.#facts.unsealed) await sealForSuccessor(this.#sealed, this.#parts, chain);
+    return joinedNetwork(chain, this.#sealed.entry.party);
   }
 
   async #joinFirst(request: JoinRequest): Promise<JoinedNetwork> {
@@ -260,7 +245,7 @@ export class Node implements NodeApi {
       this.#newborn[Symbol.dispose]();
       await this.#begin(state);
     });
-    return this.#joinedNetwork(sealed.chain, entry.party);
+    return joinedNetwork(sealed.chain, entry.party);
   }
 
   async #startAgain(
@@ -297,7 +282,7 @@ export class Node implements NodeApi {
       seal.announce(membership, state);
       await this.#begin(state);
     });
-    return this.#joinedNetwork(chain, entry.party);
+    return joinedNetwork(chain, entry.party);
   }
 
   async #begin(state: StateStore): Promise<void> {
@@ -316,11 +301,10 @@ export class Node implements NodeApi {
   #watchAnchor(): void {
     const { nowMs, log, headPollMs: pollMs } = this.#parts;
     const { onChain, seal } = this.#sealed ?? {};
-    if (onChain === undefined || seal?.course === undefined) return;
-    if (this.#stop.signal.aborted || this.#loss !== undefined) return;
+    const isOver = this.#stop.signal.aborted || this.#loss !== undefined;
+    if (onChain === undefined || seal?.course === undefined || isOver) return;
     this.#watch = new AnchorWatch({
-      ...{ anchor: onChain.anchor, course: seal.course, nowMs, log },
-      ...(pollMs === undefined ? {} : { pollMs }),
+      ...{ anchor: onChain.anchor, course: seal.course, nowMs, log, pollMs },
       onChange: () => this.#advance(),
       onOld: (error) => this.#lose(error),
     });
@@ -374,12 +358,6 @@ export class Node implements NodeApi {
     this.#advance();
     await this.#leave();
     await this.#open.present(chain.networkId);
-  }
-
-  #joinedNetwork(chain: ConfigurationChain, party: PartyId): JoinedNetwork {
-    const { digest: newest, signed } = chain.newest;
-    const { number, epoch } = signed.configuration;
-    return { id: chain.networkId, party, epoch, configuration: { number, digest: newest } };
   }
 
   get #open(): NodeNetwork {

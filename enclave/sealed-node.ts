@@ -7,7 +7,7 @@ import type { Signer } from '../shared/primitives.ts';
 import type { Roll } from '../shared/protocol/machine.ts';
 import type { Anchor } from '../shared/sealing/anchor.ts';
 import { equalBytes } from '../shared/wire/bytes.ts';
-import type { JoinRequest } from './api.ts';
+import type { JoinedNetwork, JoinRequest } from './api.ts';
 import { ChainAnchor } from './chains/chain-anchor.ts';
 import { NetworkChains } from './chains/network-chains.ts';
 import type { Configurations } from './configurations.ts';
@@ -102,6 +102,25 @@ export async function reopenSealedNode(
   }
   const bootKey = await sealedSigner(tierOne, BOOT_KEY, entry.bootKey);
   return { node: await sealedNode(ports, preview, entry, { cloud, tierOne }, request), bootKey };
+}
+
+/** While a later image is on its way in, what this one seals opens for both. Repeating it changes nothing. @throws {KmsError} as NodeSeal.sealFor() */
+export async function sealForSuccessor(
+  { entry: { party }, seal }: SealedNode,
+  { openSuccessor, log }: Pick<NodeParts, 'openSuccessor' | 'log'>,
+  { networkId, newest }: ConfigurationChain,
+): Promise<void> {
+  const { members, measurements, number } = newest.signed.configuration;
+  const storage = members[party - 1]?.storage;
+  if (storage === undefined || storage.kmsKey === seal.kmsKey) return;
+  await seal.sealFor(await openSuccessor({ storage, networkId, party }, measurements));
+  log('info', 'sealed-for-successor', { count: number });
+}
+
+/** What a member says of its network. */
+export function joinedNetwork({ networkId: id, newest }: ConfigurationChain, party: PartyId): JoinedNetwork {
+  const { number, epoch } = newest.signed.configuration;
+  return { id, party, epoch, configuration: { number, digest: newest.digest } };
 }
 
 interface OpenTierOne {

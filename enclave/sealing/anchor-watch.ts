@@ -10,7 +10,7 @@ export interface AnchorWatchOptions {
   readonly nowMs: () => number;
   readonly log: Log;
   /** How often the chain is asked without a reason. */
-  readonly pollMs?: number;
+  readonly pollMs?: number | undefined;
   /** isSettled may have changed. */
   readonly onChange: () => void;
   /** The node was turned back. */
