@@ -49,7 +49,7 @@ export function callOf<const A extends Abi, Name extends ContractFunctionName<A,
   { address, abi }: Contract<A>,
   functionName: Name,
   args: ContractFunctionArgs<A, Writing, Name>,
-  more: { readonly value?: bigint; readonly gas?: bigint } = {},
+  more: Pick<TransactionCall, 'value' | 'gas' | 'spareGas'> = {},
 ): TransactionCall {
   const call = { abi, functionName, args } as Parameters<typeof encodeFunctionData>[0];
   return { to: address, data: encodeFunctionData(call), ...more };

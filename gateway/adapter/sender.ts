@@ -17,6 +17,8 @@ export interface TransactionCall {
   readonly value?: bigint;
   /** Instead of what the chain estimates. */
   readonly gas?: bigint;
+  /** Beyond the estimate: what the call may cost more if others' calls come before it. */
+  readonly spareGas?: bigint;
 }
 
 /** `already`: what the call is for was done by somebody, and nothing was paid for it or its transaction reverted. */
@@ -122,7 +124,7 @@ export class Sender {
       if (isDoneNow) return { kind: 'already' };
       if ('refusal' in estimated) return this.#unlessDone(isOver, estimated.refusal);
       const sent = await this.#claims.run(() =>
-        this.#submitFirst(call, call.gas ?? (estimated.gas * 5n) / 4n),
+        this.#submitFirst(call, call.gas ?? (estimated.gas * 5n) / 4n + (call.spareGas ?? 0n)),
       );
       if ('refusal' in sent) return this.#unlessDone(isOver, sent.refusal);
       const receipt = await this.#mined(key, sent).finally(() => this.#underWay--);

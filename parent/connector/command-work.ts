@@ -21,6 +21,8 @@ import { Settled } from './settled.ts';
 const AT_ENCLAVE = 2;
 const REQUESTED = 1;
 const ACTIVATED = 2;
+/** Which response completes the quorum is known when it is mined. */
+const ACTIVATION_GAS = 100_000n;
 const MAX_STATEMENT_BYTES = 32 << 10;
 
 interface Statement {
@@ -107,7 +109,7 @@ export class CommandWork {
     const { network, sender, party, log } = this.#ports;
     const { keys } = network.gateway;
     const { id } = asked.args;
-    const call = callOf(keys, 'respond', [asked.args, statement, signature]);
+    const call = callOf(keys, 'respond', [asked.args, statement, signature], { spareGas: ACTIVATION_GAS });
     const outcome = await sender.send(`respond-${id}`, call, () => this.#isSaid(id, party));
     if (outcome.kind === 'refused') {
       log('error', 'response-refused', { count: Number(id), ...revertOf(outcome.refusal) });

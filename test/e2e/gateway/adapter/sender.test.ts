@@ -255,6 +255,24 @@ describe('sender', () => {
     expect(await sentCount()).toBe(1);
   });
 
+  test('sender: gas has room beyond the estimate, and more where a call says so', async () => {
+    const limits: bigint[] = [];
+    const endpoint = troubled(httpEndpoint({ url: chain.url }), (method, [raw]) => {
+      if (method === 'eth_sendRawTransaction') limits.push(parseTransaction(raw as Hex).gas ?? 0n);
+      return undefined;
+    });
+    const by = sender({}, endpoint);
+    for (const spareGas of [0n, 70_000n]) {
+      const word = nextWord++;
+      const outcome = by.send(`take ${word}`, { ...call(word), spareGas }, () => isTaken(word));
+      await expectWaiting(1);
+      await chain.mine();
+      expect(await outcome).toMatchObject({ kind: 'mined' });
+    }
+    expect(limits[1]! - limits[0]!).toBeGreaterThan(69_000n);
+    expect(limits[1]! - limits[0]!).toBeLessThan(71_000n);
+  });
+
   test('sender: fees stay below their limit', async () => {
     const word = nextWord++;
     const fees = { tipWei: 1_000_000_000n, maxFeePerGasWei: 5_000_000_000n };
