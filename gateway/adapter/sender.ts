@@ -66,6 +66,8 @@ const IN_FLIGHT = 16;
 const MAX_CALLS = 1024;
 const POLL_MS = 50;
 const FIRST_POLL_MS = 5;
+/** So long a used nonce may be known before its receipt: of a block that is being stored, or by endpoints of unequal height. */
+const RECEIPT_LAG_MS = 1_000;
 
 /**
  * Sends the transactions of one account, whose only sender it is. What was sent by a process before it is waited for, or replaced by
@@ -126,6 +128,7 @@ export class Sender {
       const sent = await this.#claims.run(() =>
         this.#submitFirst(call, call.gas ?? (estimated.gas * 5n) / 4n + (call.spareGas ?? 0n)),
       );
+      if (sent === 'again') continue;
       if ('refusal' in sent) return this.#unlessDone(isOver, sent.refusal);
       const receipt = await this.#mined(key, sent).finally(() => this.#underWay--);
       if (receipt === undefined) continue;
@@ -143,8 +146,14 @@ export class Sender {
     return (await isOver()) ? { kind: 'already' } : { kind: 'refused', refusal };
   }
 
-  /** One at a time: a nonce is used up when the endpoint has taken its transaction. */
-  async #submitFirst(call: TransactionCall, gas: bigint): Promise<Sent | { readonly refusal: Refusal }> {
+  /**
+   * One at a time: a nonce is used up when the endpoint has taken its transaction.
+   * @returns `again` if a transaction of this nonce is mined: it may be this very one, so first of all whether all is done is to be asked
+   */
+  async #submitFirst(
+    call: TransactionCall,
+    gas: bigint,
+  ): Promise<Sent | { readonly refusal: Refusal } | 'again'> {
     const { chain, account, signal, pollMs = POLL_MS } = this.#o;
     // With nothing under way the chain knows better: it may have been reorganised, or its pool forgotten.
     if (this.#underWay === 0) this.#nextNonce = undefined;
@@ -172,6 +181,7 @@ export class Sender {
       // However seldom the chain is to be asked for blocks: nobody announces what is waited for here.
       await pause(Math.min(attempt, 20) * Math.min(pollMs, POLL_MS), signal);
       this.#requireRunning();
+      if (verdict === 'nonce-used') return 'again';
     }
   }
 
@@ -203,6 +213,7 @@ export class Sender {
   /** @returns undefined if another transaction has its nonce */
   async #mined(key: string, sent: Sent): Promise<Receipt | undefined> {
     const { chain, account, signal, confirmations = 1, pollMs = POLL_MS, heads = polledHeads } = this.#o;
+    let usedMs: number | undefined;
     for (let attempt = 1; ; attempt++) {
       this.#requireRunning();
       const asked = heads.count;
@@ -215,8 +226,11 @@ export class Sender {
         if (receipt !== undefined) {
           return number - receipt.blockNumber + 1n >= BigInt(confirmations) ? { receipt } : 'wait';
         }
-        // Asked before the receipts, so a receipt of ours would have been there.
-        if (used > sent.nonce) return 'replaced';
+        if (used > sent.nonce) {
+          // Whoever answers may not have the receipt as soon as the nonce: what is sent again too early is done twice.
+          usedMs ??= performance.now();
+          return performance.now() - usedMs < RECEIPT_LAG_MS ? 'wait' : 'replaced';
+        }
         await this.#insist(key, sent, number, baseFeePerGas);
         return 'wait';
       });

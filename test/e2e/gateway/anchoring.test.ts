@@ -130,6 +130,8 @@ describe('anchoring', { timeout: 60_000 }, () => {
     failure = undefined;
     version += 1n;
     await anchoredAt(version);
+    // The connector knows it too: a transaction under way would wait for the chain.
+    await turns(2);
     isDown = true;
     version += 1n;
     await turns(10);

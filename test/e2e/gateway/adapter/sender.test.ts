@@ -368,6 +368,46 @@ describe('sender', () => {
     expect(await sentCount()).toBe(1);
   });
 
+  test('sender: a mined transaction of which its endpoint knows nothing yet is not sent a second time', async () => {
+    const word = nextWord++;
+    let isMined = false;
+    let unknown = 0;
+    const endpoint = troubled(httpEndpoint({ url: chain.url }), (method) => {
+      if (method === 'eth_sendRawTransaction' && !isMined) return 'answer-lost';
+      if (method !== 'eth_getTransactionByHash' || unknown > 2) return undefined;
+      unknown += 1;
+      return Promise.resolve({ result: null });
+    });
+    const outcome = take(sender({}, endpoint), word);
+    await expectWaiting(1);
+    await chain.mine();
+    isMined = true;
+    expect((await outcome).kind).toBe('already');
+    expect(unknown).toBeGreaterThan(0);
+    expect(await sentCount()).toBe(1);
+  });
+
+  test('sender: a receipt that comes after the nonce is waited for', async () => {
+    const word = nextWord++;
+    let isMined = false;
+    let withheld = 0;
+    const endpoint = troubled(httpEndpoint({ url: chain.url }), (method) => {
+      // What endpoints of unequal height say: the nonce is used, and of the rest they know nothing yet.
+      if (!isMined || withheld > 6) return undefined;
+      if (method !== 'eth_getTransactionReceipt' && method !== 'eth_getStorageAt') return undefined;
+      withheld += 1;
+      return Promise.resolve({ result: null });
+    });
+    const by = sender({}, endpoint);
+    const outcome = by.send(`take ${word}`, call(word), async () => withheld > 6 && (await isTaken(word)));
+    await expectWaiting(1);
+    isMined = true;
+    await chain.mine();
+    expect((await outcome).kind).toBe('mined');
+    expect(withheld).toBe(7);
+    expect(await sentCount()).toBe(1);
+  });
+
   test('sender: a transaction that the pool forgot is submitted again', async () => {
     const word = nextWord++;
     const outcome = take(sender(), word);
